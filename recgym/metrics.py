@@ -1,0 +1,185 @@
+"""Held-out scores of choice models, and how far apart two results are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from recgym.arrays import Array
+
+RESAMPLES = 10_000
+"""Bootstrap resamples of every interval and p-value here."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean with its standard error and a 95% interval."""
+
+    mean: float
+    standard_error: float
+    low: float
+    high: float
+    n: int
+
+    def __str__(self) -> str:
+        """Writes "0.231 +- 0.004"."""
+        return f"{self.mean:.3f} +- {self.standard_error:.3f}"
+
+
+def precision(scores: Array, target: Array, k: int) -> Array:
+    """Returns each page's expected precision at k, ties broken at random.
+
+    One item is the right one on each page; it counts as found if it is among the k that score
+    highest (Chen et al., ICML 2019, section 6.1).
+
+    Args:
+        scores: (P, K) scores, minus infinity where a page has no item.
+        target: (P,) slot of the clicked item.
+        k: how many items are ranked first.
+
+    Returns:
+        (P,) float64 in 0..1: the probability that the target is among the first k.
+
+    >>> precision(np.array([[0.1, 0.5, 0.5, 0.2]]), np.array([1]), k=1)
+    array([0.5])
+    """
+    scores = np.asarray(scores, np.float64)
+    own = np.take_along_axis(scores, np.asarray(target)[:, None], axis=1)
+    better = (scores > own).sum(axis=1)
+    tied = (scores == own).sum(axis=1)
+    return np.clip((k - better) / tied, 0.0, 1.0)
+
+
+def log_likelihood(logits: Array, target: Array) -> Array:
+    """Returns each page's log probability (nats) of its target under softmax(logits).
+
+    Args:
+        logits: (P, K) utilities, minus infinity where a page has no option.
+        target: (P,) column of the option taken.
+    """
+    logits = np.asarray(logits, np.float64)
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    normaliser = np.log(np.exp(shifted).sum(axis=1))
+    return np.take_along_axis(shifted, np.asarray(target)[:, None], axis=1)[:, 0] - normaliser
+
+
+def item_ctr(shown: Array, clicked: Array, n_items: int) -> Array:
+    """Returns each item's smoothed click rate, (clicks + 1/2) / (shows + 1).
+
+    Args:
+        shown: item ids shown, once for each show.
+        clicked: item ids clicked, once for each click.
+        n_items: N.
+
+    >>> item_ctr(np.array([0, 0, 1]), np.array([0]), n_items=3)
+    array([0.5 , 0.25, 0.5 ])
+    """
+    clicks = np.bincount(clicked, minlength=n_items)
+    shows = np.bincount(shown, minlength=n_items)
+    return (clicks + 0.5) / (shows + 1.0)
+
+
+def mean_and_error(values: Array) -> Estimate:
+    """Returns the mean of independent values, its standard error, and Student's 95% interval.
+
+    With one value the error is not known: it is NaN.
+    """
+    values = np.asarray(values, np.float64)
+    n = len(values)
+    mean = float(values.mean())
+    if n < 2:
+        return Estimate(mean, float("nan"), float("nan"), float("nan"), n)
+    error = float(values.std(ddof=1) / np.sqrt(n))
+    reach = student_quantile(n - 1) * error
+    return Estimate(mean, error, mean - reach, mean + reach, n)
+
+
+def bootstrap(values: Array, seed: int = 0) -> Estimate:
+    """Returns the mean with a 95% bootstrap interval over values (pages, users, episodes).
+
+    Args:
+        values: (n,) independent values.
+        seed: of the resampling.
+    """
+    values = np.asarray(values, np.float64)
+    means = _resampled_means(values, seed)
+    low, high = np.quantile(means, [0.025, 0.975])
+    return Estimate(float(values.mean()), float(means.std()), float(low), float(high), len(values))
+
+
+def paired_bootstrap(ours: Array, theirs: Array, seed: int = 0) -> float:
+    """Returns the one-sided p-value of "ours is not better", over paired values.
+
+    The share of resamples (of the pairs) in which the mean difference is not positive; at least
+    one over the number of resamples.
+
+    Args:
+        ours: (n,) values of one method.
+        theirs: (n,) values of another on the same pages, users or seeds.
+        seed: of the resampling.
+    """
+    difference = np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)
+    not_better = (_resampled_means(difference, seed) <= 0.0).sum()
+    return float((not_better + 1) / (RESAMPLES + 1))
+
+
+def paired_t(ours: Array, theirs: Array) -> float:
+    """Returns the two-sided p-value of Student's paired t-test (few pairs, such as seeds)."""
+    difference = np.asarray(ours, np.float64) - np.asarray(theirs, np.float64)
+    estimate = mean_and_error(difference)
+    if estimate.standard_error == 0.0:
+        return 1.0 if estimate.mean == 0.0 else 0.0
+    return student_p_value(estimate.mean / estimate.standard_error, len(difference) - 1)
+
+
+def student_p_value(t: float, degrees: int) -> float:
+    """Returns the probability that Student's t with these degrees of freedom exceeds |t|, twice.
+
+    >>> round(student_p_value(2.776445, 4), 4)
+    0.05
+    """
+    if not np.isfinite(t):
+        return float("nan") if np.isnan(t) else 0.0
+    # With x = sqrt(degrees) * tan(angle), the density of t is cos(angle) ** (degrees - 1).
+    angle = np.arctan(abs(t) / np.sqrt(degrees))
+    inside = _integral_of_cosine_power(angle, degrees - 1)
+    return float(1.0 - inside / _integral_of_cosine_power(np.pi / 2, degrees - 1))
+
+
+def student_quantile(degrees: int, level: float = 0.95) -> float:
+    """Returns the t that a Student variable exceeds in size with probability 1 - level.
+
+    >>> round(student_quantile(4), 3)
+    2.776
+    """
+    low, high = 0.0, 1e4
+    for _ in range(100):
+        middle = (low + high) / 2
+        if student_p_value(middle, degrees) > 1.0 - level:
+            low = middle
+        else:
+            high = middle
+    return (low + high) / 2
+
+
+def _integral_of_cosine_power(angle: float, power: int) -> float:
+    """Integrates cos(x) ** power from 0 to ``angle`` by the usual reduction formula."""
+    sine, cosine = float(np.sin(angle)), float(np.cos(angle))
+    value, start = (angle, 2) if power % 2 == 0 else (sine, 3)
+    for exponent in range(start, power + 1, 2):
+        value = (cosine ** (exponent - 1) * sine + (exponent - 1) * value) / exponent
+    return float(value)
+
+
+def _resampled_means(values: Array, seed: int) -> Array:
+    """Means of bootstrap resamples, in blocks that bound memory."""
+    generator = np.random.default_rng(seed)
+    block = max(1, 2_000_000 // len(values))
+    means = [
+        values[
+            generator.integers(len(values), size=(min(block, RESAMPLES - done), len(values)))
+        ].mean(axis=1)
+        for done in range(0, RESAMPLES, block)
+    ]
+    return np.concatenate(means)

@@ -1,0 +1,6 @@
+"""User models: pure response functions, and how each is fitted (``fitting`` needs torch)."""
+
+from recgym.users.folder import SHIPPED, FittedUserModel
+from recgym.users.gan import GANUserConfig
+
+__all__ = ["SHIPPED", "FittedUserModel", "GANUserConfig"]

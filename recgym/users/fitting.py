@@ -1,0 +1,179 @@
+"""From a prepared log to a fitted user model and its members (needs torch)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from torch import Tensor
+
+from recgym.arrays import Array
+from recgym.data import Dataset
+from recgym.data.dataset import SPLITS
+from recgym.errors import RecGymError
+from recgym.users import minimax, scoring
+from recgym.users.folder import FittedUserModel
+from recgym.users.gan import GANUserConfig, Params
+from recgym.users.pages import Pages
+from recgym.users.synthetic import SyntheticUsers, draw_histories, random_click_rate
+from recgym.users.training import FitConfig, ItemTable, Task, maximise_likelihood
+
+SYNTHETIC_USERS = 1_000
+"""Initial histories stored with a model."""
+HELD_OUT_SHARE = 0.2
+"""Of the test users' pages, for early stopping of the member fitted on them."""
+
+OnEpoch = Callable[[str, int, float], None]
+"""Called with the member, the number of the epoch, and its validation score (log-likelihood)."""
+
+
+def fit_user_model(
+    dataset: Dataset,
+    config: GANUserConfig,
+    fit: FitConfig,
+    *,
+    bags: int = 0,
+    test_users: bool = True,
+    seed: int = 0,
+    command: str = "",
+    on_epoch: OnEpoch = lambda member, epoch, score: None,
+) -> FittedUserModel:
+    """Fits a GAN user model (Chen et al., ICML 2019, section 4), and scores it on test users.
+
+    The item features and the member "train" are fitted together on the training users, and stop
+    early on the validation users. With the features frozen follow "test", on the test users (a
+    random fifth of their pages stops it), and "bag0".., each on as many training users drawn with
+    replacement; all start from fresh random parameters.
+
+    Args:
+        dataset: a prepared log.
+        config: the model's shape; ``no_click`` is set to what the log shows.
+        fit: how it is fitted.
+        bags: bagged members.
+        test_users: whether to fit the member "test".
+        seed: same seed, same model on the same machine.
+        command: what made the model, for its card.
+        on_epoch: told of progress.
+
+    Returns:
+        The model. ``scoring.score(model, dataset)`` gives its score on every test page.
+
+    Raises:
+        RecGymError: the log has no slates for one of the splits.
+    """
+    config = replace(config, no_click=bool(dataset.info["no_click"]))
+    pages = Pages.of(dataset.sessions, config.window, dataset.catalog.n_items)
+    users = np.unique(dataset.sessions.user)
+    by_split = [np.flatnonzero(dataset.split[users][pages.user] == s) for s in range(3)]
+    for name, chosen in zip(SPLITS, by_split, strict=True):
+        if len(chosen) == 0:
+            raise RecGymError(
+                f"dataset {dataset.info['name']}: no page of a {name} user has a slate"
+            )
+    training, validation, test = by_split
+    table = ItemTable(dataset.catalog.features, config.features, fit.embedding_scale, seed)
+
+    def member(name: str, stream: int, chosen: Array, held_out: Array, items: Any) -> Any:
+        task = Task(pages, chosen, held_out, seed=seed * 1_000 + stream)
+        return _fit(config, fit, task, items, lambda e, score: on_epoch(name, e, score))
+
+    members: dict[str, Params] = {}
+    params, features = member("train", 0, training, validation, table)
+    members["train"] = params
+    if test_users:
+        held_out = np.random.default_rng(seed).random(len(test)) < HELD_OUT_SHARE
+        members["test"], _ = member("test", 1, test[~held_out], test[held_out], features)
+    for bag in range(bags):
+        chosen = _resample_users(pages, training, np.random.default_rng([seed, bag]))
+        members[f"bag{bag}"], _ = member(f"bag{bag}", 2 + bag, chosen, validation, features)
+
+    arrays = {
+        name: {key: value.numpy() for key, value in params.items()}
+        for name, params in members.items()
+    }
+    return _assemble(dataset, config, arrays, features.numpy(), seed, command)
+
+
+def _fit(
+    config: GANUserConfig,
+    fit: FitConfig,
+    task: Task,
+    items: ItemTable | Tensor,
+    on_epoch: Callable[[int, float], None],
+) -> tuple[dict[str, Tensor], Tensor]:
+    """One member: maximum likelihood, and for L2 the minimax game that starts from it."""
+    entropy = replace(config, regularizer="entropy")
+    params, features = maximise_likelihood(entropy, fit, task, items, on_epoch)
+    if config.regularizer == "l2":
+        params = minimax.play(config, fit, task, params, features, on_epoch)
+    return params, features
+
+
+def _resample_users(pages: Pages, training: Array, rng: np.random.Generator) -> Array:
+    """The pages of as many training users, drawn with replacement."""
+    users = pages.user[training]
+    drawn = np.bincount(
+        rng.choice(np.unique(users), len(np.unique(users))), minlength=users.max() + 1
+    )
+    return np.repeat(training, drawn[users])
+
+
+def _assemble(
+    dataset: Dataset,
+    config: GANUserConfig,
+    members: dict[str, Params],
+    features: Array,
+    seed: int,
+    command: str,
+) -> FittedUserModel:
+    """Draws synthetic users, measures random slates, and scores the model on test users."""
+    repeat_clicks = bool(dataset.info["repeat_clicks"])
+    sizes = dataset.sessions.slate_sizes
+    page_size = min(int(np.median(sizes[sizes > 0])), len(features))
+    histories: dict[str, Array] = {}
+    click_rates: dict[str, float] = {}
+    for split in [name for name in ("train", "test") if name in members]:
+        users = SyntheticUsers(
+            config, members[split], features, repeat_clicks, SYNTHETIC_USERS, seed
+        )
+        histories[split] = draw_histories(users, page_size)
+        click_rates[split] = random_click_rate(users)
+    info = {
+        "dataset": dataset.info["name"],
+        "licence": dataset.info["licence"],
+        "data_sha256": dataset.info["sha256"],
+        "command": command,
+        "seed": seed,
+        "repeat_clicks": repeat_clicks,
+        "page_size": page_size,
+        "random_click_rate": click_rates,
+    }
+    model = FittedUserModel(config, features, members, histories, info, {})
+    scores = scoring.summary(scoring.score(model, dataset), scoring.floors(dataset))
+    return replace(model, scores=scores)
+
+
+@contextmanager
+def progress_bar(epochs: int) -> Iterator[OnEpoch]:
+    """Shows a line for each member that is being fitted; yields what to pass as ``on_epoch``."""
+    columns = (
+        TextColumn("fitting {task.description}"),
+        BarColumn(),
+        TextColumn("epoch {task.completed:.0f}, validation {task.fields[score]:.4f}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns) as progress:
+        tasks: dict[str, Any] = {}
+
+        def on_epoch(member: str, epoch: int, score: float) -> None:
+            if member not in tasks:
+                if tasks:
+                    progress.stop_task(list(tasks.values())[-1])
+                tasks[member] = progress.add_task(member, total=epochs, score=score)
+            progress.update(tasks[member], completed=epoch + 1, score=score)
+
+        yield on_epoch

@@ -1,0 +1,268 @@
+"""The generative adversarial user model (Chen et al., ICML 2019, section 4), as pure functions.
+
+A user looks at a slate of items, and clicks the one that maximises her reward minus a
+regulariser (Eq. 2). Her state is her click history: position-weighted (Eq. 4) or read by an LSTM.
+The functions are written against the array API standard, so the function that is trained with torch
+tensors is the function that is simulated with NumPy arrays.
+
+What does not change between steps is computed once by ``prepare``: an item's share of the first
+layer is a row of a table. Arrays over slates are laid out slot first, (K, B, H), since adding a
+user's (B, H) share to every slot then runs over long contiguous rows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from recgym.arrays import Array, namespace
+
+Params = dict[str, Array]
+"""Trainable arrays by name, see ``shapes``."""
+State = dict[str, Array]
+""""history" (B, W >= window) item ids; an LSTM adds "hidden" and "cell" (B, units)."""
+
+
+@dataclass(frozen=True)
+class GANUserConfig:
+    """The shape of a GAN user model."""
+
+    history: Literal["position-weight", "lstm"] = "position-weight"
+    """How the click history becomes a state."""
+    window: int = 10
+    """Clicked items that the position weights see (m in Eq. 4)."""
+    weights: int = 4
+    """Sets of position weights (n in Eq. 4)."""
+    state_activation: Literal["elu", "relu", "linear"] = "elu"
+    """The activation of Eq. 4 (the authors' code uses none)."""
+    units: int = 20
+    """Units of the LSTM."""
+    hidden: tuple[int, ...] = (64,)
+    """Units of each hidden layer of the reward (one in the paper; 64 64 in the authors' code)."""
+    activation: Literal["relu", "elu"] = "relu"
+    """The activation of the hidden layers."""
+    features: int = 16
+    """Length of an item's feature vector (D)."""
+    eta: float = 1.0
+    """Strength of exploitation: the regulariser is divided by it (Eq. 2)."""
+    regularizer: Literal["entropy", "l2"] = "entropy"
+    """R in Eq. 2: negative Shannon entropy, or the squared L2 norm (with a net for behaviour)."""
+    no_click: bool = True
+    """Whether a user may click nothing (utility 0)."""
+
+    @property
+    def nets(self) -> tuple[str, ...]:
+        """The networks over (state, item): "reward" (r), and for L2 also "behaviour" (phi)."""
+        return ("reward",) if self.regularizer == "entropy" else ("reward", "behaviour")
+
+    @property
+    def encoding_size(self) -> int:
+        """The length of an encoded history (E)."""
+        return self.units if self.history == "lstm" else self.weights * self.features
+
+
+def shapes(config: GANUserConfig) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of every trainable array, by name. Matrices are (outputs, inputs)."""
+    units, inputs = config.units, config.features
+    if config.history == "lstm":
+        found: dict[str, tuple[int, ...]] = {
+            "lstm.input": (4 * units, inputs),
+            "lstm.recurrent": (4 * units, units),
+            "lstm.bias": (4 * units,),
+        }
+    else:
+        found = {
+            "position.weight": (config.window, config.weights),
+            "position.bias": (config.weights, inputs),
+        }
+    for net in config.nets:
+        found[f"{net}.state"] = (config.hidden[0], config.encoding_size)
+        found[f"{net}.item"] = (config.hidden[0], inputs)
+        found[f"{net}.bias0"] = (config.hidden[0],)
+        for layer in range(1, len(config.hidden)):
+            found[f"{net}.weight{layer}"] = (config.hidden[layer], config.hidden[layer - 1])
+            found[f"{net}.bias{layer}"] = (config.hidden[layer],)
+        found[f"{net}.output"] = (config.hidden[-1],)
+    return found
+
+
+def prepare(config: GANUserConfig, params: Params, features: Array) -> Params:
+    """Computes the tables that ``respond`` and ``advance`` read.
+
+    Args:
+        config: the model's shape.
+        params: arrays as named and shaped by ``shapes(config)``.
+        features: (N, D) item feature vectors.
+
+    Returns:
+        Arrays by name; differentiable with respect to ``params`` and ``features`` in torch. Tables
+        over items have a last row N for "no item", whose features are zero.
+    """
+    xp = namespace(features)
+    features = xp.concat([features, xp.zeros_like(features[:1])], axis=0)
+    tables = {"features": features}
+    if config.history == "lstm":
+        tables["lstm.input"] = features @ params["lstm.input"].T + params["lstm.bias"]
+        tables["lstm.recurrent"] = _contiguous(params["lstm.recurrent"].T)
+    else:
+        identity = xp.eye(config.features, dtype=features.dtype, device=features.device)
+        tables["position.kernel"] = xp.kron(params["position.weight"], identity)
+        tables["position.bias"] = params["position.bias"].reshape(-1)
+    for net in config.nets:
+        tables[f"{net}.items"] = features @ params[f"{net}.item"].T + params[f"{net}.bias0"]
+        tables[f"{net}.state"] = _contiguous(params[f"{net}.state"].T)
+        for layer in range(1, len(config.hidden)):
+            tables[f"{net}.weight{layer}"] = _contiguous(params[f"{net}.weight{layer}"].T)
+            tables[f"{net}.bias{layer}"] = params[f"{net}.bias{layer}"]
+        tables[f"{net}.output"] = params[f"{net}.output"]
+    return tables
+
+
+def initial(config: GANUserConfig, tables: Params, history: Array) -> State:
+    """Returns the state of users who clicked ``history``.
+
+    Args:
+        config: the model's shape.
+        tables: from ``prepare``.
+        history: (B, W) item ids, W >= window: the last click last, left-padded with N.
+    """
+    state = {"history": history}
+    if config.history == "lstm":
+        xp = namespace(history)
+        n_items = tables["features"].shape[0] - 1
+        no_units = rows(tables["lstm.recurrent"], xp.zeros_like(history[:, 0]))[:, : config.units]
+        state |= {"hidden": xp.zeros_like(no_units), "cell": xp.zeros_like(no_units)}
+        for column in range(history.shape[1]):
+            item = history[:, column]
+            state |= _lstm_cell(tables, state, item, item != n_items)
+    return state
+
+
+def encode(config: GANUserConfig, tables: Params, state: State) -> Array:
+    """Returns the encoded histories s_t (B, E): Eq. 4, or the hidden units of the LSTM."""
+    if config.history == "lstm":
+        return state["hidden"]
+    history = state["history"][:, -config.window :]
+    clicked = rows(tables["features"], history).reshape(-1, config.window * config.features)
+    encoding = clicked @ tables["position.kernel"] + tables["position.bias"]
+    return _activate(config.state_activation, encoding)
+
+
+def respond(
+    config: GANUserConfig, tables: Params, state: State, slate: Array
+) -> tuple[Array, Array]:
+    """Scores what a user may do with a slate.
+
+    Args:
+        config: the model's shape.
+        tables: from ``prepare``.
+        state: B users.
+        slate: (B, K) item ids; N fills a slot without an item, which the caller must mask.
+
+    Returns:
+        The logits of the user's choice, and her rewards, both (B, K + 1). The last column is the
+        outside option, of utility 0; its logit is minus infinity where the model has none. With
+        entropy, the logits are eta times the rewards (Lemma 1); with L2 they come from the
+        behaviour net. Treat both as read-only: they may be the same array.
+    """
+    encoding = encode(config, tables, state)
+    utility = utilities(config, tables, "reward", encoding, slate)
+    xp = namespace(utility)
+    outside = xp.zeros((slate.shape[0], 1), dtype=utility.dtype, device=utility.device)
+    rewards = xp.concat([utility, outside], axis=1)
+    if config.regularizer == "l2":
+        choice = utilities(config, tables, "behaviour", encoding, slate)
+    elif config.eta == 1.0 and config.no_click:
+        return rewards, rewards
+    else:
+        choice = config.eta * utility
+    if not config.no_click:
+        outside = outside - xp.inf
+    return xp.concat([choice, outside], axis=1), rewards
+
+
+def utilities(
+    config: GANUserConfig, tables: Params, net: str, encoding: Array, slate: Array
+) -> Array:
+    """Returns v' sigma(V [s; f] + b) for every slot: (B, K).
+
+    Args:
+        config: the model's shape.
+        tables: from ``prepare``.
+        net: "reward" or "behaviour".
+        encoding: (B, E) from ``encode``.
+        slate: (B, K) item ids.
+    """
+    n_rows, n_slots = slate.shape
+    hidden = rows(tables[f"{net}.items"], slate.T)  # (K, B, H)
+    hidden += encoding @ tables[f"{net}.state"]
+    hidden = _activate(config.activation, hidden).reshape(n_slots * n_rows, -1)
+    for layer in range(1, len(config.hidden)):
+        hidden = hidden @ tables[f"{net}.weight{layer}"] + tables[f"{net}.bias{layer}"]
+        hidden = _activate(config.activation, hidden)
+    return (hidden @ tables[f"{net}.output"]).reshape(n_slots, n_rows).T
+
+
+def advance(config: GANUserConfig, tables: Params, state: State, item: Array) -> State:
+    """Returns the state after the users clicked ``item`` (B,); -1 leaves a row as it was."""
+    xp = namespace(item)
+    clicked = item >= 0
+    history = state["history"]
+    shifted = xp.concat([history[:, 1:], item[:, None]], axis=1)
+    after = {"history": xp.where(clicked[:, None], shifted, history)}
+    if config.history == "lstm":
+        after |= _lstm_cell(tables, state, item, clicked)
+    return after
+
+
+def _lstm_cell(tables: Params, state: State, item: Array, clicked: Array) -> State:
+    """One step of an LSTM (gates in torch's order) for the rows that clicked."""
+    xp = namespace(item)
+    hidden, cell = state["hidden"], state["cell"]
+    # An item of -1 reads the last row, as the "no item" N does: neither is used.
+    no_item = tables["lstm.input"].shape[0] - 1
+    gates = rows(tables["lstm.input"], xp.where(clicked, item, no_item))
+    gates = gates + hidden @ tables["lstm.recurrent"]
+    units = hidden.shape[1]
+    opened = 1.0 / (1.0 + xp.exp(-gates))
+    update = opened[:, :units] * xp.tanh(gates[:, 2 * units : 3 * units])
+    new_cell = opened[:, units : 2 * units] * cell + update
+    new_hidden = opened[:, 3 * units :] * xp.tanh(new_cell)
+    clicked = clicked[:, None]
+    return {
+        "hidden": xp.where(clicked, new_hidden, hidden),
+        "cell": xp.where(clicked, new_cell, cell),
+    }
+
+
+def rows(table: Array, ids: Array) -> Array:
+    """Returns ``table[ids]`` as a new array, by the fastest way that each library has."""
+    if isinstance(table, np.ndarray):
+        return table.take(ids, axis=0)
+    flat = namespace(table).take(table, ids.reshape(-1), axis=0)
+    return flat.reshape(*ids.shape, *table.shape[1:])
+
+
+def _activate(name: str, x: Array) -> Array:
+    """Applies an activation; a NumPy ``x`` may be overwritten."""
+    if name == "linear":
+        return x
+    if not isinstance(x, np.ndarray):  # torch's own functions have the fastest gradients
+        from torch.nn import functional
+
+        return functional.relu(x) if name == "relu" else functional.elu(x)
+    zeros = np.zeros(x.shape[1:], x.dtype)  # comparing with an array is 3x faster than with 0.0
+    if name == "relu":
+        return np.maximum(x, zeros, out=x)
+    above = np.maximum(x, zeros)
+    below = np.exp(np.minimum(x, zeros, out=x), out=x)  # expm1 is 3x slower
+    below -= 1.0
+    below += above
+    return below
+
+
+def _contiguous(x: Array) -> Array:
+    """A transposed matrix laid out in rows, which NumPy multiplies faster for one row."""
+    return np.ascontiguousarray(x) if isinstance(x, np.ndarray) else x

@@ -1,0 +1,57 @@
+"""What was chosen for each dataset on its validation users; everything else is the default."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Literal
+
+from recgym.users.gan import GANUserConfig
+from recgym.users.training import FitConfig
+
+Model = Literal["gan-pw", "gan-lstm"]
+
+SMALL_PAGES = (
+    GANUserConfig(hidden=(64, 64), activation="elu"),
+    FitConfig(
+        epochs=60,
+        patience=10,
+        batch_pages=64,
+        batch_users=64,
+        embedding_decay=1.0,
+        learning_rate=3e-3,
+        weight_decay=20.0,
+        item_dropout=0.0,
+    ),
+)
+"""About a thousand training pages: strong decay, without which likelihood overfits at once."""
+
+MANY_ITEMS = (
+    GANUserConfig(hidden=(64, 64)),
+    FitConfig(batch_users=64, embedding_scale=2.0, embedding_decay=0.0, item_dropout=0.0),
+)
+"""More items than clicks: large random embeddings tell unseen items apart, so that the model can
+see that an item on the page is one that the user has just opened."""
+
+PRESETS: dict[str, tuple[GANUserConfig, FitConfig]] = {
+    "gan_yelp": SMALL_PAGES,
+    "gan_taobao": SMALL_PAGES,
+    "trivago": MANY_ITEMS,
+}
+"""By the name of the dataset."""
+
+
+def preset(
+    dataset: str, model: Model, regularizer: Literal["entropy", "l2"] = "entropy"
+) -> tuple[GANUserConfig, FitConfig]:
+    """Returns the configuration of a model for a dataset.
+
+    Args:
+        dataset: ``info["name"]`` of the prepared data.
+        model: "gan-pw" (position weights) or "gan-lstm".
+        regularizer: "entropy" or "l2".
+    """
+    config, fit = PRESETS.get(dataset, (GANUserConfig(), FitConfig()))
+    history: Literal["position-weight", "lstm"] = (
+        "lstm" if model == "gan-lstm" else "position-weight"
+    )
+    return replace(config, history=history, regularizer=regularizer), fit

@@ -1,0 +1,100 @@
+"""Made-up users: click histories drawn from a fitted model instead of rows of the log."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recgym.arrays import Array
+from recgym.users import gan
+from recgym.users.gan import GANUserConfig, Params
+
+RANDOM_SLATE_SIZE = 5
+RANDOM_HORIZON = 20
+"""The slates and episodes in which the click rate of a random policy is measured."""
+
+
+def draw_slates(n_items: int, rows: int, size: int, rng: np.random.Generator) -> Array:
+    """Returns (rows, size) item ids, every ordered set of distinct items equally likely."""
+    slates = rng.integers(n_items, size=(rows, size))
+    while True:
+        ordered = np.sort(slates, axis=1)
+        repeats = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))
+        if len(repeats) == 0:
+            return slates
+        slates[repeats] = rng.integers(n_items, size=(len(repeats), size))
+
+
+class SyntheticUsers:
+    """Users of a fitted model, who start without a history and are shown random slates."""
+
+    def __init__(
+        self,
+        config: GANUserConfig,
+        params: Params,
+        features: Array,
+        repeat_clicks: bool,
+        count: int,
+        seed: int,
+    ) -> None:
+        """Starts ``count`` users.
+
+        Args:
+            config: the model's shape.
+            params: one member's parameters.
+            features: (N, D) item features.
+            repeat_clicks: whether a user may click an item twice.
+            count: U.
+            seed: of slates and clicks.
+        """
+        self.config = config
+        self.n_items = len(features)
+        self.tables = gan.prepare(config, params, features)
+        self.rng = np.random.default_rng(seed)
+        self.repeat_clicks = repeat_clicks
+        self.state = gan.initial(config, self.tables, np.full((count, config.window), self.n_items))
+        self.spent = np.zeros((count, self.n_items), bool)
+
+    def click(self, slate_size: int, active: Array) -> Array:
+        """Shows every active user one random slate.
+
+        Returns:
+            (U,) the clicked items; -1 where nothing was clicked, or the user is not active.
+        """
+        count = len(active)
+        users = np.arange(count)
+        slates = draw_slates(self.n_items, count, slate_size, self.rng)
+        logits, _ = gan.respond(self.config, self.tables, self.state, slates)
+        if not self.repeat_clicks:
+            logits = logits.copy()
+            logits[:, :-1][self.spent[users[:, None], slates]] = -np.inf
+        # The largest of the logits plus Gumbel noise is a draw from their softmax (Eq. 3).
+        choice = (logits + self.rng.gumbel(size=logits.shape)).argmax(axis=1)
+        some = (choice < slate_size) & active & np.isfinite(logits.max(axis=1))
+        items = np.where(some, slates[users, np.minimum(choice, slate_size - 1)], -1)
+        self.state = gan.advance(self.config, self.tables, self.state, items)
+        if not self.repeat_clicks:
+            self.spent[users[some], items[some]] = True
+        return items
+
+
+def draw_histories(users: SyntheticUsers, slate_size: int, patience: int = 50) -> Array:
+    """Returns (U, window) click histories of users who are shown random slates.
+
+    Each is shown slates until she has clicked ``window`` times. After ``patience`` slates a wanted
+    click on average, a history stays as short as it is.
+    """
+    window = users.config.window
+    clicks = np.zeros(len(users.state["history"]), np.int64)
+    for _ in range(patience * window):
+        active = clicks < window
+        if not active.any():
+            break
+        clicks += users.click(slate_size, active) >= 0
+    return users.state["history"]
+
+
+def random_click_rate(users: SyntheticUsers) -> float:
+    """Returns the share of random slates on which something is clicked, from where users stand."""
+    everyone = np.ones(len(users.spent), bool)
+    clicks = [users.click(RANDOM_SLATE_SIZE, everyone) >= 0 for _ in range(RANDOM_HORIZON)]
+    return float(np.mean(clicks))

@@ -1,0 +1,269 @@
+"""Fitting one user model to pages by maximum likelihood (Lemma 2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recgym.arrays import Array
+from recgym.users import gan
+from recgym.users.gan import GANUserConfig, Params
+from recgym.users.pages import Pages
+from recgym.users.scoring import PageScores, score_choices
+
+VALIDATION_BLOCK = 2_048
+"""Pages of a validation batch."""
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """How a user model is fitted."""
+
+    epochs: int = 40
+    """Passes over the training pages at most."""
+    patience: int = 3
+    """Epochs without a better validation log-likelihood after which fitting stops."""
+    batch_pages: int = 512
+    """Pages of a gradient step (position weight)."""
+    batch_users: int = 16
+    """Users of a gradient step (LSTM)."""
+    learning_rate: float = 6e-3
+    """Step size of AdamW."""
+    embedding_scale: float = 0.1
+    """Standard deviation of the initial item embeddings."""
+    embedding_decay: float = 0.1
+    """Decoupled decay of item embeddings: an item without data keeps its side features."""
+    weight_decay: float = 0.5
+    """Decoupled decay of every other weight."""
+    item_dropout: float = 0.1
+    """Share of items whose embedding is hidden in a gradient step, as of items never seen."""
+    game_learning_rate: float = 1e-3
+    """Step size of Adam for both players of the minimax game (L2 only)."""
+    frozen_reward: bool = False
+    """Leave out the reward's steps in the game, as in the authors' published code (L2 only)."""
+
+
+class ItemTable(nn.Module):
+    """Item features (N, D): a learned embedding plus a projection of the catalog's features."""
+
+    def __init__(self, side: Array, features: int, scale: float, seed: int) -> None:
+        """Draws initial values.
+
+        Args:
+            side: (N, F) catalog features; F may be 0.
+            features: D.
+            scale: standard deviation of the embeddings.
+            seed: of the initial values.
+        """
+        super().__init__()
+        generator = torch.Generator().manual_seed(seed)
+        spread = side.std(axis=0) if len(side) else np.ones(0)
+        scaled = (side - side.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+        self.side = torch.tensor(scaled, dtype=torch.float32)
+        embedding = scale * torch.randn(len(side), features, generator=generator)
+        projection = torch.randn(side.shape[1], features, generator=generator)
+        self.embedding = nn.Parameter(embedding)
+        self.projection = nn.Parameter(projection / max(1, side.shape[1]) ** 0.5)
+
+    def forward(self, seen: Tensor | None = None) -> Tensor:
+        """Returns (N, D) features; ``seen`` (N, 1) of zeros and ones hides embeddings."""
+        embedding = self.embedding if seen is None else self.embedding * seen
+        return embedding + self.side @ self.projection if self.side.shape[1] else embedding
+
+
+def initial_params(config: GANUserConfig, seed: int) -> dict[str, Tensor]:
+    """Returns random parameters: uniform within 1 / sqrt(inputs), as torch's own layers start."""
+    generator = torch.Generator().manual_seed(seed)
+    params = {}
+    for name, shape in gan.shapes(config).items():
+        if name.startswith("lstm."):
+            reach = config.units**-0.5
+        elif name.startswith("position."):
+            reach = config.window**-0.5 if name.endswith("weight") else 0.0
+        else:
+            reach = (shape[-1] if len(shape) > 1 else config.hidden[0]) ** -0.5
+        start = (torch.rand(shape, generator=generator) * 2 - 1) * reach
+        params[name] = start.requires_grad_()
+    return params
+
+
+class PageTensors:
+    """Pages as tensors, and the model's logits and rewards on them."""
+
+    def __init__(self, config: GANUserConfig, pages: Pages) -> None:
+        """Copies the arrays."""
+        self.config = config
+        self.slates = torch.from_numpy(pages.slates)
+        self.absent = torch.from_numpy(pages.absent)
+        self.target = torch.from_numpy(pages.target)
+        self.histories = torch.from_numpy(pages.histories)
+        self.user = torch.from_numpy(pages.user)
+        self.clicks_before = torch.from_numpy(pages.clicks_before)
+        self.sequences = torch.from_numpy(pages.sequences)
+        self.lstm = nn.LSTM(config.features, config.units, batch_first=True)
+
+    def respond(self, params: Params, features: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns logits and rewards (C, K + 1) on the chosen pages; empty slots have -inf, 0."""
+        tables = gan.prepare(self.config, params, features)
+        state = {"history": self.histories[chosen]}
+        if self.config.history == "lstm":
+            state["hidden"] = self._hidden_units(params, tables["features"], chosen)
+        logits, rewards = gan.respond(self.config, tables, state, self.slates[chosen])
+        absent = nn.functional.pad(self.absent[chosen], (0, 1))
+        return logits.masked_fill(absent, -torch.inf), rewards.masked_fill(absent, 0.0)
+
+    def log_likelihood(self, params: Params, features: Tensor, chosen: Tensor) -> Tensor:
+        """Returns the log probability (C,) of what happened on the chosen pages (Lemma 2)."""
+        logits, _ = self.respond(params, features, chosen)
+        return -nn.functional.cross_entropy(logits, self.target[chosen], reduction="none")
+
+    def _hidden_units(self, params: Params, features: Tensor, chosen: Tensor) -> Tensor:
+        """The LSTM's units (C, units) before each chosen page: one pass over its users' clicks."""
+        users, row = torch.unique(self.user[chosen], return_inverse=True)
+        clicks = self.clicks_before[chosen]
+        items = self.sequences[users, : max(1, int(clicks.max()))]
+        weights = {
+            "weight_ih_l0": params["lstm.input"],
+            "weight_hh_l0": params["lstm.recurrent"],
+            "bias_ih_l0": params["lstm.bias"],
+            "bias_hh_l0": torch.zeros_like(params["lstm.bias"]),
+        }
+        inputs = gan.rows(features, items)
+        units, _ = torch.func.functional_call(self.lstm, weights, (inputs,))
+        units = nn.functional.pad(units, (0, 0, 1, 0))  # before the first click: zeros
+        return units[row, clicks]
+
+
+@dataclass(frozen=True, eq=False)
+class Task:
+    """What one member is fitted on."""
+
+    pages: Pages
+    """the log"""
+    training: Array
+    """numbers of the training pages; a page that a bootstrap drew twice stands here twice"""
+    validation: Array
+    """numbers of the pages that stop the fit early"""
+    seed: int
+    """of initial parameters, order, and item dropout"""
+
+
+def batches(
+    config: GANUserConfig, fit: FitConfig, task: Task, rng: np.random.Generator
+) -> Iterator[Tensor]:
+    """Yields one pass over the training pages in random order.
+
+    For position weights a batch is any ``batch_pages`` pages; for an LSTM, every page of
+    ``batch_users`` users.
+
+    Args:
+        config: which model.
+        fit: sizes of batches.
+        task: the pages.
+        rng: draws the order.
+    """
+    if config.history == "lstm":
+        user = task.pages.user
+        order = task.training[np.argsort(user[task.training], kind="stable")]
+        groups = np.split(order, np.flatnonzero(np.diff(user[order])) + 1)
+        turns = rng.permutation(len(groups))
+        for start in range(0, len(groups), fit.batch_users):
+            some = turns[start : start + fit.batch_users]
+            yield torch.from_numpy(np.concatenate([groups[group] for group in some]))
+    else:
+        order = rng.permutation(task.training)
+        for start in range(0, len(order), fit.batch_pages):
+            yield torch.from_numpy(order[start : start + fit.batch_pages])
+
+
+def maximise_likelihood(
+    config: GANUserConfig,
+    fit: FitConfig,
+    task: Task,
+    table: ItemTable | Tensor,
+    on_epoch: Callable[[int, float], None],
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Fits the reward under entropy regularisation (Lemmas 1 and 2).
+
+    Args:
+        config: which model; its regulariser must be "entropy".
+        fit: how.
+        task: the pages.
+        table: item features to learn, or (N, D) frozen features.
+        on_epoch: called with the number of the epoch and its validation log-likelihood.
+
+    Returns:
+        The parameters and item features that were best in validation.
+    """
+    params = initial_params(config, task.seed)
+    groups = [{"params": list(params.values()), "weight_decay": fit.weight_decay}]
+    if isinstance(table, ItemTable):
+        groups.append({"params": [table.embedding], "weight_decay": fit.embedding_decay})
+        groups.append({"params": [table.projection], "weight_decay": fit.weight_decay})
+    optimizer = torch.optim.AdamW(groups, lr=fit.learning_rate)
+    generator = torch.Generator().manual_seed(task.seed)
+    rng = np.random.default_rng(task.seed)
+    tensors = PageTensors(config, task.pages)
+    best = BestSoFar(fit.patience)
+    for epoch in range(fit.epochs):
+        for batch in batches(config, fit, task, rng):
+            features = _features(table, fit.item_dropout, generator)
+            loss = -tensors.log_likelihood(params, features, batch).mean()
+            optimizer.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            optimizer.step()
+        features = _features(table).detach()
+        scores = validate(tensors, params, features, task.validation)
+        score = float(scores.log_likelihood.mean())
+        on_epoch(epoch, score)
+        if best.stops(score, params, features):
+            break
+    return best.params, best.features
+
+
+def _features(
+    table: ItemTable | Tensor, dropout: float = 0.0, generator: torch.Generator | None = None
+) -> Tensor:
+    """Item features (N, D), with the embeddings of some items hidden."""
+    if isinstance(table, Tensor):
+        return table
+    if dropout == 0.0:
+        return table.forward()
+    draw = torch.rand(len(table.embedding), 1, generator=generator)
+    return table.forward((draw >= dropout).float())
+
+
+@torch.no_grad()
+def validate(tensors: PageTensors, params: Params, features: Tensor, chosen: Array) -> PageScores:
+    """Scores the chosen pages, as held-out pages are scored."""
+    logits = [
+        tensors.respond(params, features, torch.from_numpy(block))[0].numpy()
+        for block in np.array_split(chosen, -(-len(chosen) // VALIDATION_BLOCK))
+    ]
+    return score_choices(np.concatenate(logits), tensors.target.numpy()[chosen])
+
+
+class BestSoFar:
+    """Keeps the parameters that were best in validation, and says when to stop."""
+
+    def __init__(self, patience: int) -> None:
+        """Stops after ``patience`` epochs without a better score."""
+        self.patience = patience
+        self.score = -np.inf
+        self.waited = 0
+        self.params: dict[str, Tensor] = {}
+        self.features = torch.empty(0)
+
+    def stops(self, score: float, params: dict[str, Tensor], features: Tensor) -> bool:
+        """Notes an epoch's score; true if fitting should stop."""
+        if score > self.score:
+            self.score, self.waited = score, 0
+            self.params = {name: value.detach().clone() for name, value in params.items()}
+            self.features = features.detach().clone()
+        else:
+            self.waited += 1
+        return self.waited >= self.patience

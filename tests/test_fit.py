@@ -1,0 +1,77 @@
+"""scripts/fit.py from the command line: its files, its table, and its errors."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fit
+from command_line import run
+from recgym.data import Catalog, Dataset, Sessions
+from recgym.users import FittedUserModel
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Path:
+    """Users who click the lowest id; a tenth of pages have no click."""
+    rng = np.random.default_rng(0)
+    users, pages, size, n_items = 16, 10, 4, 12
+    slates = np.stack([rng.permutation(n_items)[:size] for _ in range(users * pages)])
+    click = np.where(rng.random(len(slates)) < 0.1, -1, slates.argmin(1))
+    item = np.where(click >= 0, slates[np.arange(len(slates)), click], -1)
+    user = np.repeat(np.arange(users), pages)
+    sessions = Sessions(
+        user=user,
+        session=user,
+        step=np.tile(np.arange(pages), users),
+        slate_offsets=np.arange(len(slates) + 1) * size,
+        slate_items=slates.reshape(-1),
+        click=click,
+        item=item,
+        reward=(click >= 0).astype(np.float32),
+    )
+    ids = tuple(str(i) for i in range(n_items))
+    catalog = Catalog(ids, None, np.zeros((n_items, 0), np.float32), ())
+    info = {"name": "low", "licence": "none", "sha256": "0", "no_click": True}
+    split = (np.arange(users) % 4).clip(0, 2).astype(np.int8)
+    folder = tmp_path / "data"
+    Dataset(sessions, catalog, split, info | {"repeat_clicks": True}).save(folder)
+    return folder
+
+
+def test_it_writes_a_model_and_prints_its_scores(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    out = tmp_path / "user"
+    arguments = ["--data", str(prepared), "--out", str(out), "--epochs", "2", "--bags", "1"]
+    monkeypatch.setattr(sys, "argv", ["scripts/fit.py", *arguments, "--hidden", "8", "8"])
+    run(fit.main)
+    printed = capsys.readouterr().out
+    scores = json.loads((out / "scores.json").read_text())
+    for key in ("log_likelihood", "precision_at_1", "precision_at_2"):
+        assert f"{scores[key]:.3f}" in printed
+        assert key in scores["floors"]["random"]
+        assert key in scores["floors"]["item_ctr"]
+    model = FittedUserModel.load(out)
+    assert model.config.hidden == (8, 8)
+    assert model.bags == ("bag0",)
+    assert model.info["command"].startswith("python scripts/fit.py --data")
+
+
+def test_data_that_is_not_there_is_one_line_and_nothing_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    out = tmp_path / "user"
+    arguments = ["--data", str(tmp_path / "nowhere"), "--out", str(out)]
+    monkeypatch.setattr(sys, "argv", ["scripts/fit.py", *arguments])
+    with pytest.raises(SystemExit) as stop:
+        run(fit.main)
+    assert stop.value.code == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1
+    assert not out.exists()

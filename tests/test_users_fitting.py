@@ -1,0 +1,270 @@
+"""Fitting: pages, likelihood, recurrent training, the minimax game, synthetic users, scores."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from recgym.arrays import Array
+from recgym.data import Catalog, Dataset, Sessions
+from recgym.users import gan, minimax, scoring
+from recgym.users.fitting import fit_user_model
+from recgym.users.gan import GANUserConfig
+from recgym.users.pages import Pages
+from recgym.users.synthetic import SyntheticUsers, draw_histories, draw_slates, random_click_rate
+from recgym.users.training import BestSoFar, FitConfig, ItemTable, PageTensors, initial_params
+
+N_ITEMS = 30
+CONFIG = GANUserConfig(window=4, weights=2, features=4, hidden=(8,), units=5)
+LSTM = replace(CONFIG, history="lstm")
+FIT = FitConfig(epochs=3, batch_pages=64, batch_users=8, learning_rate=1e-2)
+
+
+def small_dataset(n_users: int = 48, pages: int = 12, seed: int = 0) -> Dataset:
+    """Users who like the items of one group, and mostly click the most popular of it."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 7, size=n_users * pages)
+    user = np.repeat(np.arange(n_users), pages)
+    slates = [rng.permutation(N_ITEMS)[:size] for size in sizes]
+    clicks = []
+    for slate, who in zip(slates, user, strict=True):
+        utility = 3.0 * (slate % 2 == who % 2) - slate / 10 + rng.gumbel(size=len(slate))
+        clicks.append(int(utility.argmax()) if utility.max() > 0.5 else -1)
+    click = np.array(clicks)
+    item = np.array([s[c] if c >= 0 else -1 for s, c in zip(slates, clicks, strict=True)])
+    sessions = Sessions(
+        user=user,
+        session=user,
+        step=np.tile(np.arange(pages), n_users),
+        slate_offsets=np.concatenate([[0], np.cumsum(sizes)]),
+        slate_items=np.concatenate(slates),
+        click=click,
+        item=item,
+        reward=(click >= 0).astype(np.float32),
+    )
+    names = tuple(str(i) for i in range(N_ITEMS))
+    side = np.stack([np.arange(N_ITEMS) % 2, np.arange(N_ITEMS)], axis=1).astype(np.float32)
+    catalog = Catalog(item_id=names, title=None, features=side, feature_names=("group", "year"))
+    info = {"name": "small", "licence": "none", "sha256": "0", "no_click": True}
+    split = (np.arange(n_users) % 8 // 3).clip(0, 2).astype(np.int8)
+    return Dataset(sessions, catalog, split, info | {"repeat_clicks": False})
+
+
+def event(user: int, slate: list[int], click: int, item: int) -> tuple[int, list[int], int, int]:
+    return user, slate, click, item
+
+
+def sessions_of(events: list[tuple[int, list[int], int, int]]) -> Sessions:
+    user, slates, click, item = zip(*events, strict=True)
+    return Sessions(
+        user=np.array(user),
+        session=np.array(user),
+        step=np.arange(len(events)),
+        slate_offsets=np.concatenate([[0], np.cumsum([len(slate) for slate in slates])]),
+        slate_items=np.array([item for slate in slates for item in slate]),
+        click=np.array(click),
+        item=np.array(item),
+        reward=np.zeros(len(events), np.float32),
+    )
+
+
+def test_pages_by_hand() -> None:
+    events = [
+        event(3, [1, 2], 1, 2),
+        event(3, [], -1, 5),  # opened from elsewhere: history only
+        event(3, [0, 4, 6], -1, -1),
+        event(8, [7], 0, 7),
+        event(8, [0, 1], 0, 0),
+    ]
+    pages = Pages.of(sessions_of(events), window=2, n_items=9)
+    np.testing.assert_array_equal(pages.slates, [[1, 2, 9], [0, 4, 6], [7, 9, 9], [0, 1, 9]])
+    np.testing.assert_array_equal(pages.target, [1, 3, 0, 0])
+    np.testing.assert_array_equal(pages.histories, [[9, 9], [2, 5], [9, 9], [9, 7]])
+    np.testing.assert_array_equal(pages.user, [0, 0, 1, 1])
+    np.testing.assert_array_equal(pages.clicks_before, [0, 2, 0, 1])
+    np.testing.assert_array_equal(pages.sequences, [[2, 5], [7, 0]])
+    np.testing.assert_array_equal(pages.clicked, [True, False, True, True])
+
+
+@pytest.mark.parametrize("config", [CONFIG, LSTM, replace(CONFIG, regularizer="l2")])
+def test_what_is_trained_is_what_is_simulated(config: GANUserConfig) -> None:
+    dataset = small_dataset()
+    pages = Pages.of(dataset.sessions, config.window, N_ITEMS)
+    params = initial_params(config, seed=0)
+    features = torch.randn(N_ITEMS, config.features)
+    tensors = PageTensors(config, pages)
+    with torch.no_grad():
+        trained, _ = tensors.respond(params, features, torch.arange(pages.n_pages))
+    arrays = {name: value.detach().numpy() for name, value in params.items()}
+    simulated = scoring.page_logits(config, arrays, features.numpy(), pages)
+    np.testing.assert_allclose(trained.numpy(), simulated, atol=1e-5)
+
+
+@pytest.mark.parametrize("config", [CONFIG, LSTM])
+def test_a_fitted_model_beats_what_needs_none(config: GANUserConfig) -> None:
+    dataset = small_dataset(n_users=96)
+    model = fit_user_model(dataset, config, replace(FIT, epochs=15), test_users=False)
+    floors = model.scores["floors"]
+    for name in ("random", "item_ctr"):
+        assert model.scores["log_likelihood"] > floors[name]["log_likelihood"]
+        assert model.scores["precision_at_1"] > floors[name]["precision_at_1"]
+
+
+def test_members_share_features_and_one_seed_gives_one_model() -> None:
+    dataset = small_dataset()
+    model = fit_user_model(dataset, CONFIG, FIT, bags=2, seed=7)
+    again = fit_user_model(dataset, CONFIG, FIT, bags=2, seed=7)
+    assert list(model.members) == ["train", "test", "bag0", "bag1"]
+    assert model.bags == ("bag0", "bag1")
+    assert np.isfinite(model.features).all()
+    np.testing.assert_array_equal(model.features, again.features)
+    for name, params in model.members.items():
+        for key, value in params.items():
+            np.testing.assert_array_equal(value, again.members[name][key])
+            if name != "train":
+                assert not np.array_equal(value, model.members["train"][key])
+    for split in ("train", "test"):
+        np.testing.assert_array_equal(model.histories[split], again.histories[split])
+    assert model.scores == again.scores
+
+
+def test_progress_is_reported_for_every_member_and_epoch() -> None:
+    told: list[tuple[str, int]] = []
+    fit = replace(FIT, epochs=2)
+    fit_user_model(
+        small_dataset(), CONFIG, fit, on_epoch=lambda name, epoch, _: told.append((name, epoch))
+    )
+    assert told == [("train", 0), ("train", 1), ("test", 0), ("test", 1)]
+
+
+def test_items_without_data_keep_little_but_their_side_features() -> None:
+    dataset = small_dataset()
+    shown = set(dataset.pages("train").slate_items)
+    table = ItemTable(dataset.catalog.features, features=4, scale=0.0, seed=0)
+    assert shown == set(range(N_ITEMS))
+    features = table.forward().detach().numpy()
+    # with no embedding, items of equal side features are equal: here none are, and all are linear
+    side = dataset.catalog.features
+    centred = (side - side.mean(0)) / side.std(0)
+    np.testing.assert_allclose(features, centred @ table.projection.detach().numpy(), rtol=1e-5)
+    hidden = table.forward(torch.zeros(N_ITEMS, 1)).detach().numpy()
+    np.testing.assert_allclose(hidden, features, rtol=1e-5)
+
+
+def sparsemax(scores: torch.Tensor) -> torch.Tensor:
+    """The nearest point of the simplex (Martins and Astudillo, 2016)."""
+    ordered = scores.sort(descending=True).values
+    excess = ordered.cumsum(0) - 1.0
+    support = int((ordered * torch.arange(1, len(scores) + 1) > excess).sum())
+    return (scores - excess[support - 1] / support).clamp(min=0.0)
+
+
+@pytest.mark.parametrize("eta", [1.0, 3.0])
+def test_for_a_fixed_reward_l2_behaviour_approaches_sparsemax(eta: float) -> None:
+    rewards = torch.tensor([[1.0, 0.6, -0.4, 0.1]], dtype=torch.float64)
+    logits = (eta * rewards).clone().requires_grad_()
+    optimizer = torch.optim.Adam([logits], lr=0.05)
+    for _ in range(800):
+        value = minimax.user_value(logits.softmax(1), rewards, minimax.squared_l2, eta)
+        (logits.grad,) = torch.autograd.grad(-value.sum(), logits)
+        optimizer.step()
+    expected = sparsemax(eta * rewards[0] / 2)
+    torch.testing.assert_close(logits.softmax(1)[0].detach(), expected, atol=2e-3, rtol=0.0)
+
+
+def test_the_game_starts_from_the_entropy_solution() -> None:
+    config = replace(CONFIG, eta=2.0)
+    params = initial_params(config, seed=0)
+    started = minimax.warm_start(config, params)
+    l2 = replace(config, regularizer="l2")
+    assert started.keys() == gan.shapes(l2).keys()
+    pages = Pages.of(small_dataset().sessions, config.window, N_ITEMS)
+    features, every = torch.randn(N_ITEMS, 4), torch.arange(pages.n_pages)
+    with torch.no_grad():
+        ours = PageTensors(l2, pages).respond(started, features, every)
+        entropy = PageTensors(config, pages).respond(params, features, every)
+    for our, theirs in zip(ours, entropy, strict=True):
+        torch.testing.assert_close(our, theirs)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_both_players_move_unless_the_reward_is_frozen(
+    frozen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class KeepsTheLast(BestSoFar):
+        def stops(self, score: float, params: gan.Params, features: torch.Tensor) -> bool:
+            return super().stops(self.score + 1.0 if self.params else 0.0, params, features)
+
+    monkeypatch.setattr(minimax, "BestSoFar", KeepsTheLast)
+    dataset = small_dataset()
+    fit = replace(FIT, frozen_reward=frozen, epochs=1)
+    entropy = fit_user_model(dataset, CONFIG, fit, test_users=False)
+    l2 = fit_user_model(dataset, replace(CONFIG, regularizer="l2"), fit, test_users=False)
+    np.testing.assert_array_equal(l2.features, entropy.features)
+    start, end = entropy.members["train"], l2.members["train"]
+    assert not np.array_equal(end["behaviour.output"], start["reward.output"])
+    for name, value in start.items():
+        assert np.array_equal(end[name], value) == frozen
+
+
+def test_slates_are_distinct_and_uniform() -> None:
+    rng = np.random.default_rng(0)
+    slates = draw_slates(6, 3_000, 4, rng)
+    assert all(len(set(slate)) == 4 for slate in slates)
+    np.testing.assert_allclose(np.bincount(slates[:, 0], minlength=6) / 3_000, 1 / 6, atol=0.03)
+    assert sorted(draw_slates(5, 1, 5, rng)[0]) == [0, 1, 2, 3, 4]
+
+
+def users_who(click: float, repeat_clicks: bool, count: int = 200) -> SyntheticUsers:
+    """Users for whom every item has the same utility."""
+    config = replace(CONFIG, hidden=(1,))
+    params: dict[str, Array] = {
+        name: np.zeros(shape, np.float32) for name, shape in gan.shapes(config).items()
+    }
+    params["reward.bias0"] = np.ones(1, np.float32)
+    params["reward.output"] = np.full(1, click, np.float32)
+    features = np.zeros((N_ITEMS, 4), np.float32)
+    return SyntheticUsers(config, params, features, repeat_clicks, count, seed=0)
+
+
+def test_the_random_click_rate_is_that_of_the_choice_model() -> None:
+    users = users_who(click=0.0, repeat_clicks=True)
+    assert random_click_rate(users) == pytest.approx(5 / 6, abs=0.02)  # six equal options
+
+
+def test_synthetic_histories_are_clicks_and_spent_items_do_not_come_back() -> None:
+    users = users_who(click=0.0, repeat_clicks=False)
+    histories = draw_histories(users, slate_size=6)
+    assert histories.shape == (200, CONFIG.window)
+    assert histories.min() >= 0
+    assert histories.max() < N_ITEMS
+    assert all(len(set(history)) == CONFIG.window for history in histories)
+    assert users.spent.sum() == 200 * CONFIG.window
+
+
+def test_users_who_hardly_click_keep_short_histories() -> None:
+    users = users_who(click=-30.0, repeat_clicks=False, count=5)
+    histories = draw_histories(users, slate_size=6, patience=1)
+    np.testing.assert_array_equal(histories, N_ITEMS)
+
+
+def test_floors_by_hand() -> None:
+    train = [event(0, [0, 1], 0, 0), event(0, [0, 1], -1, -1)]
+    validation = [event(1, [0], 0, 0)]
+    test = [event(2, [1, 0], 1, 0), event(2, [0, 2, 1], 2, 1), event(2, [0], -1, -1)]
+    catalog = Catalog(("a", "b", "c"), None, np.array([[1990.0], [1980.0], [2000.0]]), ("year",))
+    info = {"name": "hand", "no_click": True, "repeat_clicks": True}
+    sessions = sessions_of(train + validation + test)
+    floors = scoring.floors(Dataset(sessions, catalog, np.array([0, 1, 2], np.int8), info))
+    # click rates: item 0 (1 + .5) / 3, item 1 .5 / 3, item 2 .5 / 1; half of the pages unclicked
+    expected = np.log([0.5 * 0.75, 0.5 * (0.5 / 3) / (0.5 + 0.5 + 0.5 / 3), 0.5])
+    np.testing.assert_allclose(floors["item_ctr"].log_likelihood, expected)
+    np.testing.assert_allclose(floors["item_ctr"].precision_at_1, [1.0, 0.0])
+    np.testing.assert_allclose(floors["random"].precision_at_1, [1 / 2, 1 / 3])
+    np.testing.assert_allclose(floors["random"].log_likelihood, np.log([1 / 4, 1 / 6, 1 / 2]))
+    np.testing.assert_array_equal(floors["first_slot"].precision_at_1, [0.0, 0.0])
+    np.testing.assert_array_equal(floors["oldest"].precision_at_1, [0.0, 1.0])
+    np.testing.assert_array_equal(floors["newest"].precision_at_2, [1.0, 0.0])

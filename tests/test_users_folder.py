@@ -1,0 +1,131 @@
+"""The folder of a user model: what is written is what is read, and damage is noticed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recgym.errors import RecGymError
+from recgym.files import load_arrays, save_arrays
+from recgym.users import SHIPPED, FittedUserModel, GANUserConfig, gan
+
+CONFIG = GANUserConfig(window=3, weights=2, features=4, hidden=(5, 6))
+
+
+def model() -> FittedUserModel:
+    rng = np.random.default_rng(0)
+    members = {
+        name: {
+            key: rng.standard_normal(shape).astype(np.float32)
+            for key, shape in gan.shapes(CONFIG).items()
+        }
+        for name in ("train", "test", *(f"bag{i}" for i in range(11)))
+    }
+    return FittedUserModel(
+        config=CONFIG,
+        features=rng.standard_normal((7, 4)).astype(np.float32),
+        members=members,
+        histories={"train": rng.integers(8, size=(9, 3)), "test": rng.integers(8, size=(9, 3))},
+        info={"dataset": "small", "repeat_clicks": False, "random_click_rate": {"train": 0.5}},
+        scores={"log_likelihood": -1.5, "floors": {}},
+    )
+
+
+def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
+    written = model()
+    written.save(tmp_path / "user")
+    read = FittedUserModel.load(tmp_path / "user")
+    assert read.config == written.config
+    assert read.info == written.info
+    assert read.scores == written.scores
+    assert read.catalog_digest == written.catalog_digest
+    assert read.bags == tuple(f"bag{i}" for i in range(11))
+    np.testing.assert_array_equal(read.features, written.features)
+    assert read.members.keys() == written.members.keys()
+    for name, params in written.members.items():
+        for key, value in params.items():
+            np.testing.assert_array_equal(read.members[name][key], value)
+    for split, ids in written.histories.items():
+        np.testing.assert_array_equal(read.histories[split], ids)
+
+
+def test_other_features_have_another_digest() -> None:
+    one = model()
+    other = replace(one, features=one.features + np.float32(1e-6))
+    assert one.catalog_digest != other.catalog_digest
+    assert one.catalog_digest == replace(one, scores={}).catalog_digest
+
+
+def flip_a_byte(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-5] ^= 1
+    path.write_bytes(bytes(content))
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+@pytest.mark.parametrize("damage", [flip_a_byte, truncate, Path.unlink])
+def test_damaged_parameters_are_one_line(damage, tmp_path: Path) -> None:
+    model().save(tmp_path)
+    damage(tmp_path / "params.safetensors")
+    with pytest.raises(RecGymError, match=r"params\.safetensors") as error:
+        FittedUserModel.load(tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_an_altered_configuration_is_noticed(tmp_path: Path) -> None:
+    model().save(tmp_path)
+    path = tmp_path / "config.json"
+    path.write_text(path.read_text().replace('"window": 3', '"window": 4'))
+    with pytest.raises(RecGymError, match=r"config\.json: altered"):
+        FittedUserModel.load(tmp_path)
+
+
+def test_no_folder_is_one_line(tmp_path: Path) -> None:
+    with pytest.raises(RecGymError, match="no user model here"):
+        FittedUserModel.load(tmp_path / "nowhere")
+
+
+def test_arrays_that_do_not_fit_the_configuration_are_refused(tmp_path: Path) -> None:
+    model().save(tmp_path)
+    path = tmp_path / "params.safetensors"
+    arrays, info = load_arrays(path)
+    save_arrays(path, arrays | {"bag3/reward.weight1": np.zeros((2, 2), np.float32)}, info)
+    with pytest.raises(RecGymError, match=r"'bag3' has a wrong or missing 'reward\.weight1'"):
+        FittedUserModel.load(tmp_path)
+    save_arrays(path, arrays | {"histories.train": np.full((2, 3), 8)}, info)
+    with pytest.raises(RecGymError, match="histories of 'train'"):
+        FittedUserModel.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", sorted(SHIPPED))
+def test_shipped_models_are_small_complete_and_respond(name: str) -> None:
+    shipped = FittedUserModel.load(SHIPPED[name])
+    config = shipped.config
+    assert (config.window, config.weights, config.features) == (10, 4, 16)
+    assert (config.hidden, config.activation) == ((64,), "relu")
+    assert np.isfinite(shipped.features).all()
+    assert {"train", "test"} <= shipped.members.keys()
+    assert shipped.histories["train"].shape == shipped.histories["test"].shape == (1_000, 10)
+    assert shipped.info["licence"]
+    for rate in shipped.info["random_click_rate"].values():
+        assert 0.2 <= rate <= 0.8
+    floor = shipped.scores["floors"]["item_ctr"]
+    assert shipped.scores["precision_at_1"] > floor["precision_at_1"]
+    for member in shipped.members.values():
+        tables = gan.prepare(config, member, shipped.features)
+        state = gan.initial(config, tables, shipped.histories["train"][:3])
+        logits, _ = gan.respond(config, tables, state, np.arange(15).reshape(3, 5))
+        assert np.isfinite(logits).all()
+
+
+def test_shipped_models_weigh_little_and_hold_parameters_only() -> None:
+    files = [file for folder in SHIPPED.values() for file in folder.iterdir()]
+    assert sum(file.stat().st_size for file in files) < 2_000_000
+    names = {file.name for file in files}
+    assert names == {"params.safetensors", "config.json", "scores.json"}
