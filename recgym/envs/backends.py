@@ -1,0 +1,220 @@
+"""One transition of a batch of episodes, in NumPy or in torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from recgym.arrays import Array
+from recgym.envs import slates
+from recgym.errors import RecGymError
+from recgym.simulators.base import Noise, Simulator, State
+
+
+class Transition(NamedTuple):
+    """B episodes after a step; the arrays are the caller's to write to."""
+
+    state: State
+    slate: Array
+    """Item ids as they were shown (B, K)."""
+    observation: Array
+    reward: Array
+    terminated: Array
+    truncated: Array
+    info: dict[str, Array]
+    """The shells' own entries; those of the simulator are in the state."""
+
+
+def transition(
+    simulator: Simulator, state: State, slate: Array, replaced: Array, noise: Noise
+) -> Transition:
+    """Steps B episodes.
+
+    Args:
+        simulator: the world.
+        state: of the B episodes.
+        slate: distinct item ids (B, K).
+        replaced: ids that were replaced in each slate (B,).
+        noise: as much of it as ``simulator.step_noise`` says.
+    """
+    state, response = simulator.step(state, slate, noise)
+    click, item, reward, terminated = response
+    truncated = (state["step"] >= simulator.horizon) > terminated  # and not terminated
+    info = {"click": click, "item": item, "repaired": replaced}
+    return Transition(state, slate, simulator.observe(state), reward, terminated, truncated, info)
+
+
+def draw(generator: np.random.Generator, n_rows: int, counts: tuple[int, int]) -> Noise:
+    """Draws NumPy noise: ``counts`` uniforms and standard normals for each row."""
+    uniforms, normals = counts
+    return Noise(
+        generator.random((n_rows, uniforms)),
+        generator.standard_normal((n_rows, normals)) if normals else np.empty((n_rows, 0)),
+    )
+
+
+class Backend(Protocol):
+    """How a vector environment reads actions, draws noise, and steps."""
+
+    simulator: Simulator
+    """The world, with its arrays in this backend."""
+
+    def seed(self, generator: np.random.Generator) -> None:
+        """Makes the environment's generator the source of all noise."""
+
+    def draw(self, n_rows: int, counts: tuple[int, int]) -> Noise:
+        """Draws ``counts`` uniforms and standard normals for each row."""
+
+    def array(self, values: np.ndarray) -> Array:
+        """Returns a copy of NumPy values in this backend."""
+
+    def step(self, state: State, action: Any, noise: Noise) -> Transition:
+        """Checks and repairs slates, and steps; an error leaves all as it was."""
+
+    def noise_state(self) -> dict[str, np.ndarray]:
+        """Returns what the environment's generator does not know about the noise."""
+
+    def set_noise_state(self, arrays: dict[str, np.ndarray]) -> None:
+        """Goes back to where ``noise_state`` was called."""
+
+
+class NumpyBackend:
+    """Steps in NumPy; the noise is drawn from the environment's generator."""
+
+    def __init__(self, simulator: Simulator) -> None:
+        self.simulator = simulator
+        self._generator = np.random.default_rng()
+
+    def seed(self, generator: np.random.Generator) -> None:
+        """See ``Backend.seed``."""
+        self._generator = generator
+
+    def draw(self, n_rows: int, counts: tuple[int, int]) -> Noise:
+        """See ``Backend.draw``."""
+        return draw(self._generator, n_rows, counts)
+
+    def array(self, values: np.ndarray) -> Array:
+        """See ``Backend.array``."""
+        return values.copy()
+
+    def step(self, state: State, action: Any, noise: Noise) -> Transition:
+        """See ``Backend.step``."""
+        n_rows = len(state["step"])
+        ids = slates.as_ids(action, (n_rows, self.simulator.slate_size))
+        slate, replaced = slates.repaired(ids, self.simulator.n_items)
+        return transition(self.simulator, state, slate, replaced, noise)
+
+    def noise_state(self) -> dict[str, np.ndarray]:
+        """See ``Backend.noise_state``."""
+        return {}
+
+    def set_noise_state(self, arrays: dict[str, np.ndarray]) -> None:
+        """See ``Backend.set_noise_state``."""
+
+
+class TorchBackend:
+    """Steps in torch on one device, from actions to observations.
+
+    Args:
+        simulator: the world, in NumPy.
+        device: where its arrays go, such as "cpu" or "cuda".
+        compile: fuse the transition with torch.compile.
+
+    Raises:
+        RecGymError: no torch, no such device, or no C++ compiler to compile with.
+    """
+
+    def __init__(self, simulator: Simulator, device: str, compile: bool) -> None:
+        self._torch_generator = _generator_on(device)
+        if compile:
+            _need_compiler()
+        self.simulator = simulator.to("torch", device)
+        self._device = device
+        self._compile = compile
+        self._transition: Callable[..., Any] | None = None
+
+    def seed(self, generator: np.random.Generator) -> None:
+        """See ``Backend.seed``; torch's generator is seeded with a number drawn from it."""
+        self._torch_generator.manual_seed(int(generator.integers(2**63)))
+
+    def draw(self, n_rows: int, counts: tuple[int, int]) -> Noise:
+        """See ``Backend.draw``."""
+        import torch
+
+        to = {"generator": self._torch_generator, "device": self._device}
+        uniforms, normals = counts
+        return Noise(torch.rand(n_rows, uniforms, **to), torch.randn(n_rows, normals, **to))
+
+    def array(self, values: np.ndarray) -> Array:
+        """See ``Backend.array``."""
+        import torch
+
+        return torch.tensor(values, device=self._device)
+
+    def step(self, state: State, action: Any, noise: Noise) -> Transition:
+        """See ``Backend.step``."""
+        ids = self._ids(action, (len(state["step"]), self.simulator.slate_size))
+        slate, replaced = slates.repaired(ids, self.simulator.n_items)
+        if self._transition is None:
+            self._transition = self._build()
+        return Transition(*self._transition(state, slate, replaced, noise))
+
+    def noise_state(self) -> dict[str, np.ndarray]:
+        """See ``Backend.noise_state``."""
+        return {"noise": self._torch_generator.get_state().numpy()}
+
+    def set_noise_state(self, arrays: dict[str, np.ndarray]) -> None:
+        """See ``Backend.set_noise_state``."""
+        import torch
+
+        self._torch_generator.set_state(torch.tensor(arrays["noise"]))
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves out the compiled function, which does not pickle and is made again when needed."""
+        return self.__dict__ | {"_transition": None}
+
+    def _ids(self, action: Any, shape: tuple[int, ...]) -> Array:
+        import torch
+
+        if not isinstance(action, torch.Tensor):
+            return self.array(slates.as_ids(action, shape))
+        if action.shape != shape:
+            found = tuple(action.shape)
+            raise RecGymError(f"action of shape {found}: must be {shape}, one item id a slot")
+        if action.is_floating_point() or action.is_complex() or action.dtype == torch.bool:
+            raise RecGymError(f"action of type {action.dtype}: item ids must be integers")
+        return action.to(self._device, torch.int64)
+
+    def _build(self) -> Callable[..., Any]:
+        import torch
+
+        function = partial(transition, self.simulator)
+        return torch.compile(function, fullgraph=True, dynamic=False) if self._compile else function
+
+
+def _generator_on(device: str) -> Any:
+    """Returns a torch generator, or says in one line why there cannot be one."""
+    try:
+        import torch
+    except ImportError:
+        raise RecGymError("backend='torch' needs torch: pip install torch") from None
+    try:
+        return torch.Generator(device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise RecGymError(f"device={device!r}: torch cannot use it ({reason})") from None
+
+
+def _need_compiler() -> None:
+    from torch._inductor import cpp_builder, exc
+
+    try:
+        cpp_builder.get_cpp_compiler()
+    except exc.InvalidCxxCompiler:
+        raise RecGymError(
+            "compile=True needs a C++ compiler: install g++ or clang++, name one in the variable"
+            " CXX, or leave compile=False"
+        ) from None

@@ -1,0 +1,114 @@
+"""The Gymnasium environment around a simulator, one episode at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from recgym import rendering
+from recgym.envs import infos, slates
+from recgym.envs.backends import draw, transition
+from recgym.envs.options import check_options, users_of
+from recgym.envs.world import RENDER_MODES, build_world
+from recgym.errors import RecGymError
+from recgym.simulators.base import State
+
+NOTHING: tuple[list[int], int, float] = ([], -1, 0.0)
+"""Slate, click and reward before the first slate of an episode."""
+
+
+class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
+    """One user who is shown slates of items; all of her behaviour is the simulator's.
+
+    Args:
+        simulator: name of the simulator, see ``recgym.simulators.SIMULATORS``.
+        render_mode: "ansi" (text), "rgb_array" (an image), or None.
+        titles: folder of a prepared dataset, whose titles are shown in renders; ids when None.
+        max_episode_steps: another name of the simulator's ``horizon``.
+        **arguments: the simulator's own arguments.
+
+    Raises:
+        RecGymError: an unknown argument, or one out of its range.
+    """
+
+    metadata = {"render_modes": RENDER_MODES, "render_fps": 4}
+
+    def __init__(
+        self,
+        simulator: str,
+        *,
+        render_mode: str | None = None,
+        titles: str | None = None,
+        max_episode_steps: int | None = None,
+        **arguments: Any,
+    ) -> None:
+        self.simulator = build_world(simulator, arguments, render_mode, max_episode_steps)
+        self.render_mode = render_mode
+        self._titles = rendering.load_titles(titles, self.simulator.n_items)
+        self.observation_space = self.simulator.observation_space
+        self.action_space = spaces.MultiDiscrete(
+            [self.simulator.n_items] * self.simulator.slate_size
+        )
+        self._state: State | None = None
+        self._over = False
+        self._shown = NOTHING
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[np.ndarray, dict[str, Any]]:
+        """Starts an episode.
+
+        Args:
+            seed: seeds the environment's random numbers.
+            options: {"user": i} to meet user i; a user is drawn otherwise.
+
+        Raises:
+            RecGymError: an unknown option, or a user out of range.
+        """
+        super().reset(seed=seed)
+        users = users_of(check_options(options, ("user",)), 1, self.simulator.n_users)
+        noise = draw(self.np_random, 1, self.simulator.reset_noise)
+        self._state = self.simulator.reset(noise, users)
+        self._over = False
+        self._shown = NOTHING
+        return self.simulator.observe(self._state)[0], self._info(self._state, infos.AT_RESET)
+
+    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+        """Shows a slate.
+
+        Args:
+            action: K item ids by slot. A repeated id is replaced by the lowest id not in the slate.
+
+        Raises:
+            RecGymError: another shape, an id out of range, or the episode is over.
+        """
+        if self._state is None or self._over:
+            raise RecGymError("step: no episode has begun, or it is over; call reset first")
+        simulator = self.simulator
+        ids = slates.as_ids(action, (simulator.slate_size,))[None]
+        slate, replaced = slates.repaired(ids, simulator.n_items)
+        noise = draw(self.np_random, 1, simulator.step_noise)
+        after = transition(simulator, self._state, slate, replaced, noise)
+        reward, truncated = after.reward.item(), after.truncated.item()
+        terminated = after.terminated.item()
+        info = {name: values.item() for name, values in after.info.items()}
+        self._state, self._over = after.state, terminated or truncated
+        if self.render_mode is not None:
+            self._shown = slate[0].tolist(), info["click"], reward
+        observation = after.observation[0]
+        return observation, reward, terminated, truncated, self._info(self._state, info)
+
+    def render(self) -> Any:
+        """Returns a picture of the last slate: text, or an image (height, width, 3)."""
+        if self.render_mode is None or self._state is None:
+            return None
+        step, user = self._state["step"].item(), self._state.get("user")
+        page = rendering.Page(step, None if user is None else user.item(), *self._shown)
+        return rendering.render(self.render_mode, page, self._titles)
+
+    def _info(self, state: State, info: dict[str, int]) -> dict[str, Any]:
+        """Adds to the shell's own info what the simulator's state says of the episode."""
+        return info | {name: state[name].item() for name in self.simulator.info_names}

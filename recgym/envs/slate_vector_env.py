@@ -1,0 +1,246 @@
+"""The Gymnasium vector environment around a simulator: many episodes as one batch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+from gymnasium.vector.utils import batch_space
+
+from recgym import rendering
+from recgym.arrays import Array
+from recgym.envs import infos
+from recgym.envs.backends import Backend, NumpyBackend, TorchBackend, Transition
+from recgym.envs.options import check_options, mask_of, users_of
+from recgym.envs.world import RENDER_MODES, build_world
+from recgym.errors import RecGymError
+from recgym.simulators.base import Simulator, State
+
+AUTORESET_MODES = {"next-step": "NEXT_STEP", "same-step": "SAME_STEP", "disabled": "DISABLED"}
+"""Our names -> those of ``gymnasium.vector.AutoresetMode``."""
+
+
+class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
+    """Many users who are shown slates of items, as one batch.
+
+    Rows behave as the sub-environments of ``gymnasium.vector.SyncVectorEnv`` in each autoreset
+    mode, with the same infos; but all rows share one random generator. With ``backend="torch"``
+    all that is returned are tensors on ``device``, "final_obs" too: one (B, ...) tensor whose rows
+    count where "_final_obs" says so.
+
+    Args:
+        simulator: name of the simulator, see ``recgym.simulators.SIMULATORS``.
+        num_envs: episodes, B.
+        autoreset_mode: "next-step", "same-step", or "disabled" (then reset the rows that are done
+            with ``reset(options={"reset_mask": done})``).
+        backend: "numpy", or "torch".
+        device: torch device.
+        compile: fuse a step with torch.compile (the first one then takes some seconds).
+        render_mode: "ansi", "rgb_array", or None.
+        titles: folder of a prepared dataset, whose titles are shown in renders; ids when None.
+        max_episode_steps: another name of the simulator's ``horizon``.
+        **arguments: the simulator's own arguments.
+
+    Raises:
+        RecGymError: an unknown argument, one out of its range, or no C++ compiler to compile with.
+    """
+
+    def __init__(
+        self,
+        simulator: str,
+        num_envs: int = 1,
+        *,
+        autoreset_mode: str = "next-step",
+        backend: str = "numpy",
+        device: str = "cpu",
+        compile: bool = False,
+        render_mode: str | None = None,
+        titles: str | None = None,
+        max_episode_steps: int | None = None,
+        **arguments: Any,
+    ) -> None:
+        if autoreset_mode not in AUTORESET_MODES:
+            known = ", ".join(AUTORESET_MODES)
+            raise RecGymError(f"autoreset_mode={autoreset_mode!r}: must be one of {known}")
+        if num_envs < 1:
+            raise RecGymError(f"num_envs={num_envs}: must be at least 1")
+        world = build_world(simulator, arguments, render_mode, max_episode_steps)
+        self._backend = _backend(world, backend, device, compile)
+        self.simulator = self._backend.simulator
+        self.num_envs = num_envs
+        self.render_mode = render_mode
+        self.metadata = {
+            "render_modes": RENDER_MODES,
+            "render_fps": 4,
+            "autoreset_mode": _gymnasium_mode(autoreset_mode),
+        }
+        self.single_observation_space = world.observation_space
+        self.single_action_space = spaces.MultiDiscrete([world.n_items] * world.slate_size)
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._titles = rendering.load_titles(titles, world.n_items)
+        self._mode = autoreset_mode
+        self._state: State | None = None
+        self._done: Array = self._backend.array(np.zeros(num_envs, np.bool_))
+        self._any_done = False
+        self._shown: Transition | None = None
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Array, dict[str, Any]]:
+        """Starts an episode in every row, or in those of a mask.
+
+        Args:
+            seed: seeds the environment's random numbers.
+            options: {"user": i} or {"user": int array (B,)} to meet those users, drawn otherwise;
+                {"reset_mask": bool array (B,)} to leave the other rows as they are.
+
+        Raises:
+            RecGymError: an unknown option, or a value that does not fit.
+        """
+        super().reset(seed=seed)
+        given = check_options(options, ("user", "reset_mask"))
+        users = users_of(given, self.num_envs, self.simulator.n_users)
+        mask = mask_of(given, self.num_envs)
+        if self._state is None and not mask.all():
+            raise RecGymError("reset option 'reset_mask': the first reset must be of all rows")
+        self._backend.seed(self.np_random)
+        begun = self._backend.array(mask)
+        fresh = self._begin(int(mask.sum()), None if users is None else users[mask])
+        self._state = fresh if self._state is None else _replace(self._state, begun, fresh)
+        self._done = self._done & ~begun
+        self._any_done = bool(self._done.any())
+        self._shown = None
+        info = {
+            name: self._backend.array(np.full(self.num_envs, value))
+            for name, value in infos.AT_RESET.items()
+        } | infos.of_episode(self.simulator, self._state)
+        return self.simulator.observe(self._state), infos.with_masks(info, begun)
+
+    def step(self, actions: Array) -> tuple[Array, Array, Array, Array, dict[str, Any]]:
+        """Shows a slate to every user.
+
+        Args:
+            actions: item ids (B, K). A repeated id is replaced by the lowest id not in its slate.
+
+        Raises:
+            RecGymError: another shape, an id out of range, or ``reset`` is due.
+        """
+        if self._state is None:
+            raise RecGymError("step: no episode has begun; call reset first")
+        if self._any_done and self._mode == "disabled":
+            raise RecGymError(
+                "step: some rows are done; reset them: reset(options={'reset_mask': done})"
+            )
+        noise = self._backend.draw(self.num_envs, self.simulator.step_noise)
+        after = self._backend.step(self._state, actions, noise)
+        if self._any_done and self._mode == "next-step":
+            self._restart(after, self._done)
+            for values in (after.reward, after.terminated, after.truncated):
+                values[self._done] = 0
+        done = after.terminated | after.truncated
+        any_done = bool(done.any())
+        final: dict[str, Any] = {}
+        if any_done and self._mode == "same-step":
+            info = after.info | infos.of_episode(self.simulator, after.state)
+            final = infos.final(after.observation, info, done)
+            self._restart(after, done)
+        self._state, self._done, self._any_done = after.state, done, any_done
+        if self.render_mode is not None:
+            self._shown = after
+        info = after.info | infos.of_episode(self.simulator, after.state)
+        info = infos.with_masks(info, self._backend.array(np.ones(self.num_envs, np.bool_))) | final
+        return after.observation, after.reward, after.terminated, after.truncated, info
+
+    def render(self) -> tuple[Any, ...] | None:
+        """Returns a picture of each row's last slate: text, or an image (height, width, 3)."""
+        if self.render_mode is None or self._state is None:
+            return None
+        pages = (self._page(self._state, row) for row in range(self.num_envs))
+        return tuple(rendering.render(self.render_mode, page, self._titles) for page in pages)
+
+    def get_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """Returns all that decides how the episodes go on, given the same actions.
+
+        Returns:
+            Arrays by name, and the state of the random generator as plain JSON.
+
+        Raises:
+            RecGymError: no episode has begun.
+        """
+        if self._state is None:
+            raise RecGymError("get_state: no episode has begun; call reset first")
+        arrays = {f"state.{name}": _to_numpy(array) for name, array in self._state.items()}
+        arrays |= {"done": _to_numpy(self._done)} | self._backend.noise_state()
+        return arrays, dict(self.np_random.bit_generator.state)
+
+    def set_state(self, arrays: dict[str, np.ndarray], rng: dict[str, Any]) -> Array:
+        """Continues where ``get_state`` was called, and returns the observations of that moment.
+
+        Raises:
+            RecGymError: the arrays are of another environment.
+        """
+        shapes = {name: tuple(array.shape) for name, array in self._begin(self.num_envs).items()}
+        state = {name: arrays.get(f"state.{name}", np.empty(0)) for name in shapes}
+        if {name: array.shape for name, array in state.items()} != shapes:
+            raise RecGymError("set_state: arrays of another environment; make it as it was made")
+        self._backend.seed(self.np_random)
+        self._backend.set_noise_state(arrays)
+        self.np_random.bit_generator.state = rng
+        self._state = {name: self._backend.array(array) for name, array in state.items()}
+        self._done = self._backend.array(arrays["done"])
+        self._any_done = bool(self._done.any())
+        self._shown = None
+        return self.simulator.observe(self._state)
+
+    def _begin(self, n_rows: int, users: np.ndarray | None = None) -> State:
+        """Returns the state of new episodes."""
+        noise = self._backend.draw(n_rows, self.simulator.reset_noise)
+        return self.simulator.reset(noise, None if users is None else self._backend.array(users))
+
+    def _restart(self, after: Transition, rows: Array) -> None:
+        """Starts new episodes in some rows (B,) of a transition."""
+        fresh = self._begin(int(rows.sum()))
+        _replace(after.state, rows, fresh)
+        after.observation[rows] = self.simulator.observe(fresh)
+        for name, values in after.info.items():
+            values[rows] = infos.AT_RESET[name]
+
+    def _page(self, state: State, row: int) -> rendering.Page:
+        step = int(state["step"][row])
+        user = int(state["user"][row]) if "user" in state else None
+        if self._shown is None or step == 0:
+            return rendering.Page(step, user, (), -1, 0.0)
+        slate = self._shown.slate[row].tolist()
+        click, reward = int(self._shown.info["click"][row]), float(self._shown.reward[row])
+        return rendering.Page(step, user, slate, click, reward)
+
+
+def _backend(world: Simulator, backend: str, device: str, compile: bool) -> Backend:
+    if backend == "torch":
+        return TorchBackend(world, device, compile)
+    if backend != "numpy":
+        raise RecGymError(f"backend={backend!r}: must be one of numpy, torch")
+    if compile or device != "cpu":
+        raise RecGymError("compile=True and device need backend='torch'")
+    return NumpyBackend(world)
+
+
+def _gymnasium_mode(name: str) -> Any:
+    """Returns Gymnasium's own constant; Gymnasium 1.0 has none, and does not ask for one."""
+    modes = getattr(gymnasium.vector, "AutoresetMode", None)
+    return name if modes is None else modes[AUTORESET_MODES[name]]
+
+
+def _replace(state: State, rows: Array, fresh: State) -> State:
+    """Writes new episodes into some rows (B,) of a state, and returns it."""
+    for name, values in fresh.items():
+        state[name][rows] = values
+    return state
+
+
+def _to_numpy(array: Array) -> np.ndarray:
+    """Returns a copy in NumPy."""
+    return array.copy() if isinstance(array, np.ndarray) else array.cpu().numpy().copy()

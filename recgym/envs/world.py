@@ -1,0 +1,38 @@
+"""Arguments that the single and the vector environment share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from recgym.errors import RecGymError
+from recgym.simulators import build
+from recgym.simulators.base import Simulator
+
+RENDER_MODES = ["ansi", "rgb_array"]
+
+
+def build_world(
+    simulator: str,
+    arguments: Mapping[str, Any],
+    render_mode: str | None,
+    max_episode_steps: int | None,
+) -> Simulator:
+    """Builds the simulator of an environment from the environment's arguments.
+
+    Args:
+        simulator: name of the simulator.
+        arguments: the simulator's arguments by name.
+        render_mode: checked against the modes there are.
+        max_episode_steps: given to the simulator as its ``horizon`` unless None.
+
+    Raises:
+        RecGymError: an unknown argument, or one out of its range.
+    """
+    if render_mode is not None and render_mode not in RENDER_MODES:
+        raise RecGymError(f"render_mode={render_mode!r}: must be one of {', '.join(RENDER_MODES)}")
+    if max_episode_steps is not None:
+        if arguments.get("horizon", max_episode_steps) != max_episode_steps:
+            raise RecGymError("max_episode_steps is another name of horizon: give one of them")
+        arguments = {**arguments, "horizon": max_episode_steps}
+    return build(simulator, arguments, also_known=("render_mode", "titles", "max_episode_steps"))

@@ -1,0 +1,30 @@
+"""The environments by id: one table, registered with Gymnasium when ``recgym`` is imported."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium
+
+ENVIRONMENTS: dict[str, dict[str, Any]] = {
+    "RecGAN-v0": {"simulator": "learned-user", "user_model": "recgan"},
+    "RecGAN-LSTM-v0": {"simulator": "learned-user", "user_model": "recgan-lstm"},
+}
+"""Environment id -> the arguments of its shell; the shells themselves are imported when made."""
+
+
+def register_environments() -> None:
+    """Registers every id of ``ENVIRONMENTS``.
+
+    The horizon is the simulator's, so the specs have no ``max_episode_steps``. The shells check
+    what they are given themselves, so Gymnasium's slower checking wrapper is left out.
+    """
+    for name, arguments in ENVIRONMENTS.items():
+        if name not in gymnasium.registry:
+            gymnasium.register(
+                id=name,
+                entry_point="recgym.envs:SlateEnv",
+                vector_entry_point="recgym.envs:SlateVectorEnv",
+                disable_env_checker=True,
+                kwargs=arguments,
+            )

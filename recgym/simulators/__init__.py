@@ -1,0 +1,63 @@
+"""The worlds: one batched simulator a file, built by name from plain JSON arguments."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from recgym.errors import RecGymError
+from recgym.simulators.base import Noise, Response, Simulator, State, choose
+
+__all__ = ["Noise", "Response", "SIMULATORS", "Simulator", "State", "build", "choose"]
+
+SIMULATORS: dict[str, str | Callable[..., Simulator]] = {
+    "learned-user": "recgym.simulators.learned_user:learned_user",
+}
+"""Name -> builder, or where it lies ("module:name")."""
+
+
+def builder(name: str) -> Callable[..., Simulator]:
+    """Returns the builder of a simulator.
+
+    Args:
+        name: a key of ``SIMULATORS``, or "module:name" of a builder of one's own.
+
+    Raises:
+        RecGymError: there is no such simulator.
+    """
+    entry = SIMULATORS.get(name, name)
+    if not isinstance(entry, str):
+        return entry
+    module, _, attribute = entry.partition(":")
+    if not attribute:
+        known = ", ".join(SIMULATORS)
+        raise RecGymError(f"unknown simulator {name!r}; known: {known}, or 'module:name'")
+    try:
+        found: Callable[..., Simulator] = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise RecGymError(f"simulator {name!r} cannot be imported: {error}") from None
+    return found
+
+
+def build(name: str, arguments: Mapping[str, Any], also_known: tuple[str, ...] = ()) -> Simulator:
+    """Builds a simulator, and refuses arguments that it does not have.
+
+    Args:
+        name: as in ``builder``.
+        arguments: the builder's arguments by name.
+        also_known: names to list beside the builder's when one is unknown.
+
+    Raises:
+        RecGymError: an unknown name, an unknown argument, or what the builder itself raises.
+    """
+    build_simulator = builder(name)
+    known = inspect.signature(build_simulator).parameters
+    unknown = [argument for argument in arguments if argument not in known]
+    if unknown:
+        raise RecGymError(
+            f"unknown environment argument {', '.join(map(repr, unknown))} for simulator {name!r};"
+            f" known: {', '.join([*known, *also_known])}"
+        )
+    return build_simulator(**arguments)

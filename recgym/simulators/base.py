@@ -1,0 +1,91 @@
+"""What a simulator is: a pure, batched transition whose randomness is passed in."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, Self
+
+import gymnasium
+import numpy as np
+
+from recgym.arrays import Array, namespace
+
+State = dict[str, Array]
+"""Arrays by name, each with one row an episode (B, ...). Every state has "step", an int64 (B,)."""
+
+
+class Noise(NamedTuple):
+    """The randomness that one call consumes."""
+
+    uniform: Array
+    """Draws from [0, 1), (B, n_uniform)."""
+    normal: Array
+    """Standard normal draws, (B, n_normal)."""
+
+
+class Response(NamedTuple):
+    """What the users did with their slates."""
+
+    click: Array
+    """Clicked slot, int64 (B,); -1 when nothing was clicked."""
+    item: Array
+    """Clicked item id, int64 (B,); -1 when nothing was clicked."""
+    reward: Array
+    """Reward, float32 (B,)."""
+    terminated: Array
+    """Whether the user left, bool (B,)."""
+
+
+class Simulator(Protocol):
+    """A world of users who answer slates of items.
+
+    A simulator holds no episode: its methods map arrays to arrays and change none of their
+    arguments, so that the single and the vector environment, NumPy and torch, and one row and
+    thousands all run the same code. An episode is truncated by the environment once
+    ``state["step"]`` has reached ``horizon``.
+    """
+
+    n_items: int
+    slate_size: int
+    horizon: int
+    """Slates an episode lasts, unless its user leaves earlier."""
+    n_users: int
+    """Users that ``reset`` can choose from; user i is the same in every run."""
+    reset_noise: tuple[int, int]
+    """How many uniform and how many standard normal draws one row of ``reset`` consumes."""
+    step_noise: tuple[int, int]
+    """How many uniform and how many standard normal draws one row of ``step`` consumes."""
+    observation_space: gymnasium.spaces.Box
+    """The space of one row of ``observe``."""
+    info_names: tuple[str, ...]
+    """The entries of the state, int64 (B,), that environments copy into their info."""
+    item_features: np.ndarray | None
+    """The items as agents may see them, float32 (N, D)."""
+
+    def reset(self, noise: Noise, users: Array | None = None) -> State:
+        """Starts one episode a row; ``users`` int64 (B,) names its user, -1 draws one."""
+
+    def observe(self, state: State) -> Array:
+        """Returns fresh observations, (B, ...)."""
+
+    def step(self, state: State, slate: Array, noise: Noise) -> tuple[State, Response]:
+        """Shows the slates, int64 (B, K) of distinct ids, and returns the answers."""
+
+    def to(self, backend: str, device: str) -> Self:
+        """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""
+
+
+def choose(weights: Array, uniform: Array) -> Array:
+    """Draws one option a row in proportion to its weight, by inverting the distribution function.
+
+    Args:
+        weights: non-negative weights (B, K).
+        uniform: draws from [0, 1), (B, 1).
+
+    Returns:
+        int64 (B,): the chosen option, never one of weight 0; the last in a row of zeros.
+    """
+    xp = namespace(weights)
+    cumulative = weights.cumsum(axis=1)
+    reached = xp.asarray(cumulative > uniform * cumulative[:, -1:], dtype=xp.int8)
+    reached[:, -1] = 1
+    return reached.argmax(axis=1)

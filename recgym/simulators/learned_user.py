@@ -1,0 +1,236 @@
+"""Users who answer slates as a user model fitted on a click log says."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from gymnasium import spaces
+
+from recgym.arrays import Array, namespace
+from recgym.errors import RecGymError
+from recgym.simulators.base import Noise, Response, Simulator, State, choose
+from recgym.simulators.checks import one_of, whole
+from recgym.simulators.ensemble import Ensemble
+from recgym.users import gan
+from recgym.users.folder import SHIPPED, FittedUserModel
+
+NEVER = -np.inf
+UNROLLED = 64
+"""Longest history that torch compares column by column, four times faster when compiled."""
+
+
+def learned_user(
+    user_model: str | Path | FittedUserModel = "recgan",
+    split: str = "train",
+    slate_size: int = 5,
+    horizon: int = 20,
+    ensemble: int = 0,
+    observe: str = "features",
+    window: int | None = None,
+) -> Simulator:
+    """Users who answer slates as a user model fitted on a click log says.
+
+    ## User
+    A user is shown K items and clicks one of them or none, with the probability that a generative
+    adversarial user model gives to each (Chen et al., 2019, Eq. 2 and 3: under entropy
+    regularisation, proportional to exp(eta * reward)). The user's state is the history of clicked
+    items. A click joins it, and so moves what the user likes next. Where the log has no page
+    without a click, something is always clicked. Where it never shows a user clicking an item
+    twice, clicked items are spent: they fill their slot and cannot be clicked again.
+
+    ## Action
+    `MultiDiscrete([N] * K)`: the item in each slot, ids 0..N-1. K distinct items are always shown:
+    a repeated id is replaced by the lowest id that is not in the slate, and `info["repaired"]`
+    counts the replacements. An action of another shape, or an id out of range, is an error.
+
+    ## Observation
+    What was clicked last, the most recent last. With `observe="features"` a `Box` of float32,
+    `window * D`: the feature vectors of the last clicked items, zeros for fewer clicks; with
+    `observe="items"` a `Box` of int64, `window`: their ids, N for fewer clicks. The features are
+    the user model's item embedding, the same for both splits, in `simulator.item_features` (N, D).
+
+    ## Reward
+    The user's reward r(s, a) for the clicked item, as the user model learned it; 0 without a click.
+
+    ## Episode
+    It begins with the synthetic history of a user, drawn evenly, or named by
+    `reset(options={"user": i})`. It is truncated after `horizon` slates, and never terminates.
+
+    ## Info
+    At every reset and step: `click` (slot, -1 for none), `item` (id, -1 for none), `repaired`,
+    `user`; with an ensemble also `member`.
+
+    Args:
+        user_model: folder of a fitted user model, or the name of a shipped one.
+        split: "train" for the model fitted on training users, in which agents learn; "test" for the
+            one fitted on other users, in which they are scored.
+        slate_size: items in a slate (K).
+        horizon: slates in an episode.
+        ensemble: 0, or M to draw one of M models, each fitted on other training users drawn with
+            replacement, for each episode.
+        observe: "features" or "items".
+        window: clicked items observed; when None, as many as the user model reads, and with "items"
+            one more for each slate of an episode if clicked items are spent, to know them all by.
+
+    Raises:
+        RecGymError: an argument out of its range, or a folder that holds no whole user model.
+    """
+    if not isinstance(user_model, FittedUserModel):
+        user_model = load_user_model(user_model)
+    one_of("split", split, tuple(name for name in ("train", "test") if name in user_model.members))
+    if whole("ensemble", ensemble, 0, len(user_model.bags)) and split != "train":
+        raise RecGymError("ensemble: its models are fitted on training users; use split='train'")
+    members = user_model.bags[:ensemble] if ensemble else (split,)
+    simulators = [
+        LearnedUser(user_model, member, split, slate_size, horizon, observe, window)
+        for member in members
+    ]
+    return Ensemble(simulators) if ensemble else simulators[0]
+
+
+class LearnedUser:
+    """The users of one member of a fitted user model, see ``learned_user``.
+
+    The state holds the history, (B, W) item ids, oldest first, padded with N on the left. Where
+    clicked items are spent, W leaves room for every click of an episode, so that the spent items
+    are those of the history.
+
+    Args:
+        user_model: the fitted user model.
+        member: which of its members answers.
+        split: whose histories episodes begin with.
+        slate_size: as in ``learned_user``, like all that follow.
+        horizon: slates in an episode.
+        observe: "features" or "items".
+        window: clicked items observed.
+    """
+
+    info_names: tuple[str, ...] = ("user",)
+    reset_noise = (1, 0)
+
+    def __init__(
+        self,
+        user_model: FittedUserModel,
+        member: str,
+        split: str,
+        slate_size: int,
+        horizon: int,
+        observe: str,
+        window: int | None,
+    ) -> None:
+        config, features = user_model.config, user_model.features
+        self.user_model, self.member = user_model, member  # what planning agents read
+        self.config = config
+        self.n_items, self.n_features = features.shape
+        self.slate_size = whole("slate_size", slate_size, 1, self.n_items)
+        self.step_noise = (self.slate_size + 1, 0)
+        self.horizon = whole("horizon", horizon, 1)
+        self.view = one_of("observe", observe, ("features", "items"))
+        self.item_features = features
+        self.spends = not user_model.info["repeat_clicks"]
+        if window is None:
+            window = config.window + (horizon if self.spends and observe == "items" else 0)
+        self.window = whole("window", window, 1)
+        self.observation_space = self._space()
+        histories = user_model.histories[split]
+        self.n_users = len(histories)
+        self._tables = gan.prepare(config, user_model.members[member], features)
+        width = max(self.window, config.window) + (self.horizon if self.spends else 0)
+        self._starts: State = gan.initial(
+            config, self._tables, _pad(histories, width, self.n_items)
+        )
+        self._slots: Array = np.append(np.arange(self.slate_size), -1)
+        self._padded_features: Array = np.concatenate([features, np.zeros_like(features[:1])])
+
+    def reset(self, noise: Noise, users: Array | None = None) -> State:
+        """Starts one episode a row, see ``Simulator.reset``."""
+        xp = namespace(noise.uniform)
+        user = xp.asarray(noise.uniform[:, 0] * self.n_users, dtype=xp.int64)
+        if users is not None:
+            user = xp.where(users >= 0, users, user)
+        state = {name: gan.rows(starts, user) for name, starts in self._starts.items()}
+        return state | {"user": user, "step": xp.zeros_like(user)}
+
+    def observe(self, state: State) -> Array:
+        """Returns the last clicked items, (B, window) ids or (B, window * D) features."""
+        recent = state["history"][:, -self.window :]
+        if self.view == "items":
+            return namespace(recent).asarray(recent, copy=True)
+        return gan.rows(self._padded_features, recent).reshape(-1, self.window * self.n_features)
+
+    def step(self, state: State, slate: Array, noise: Noise) -> tuple[State, Response]:
+        """Shows the slates and returns the answers, see ``Simulator.step``."""
+        logits, rewards = gan.respond(self.config, self._tables, state, slate)
+        xp = namespace(logits)
+        # Eq. 3: what is clicked maximises utility plus Gumbel noise, with softmax probabilities.
+        utilities = xp.asarray(logits, dtype=xp.float64) - xp.log(-xp.log(noise.uniform))
+        if self.spends:
+            utilities[:, :-1][_contains(state["history"], slate)] = NEVER
+        option = utilities.argmax(axis=1)
+        row = xp.arange(len(option), device=option.device)
+        click = self._slots[option]
+        item = xp.where(click >= 0, slate[row, click], -1)
+        stays = xp.zeros(len(option), dtype=xp.bool, device=option.device)
+        after = state | gan.advance(self.config, self._tables, state, item)
+        after["step"] = state["step"] + 1
+        return after, Response(click, item, rewards[row, option], stays)
+
+    def to(self, backend: str, device: str) -> Self:
+        """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""
+        if backend == "numpy":
+            return self
+        import torch
+
+        def move(arrays: dict[str, Array]) -> dict[str, Array]:
+            return {name: torch.as_tensor(array, device=device) for name, array in arrays.items()}
+
+        moved = copy.copy(self)
+        moved._tables = move(self._tables)
+        moved._starts = move(self._starts)
+        moved._slots = torch.as_tensor(self._slots, device=device)
+        moved._padded_features = torch.as_tensor(self._padded_features, device=device)
+        return moved
+
+    def _space(self) -> spaces.Box:
+        if self.view == "items":
+            return spaces.Box(0, self.n_items, (self.window,), np.int64)
+        low = np.minimum(self.item_features.min(axis=0), 0.0)
+        high = np.maximum(self.item_features.max(axis=0), 0.0)
+        return spaces.Box(np.tile(low, self.window), np.tile(high, self.window), dtype=np.float32)
+
+
+def load_user_model(name: str | Path) -> FittedUserModel:
+    """Loads a fitted user model from its folder, or a shipped one by name.
+
+    Raises:
+        RecGymError: there is none, or it is not whole.
+    """
+    folder = SHIPPED.get(str(name), Path(name))
+    if not folder.is_dir():
+        shipped = ", ".join(SHIPPED)
+        raise RecGymError(f"user_model {str(name)!r}: no such folder, and not one of: {shipped}")
+    return FittedUserModel.load(folder)
+
+
+def _pad(histories: np.ndarray, width: int, n_items: int) -> np.ndarray:
+    """Returns the last ``width`` ids of histories (U, W), padded with ``n_items`` on the left."""
+    padded = np.full((len(histories), width), n_items, np.int64)
+    kept = histories[:, -width:]
+    padded[:, width - kept.shape[1] :] = kept
+    return padded
+
+
+def _contains(history: Array, slate: Array) -> Array:
+    """Returns which items of slates (B, K) are in their rows' histories (B, W), bool (B, K)."""
+    width = history.shape[1]
+    if isinstance(history, np.ndarray):
+        return (slate.T[:, None] == np.ascontiguousarray(history.T)).any(axis=1).T
+    if width > UNROLLED:
+        return (slate[:, :, None] == history[:, None, :]).any(axis=2)
+    found = slate == history[:, :1]
+    for column in range(1, width):  # torch.compile makes one pass of it
+        found = found | (slate == history[:, column : column + 1])
+    return found
