@@ -1,0 +1,198 @@
+"""Deep Q-learning of whole slates (Chen et al., ICML 2019, section 5): cascading and additive."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recgym.errors import RecGymError
+from recgym_agents.encoders import Activation, ItemFeatures, PositionWeightEncoder
+from recgym_agents.heads import AdditiveHead, Candidates, CascadeHead
+from recgym_agents.loops import Arrays, Transitions, World, random_slates, within
+from recgym_agents.losses import cascade_loss, q_target
+from recgym_agents.scan import ScoreFunction, score_eager
+
+
+@dataclass(frozen=True)
+class SlateDQNConfig:
+    """Configuration of ``cascading-dqn``, ``additive-dqn`` and ``cascading-dqn-click``."""
+
+    head: Literal["cascade", "additive"] = "cascade"
+    """One Q-network a slot, or one over items that is summed over the slate."""
+    reward: Literal["environment", "click"] = "environment"
+    """What is maximised: the environment's reward, or +1 for a click and -1 for none."""
+    hidden: int = 64
+    """Units of each Q-network."""
+    window: int = 10
+    """Last clicked items that the history encoder reads, m; fewer if fewer are observed."""
+    weights: int = 4
+    """Sets of position weights in the history encoder, n."""
+    activation: Activation = "elu"
+    """The history encoder's activation."""
+    embedding: int = 16
+    """Length of the learned item embedding, where the environment gives no features."""
+    discount: float = 0.9
+    """Discount of the next step's value, gamma."""
+    learning_rate: float = 1e-3
+    """Adam's step size."""
+    target_period: int = 200
+    """Updates between copies of the network into the target network."""
+    double: bool = False
+    """Choose the next slate with the network, and value it with the target network."""
+    remove_clicked: bool = True
+    """Items in the observed history are no candidates (Algorithm 1)."""
+
+
+class QNetwork(nn.Module):
+    """Item features, a history encoder, and a slate head."""
+
+    def __init__(self, config: SlateDQNConfig, world: World, generator: torch.Generator) -> None:
+        super().__init__()
+        self.items = ItemFeatures(world.n_items, world.features, config.embedding, generator)
+        self.window = min(config.window, world.window)
+        self.encoder = PositionWeightEncoder(
+            self.window, self.items.size, config.weights, config.activation, generator
+        )
+        head = CascadeHead if config.head == "cascade" else AdditiveHead
+        sizes = (world.slate_size, self.encoder.state_size, self.items.size, config.hidden)
+        self.head: CascadeHead | AdditiveHead = head(*sizes, generator)
+
+    def forward(self, observation: Tensor, slate: Tensor) -> Tensor:
+        """Returns the slate's values (B, K), or (B, 1) if additive; the last column is Q(s, A)."""
+        items = self.items()
+        slate_features = nn.functional.embedding(slate, items)
+        values: Tensor = self.head(self.encode(observation, items), slate_features)
+        return values
+
+    def encode(self, observation: Tensor, items: Tensor) -> Tensor:
+        """Returns the users' states (B, S) from their last clicks and the items' features."""
+        recent = observation[:, -self.window :]
+        state: Tensor = self.encoder(nn.functional.embedding(recent, items))
+        return state
+
+
+class SlateDQN:
+    """Q-learning over slates with replay, a target network, and exploration slot by slot.
+
+    While exploring, each slot shows a random item with probability ``explore``, and the slots after
+    it are chosen greedily given that item. A first slot's value, Q^1(s, a_1), is then learned
+    mostly from slates that continue well, as its definition asks for; wholly random slates would
+    teach it the value of continuing at random.
+    """
+
+    def __init__(
+        self,
+        config: SlateDQNConfig,
+        world: World,
+        seed: int,
+        score: ScoreFunction = score_eager,
+    ) -> None:
+        spoken_for = world.slate_size + (world.window if config.remove_clicked else 0)
+        if world.n_items < spoken_for:
+            raise RecGymError(
+                f"{world.n_items} items are too few for slates of {world.slate_size} without the"
+                f" {world.window} clicked ones; set remove_clicked to false, or a smaller window"
+            )
+        self.config, self.world, self.score = config, world, score
+        self.rng = np.random.default_rng(seed)
+        self.network = QNetwork(config, world, torch.Generator().manual_seed(seed))
+        self.target = copy.deepcopy(self.network).requires_grad_(False)
+        trained = [p for p in self.network.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.Adam(trained, lr=config.learning_rate, fused=True)
+        self.updates = 0
+        self._candidates: dict[QNetwork, Candidates] = {}
+
+    def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
+        """Returns greedy slates (B, K); each slot is random with probability ``explore``."""
+        forced = None
+        if explore > 0.0:
+            excluded = observation if self.config.remove_clicked else observation[:, :0]
+            items = random_slates(self.rng, self.world, len(observation), excluded)
+            items[self.rng.random(items.shape) >= explore] = -1
+            forced = torch.as_tensor(items)
+        slate: np.ndarray = self.greedy(self.network, torch.as_tensor(observation), forced).numpy()
+        return slate
+
+    def update(self, batch: Transitions) -> dict[str, float]:
+        """Takes one gradient step on ``sum_j (y - Q^j)^2`` (Eq. 11)."""
+        reward = batch.reward
+        if self.config.reward == "click":
+            reward = np.where(batch.item >= 0, np.float32(1.0), np.float32(-1.0))
+        discount = np.where(batch.terminated, 0.0, self.config.discount).astype(np.float32)
+        observation, slate, after = (
+            torch.as_tensor(ids.astype(np.int64))
+            for ids in (batch.observation, batch.slate, batch.next_observation)
+        )
+        with torch.no_grad():
+            chooser = self.network if self.config.double else self.target
+            next_value = self.target(after, self.greedy(chooser, after))[:, -1]
+        y = q_target(torch.as_tensor(reward), torch.as_tensor(discount), next_value)
+        q = self.network(observation, slate)
+        loss = cascade_loss(q, y)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.updates += 1
+        self._candidates.pop(self.network, None)
+        if self.updates % self.config.target_period == 0:
+            self.target.load_state_dict(self.network.state_dict())
+            self._candidates.pop(self.target, None)
+        return {"loss": loss.item(), "q": q[:, -1].mean().item()}
+
+    @torch.no_grad()
+    def greedy(
+        self, network: QNetwork, observation: Tensor, forced: Tensor | None = None
+    ) -> Tensor:
+        """Returns a network's greedy slates (B, K), but for the ``forced`` items."""
+        if network not in self._candidates:
+            self._candidates[network] = network.head.candidates(network.items.table)
+        candidates = self._candidates[network]
+        state = network.encode(observation, candidates.features)
+        excluded = observation if self.config.remove_clicked else observation[:, :0]
+        return network.head.greedy(state, excluded, candidates, self.score, forced)
+
+    def policy(self) -> tuple[Arrays, Any]:
+        """Returns copies of the network's parameters."""
+        return _arrays(self.network), {}
+
+    def load_policy(self, arrays: Arrays, info: Any) -> None:
+        """Acts with the parameters ``arrays``."""
+        _load(self.network, arrays)
+        self._candidates.clear()
+
+    def state(self) -> tuple[Arrays, Any]:
+        """Returns both networks, Adam's moments, the generator of exploration, and the count."""
+        arrays = {f"network.{name}": array for name, array in _arrays(self.network).items()}
+        arrays |= {f"target.{name}": array for name, array in _arrays(self.target).items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            for name, value in moments.items():
+                arrays[f"adam.{index}.{name}"] = value.numpy().copy()
+        return arrays, {"updates": self.updates, "rng": self.rng.bit_generator.state}
+
+    def set_state(self, arrays: Arrays, info: Any) -> None:
+        """Goes on from what ``state`` returned."""
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in within(arrays, "adam.").items():
+            index, _, moment = name.partition(".")
+            moments.setdefault(int(index), {})[moment] = torch.as_tensor(value.copy())
+        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": moments})
+        _load(self.network, within(arrays, "network."))
+        _load(self.target, within(arrays, "target."))
+        self._candidates.clear()
+        self.updates = info["updates"]
+        self.rng.bit_generator.state = info["rng"]
+
+
+def _arrays(module: nn.Module) -> Arrays:
+    """Returns copies of a module's parameters."""
+    return {name: value.numpy().copy() for name, value in module.state_dict().items()}
+
+
+def _load(module: nn.Module, arrays: Arrays) -> None:
+    """Copies ``arrays`` into a module's parameters."""
+    module.load_state_dict({name: torch.as_tensor(array) for name, array in arrays.items()})

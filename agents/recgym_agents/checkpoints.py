@@ -1,0 +1,83 @@
+"""A trained agent as a folder: what it does, and what it was trained for."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recgym.errors import RecGymError
+from recgym.files import load_arrays, save_arrays
+from recgym_agents.loops import Agent, World, within
+from recgym_agents.table import Entry, entry_of
+
+PARAMS = "params.safetensors"
+
+
+def save_agent(folder: Path | str, agent: Agent, name: str, entry: Entry, about: Any) -> None:
+    """Writes ``params.safetensors``: the policy, the catalog's features, and how to build it again.
+
+    Args:
+        folder: where the file goes.
+        agent: to be saved.
+        name: of the agent in ``AGENTS``.
+        entry: that it was built with.
+        about: plain JSON kept beside it, such as the environment and the seed.
+    """
+    arrays, info = agent.policy()
+    contents = {f"policy.{key}": array for key, array in arrays.items()}
+    world = agent.world
+    if world.features is not None:
+        contents["features"] = world.features
+    stored = {
+        "agent": name,
+        "config": asdict(entry.config),
+        "policy": info,
+        "world": {key: getattr(world, key) for key in ("n_items", "slate_size", "window")},
+        "about": about,
+    }
+    save_arrays(Path(folder) / PARAMS, contents, stored)
+
+
+def load_agent(folder: Path | str) -> tuple[Agent, Any]:
+    """Reads a folder that ``save_agent`` wrote; no environment is needed.
+
+    Returns:
+        The agent, and what was saved about it.
+
+    Raises:
+        RecGymError: the file is missing, truncated or altered, or holds something else.
+    """
+    path = Path(folder) / PARAMS
+    arrays, stored = load_arrays(path)
+    if not isinstance(stored, dict) or "agent" not in stored:
+        raise RecGymError(f"{path}: not an agent")
+    entry = entry_of(stored["agent"], stored["config"], {})
+    world = World(**stored["world"], features=arrays.get("features"))
+    agent = entry.builder(entry.config, world, 0)
+    agent.load_policy(within(arrays, "policy."), stored["policy"])
+    return agent, stored["about"]
+
+
+def check_world(agent: Agent, world: World) -> None:
+    """Checks that an agent can act in a world.
+
+    Raises:
+        RecGymError: the catalog, the slate size, or the observed window is another one.
+    """
+    own = agent.world
+    for name in ("n_items", "slate_size", "window"):
+        value = getattr(world, name)
+        if getattr(own, name) != value:
+            raise RecGymError(
+                f"the environment has {name}={value}, the agent was trained for"
+                f" {getattr(own, name)}; make the environment as it was made for training"
+            )
+    ours, theirs = (np.empty(0) if f is None else f for f in (own.features, world.features))
+    if not np.array_equal(ours, theirs):
+        raise RecGymError(
+            "the environment's catalog differs from the agent's (other item features): use the"
+            " user model that the agent was trained with, or one that shares its item table"
+        )

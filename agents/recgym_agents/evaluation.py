@@ -1,0 +1,116 @@
+"""How good a policy is: reward per step and click rate, with intervals over users."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+import recgym  # noqa: F401  (registers the environments)
+from recgym.envs import SlateVectorEnv
+from recgym.errors import RecGymError
+from recgym.metrics import Estimate, mean_and_error
+from recgym_agents.checkpoints import check_world
+from recgym_agents.loops import Agent, World
+
+ROWS = 250
+"""Episodes that are run at once."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What happened in E episodes, one entry an episode."""
+
+    user: np.ndarray
+    """Whose episode it was, int64 (E,)."""
+    reward: np.ndarray
+    """Reward per step, averaged over the episode (E,)."""
+    click_rate: np.ndarray
+    """Clicks per step (E,)."""
+
+    def by_user(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Returns the users (U,), and each one's reward and click rate, averaged over episodes."""
+        users, index, count = np.unique(self.user, return_inverse=True, return_counts=True)
+        reward = np.bincount(index, self.reward) / count
+        return users, reward, np.bincount(index, self.click_rate) / count
+
+    def estimates(self) -> tuple[Estimate, Estimate]:
+        """Returns reward and click rate, averaged over time, then episodes, then users.
+
+        The intervals are over users (Student's t, 95%).
+        """
+        _, reward, click_rate = self.by_user()
+        return mean_and_error(reward), mean_and_error(click_rate)
+
+
+def make_vector_env(
+    env_id: str, env_args: Mapping[str, Any], num_envs: int, autoreset_mode: str
+) -> SlateVectorEnv:
+    """Makes a vector environment whose observations are item ids.
+
+    Raises:
+        RecGymError: an unknown environment or argument.
+    """
+    arguments = {"observe": "items", "autoreset_mode": autoreset_mode, **env_args}
+    try:
+        env = gymnasium.make_vec(env_id, num_envs, **arguments)
+    except gymnasium.error.Error as error:
+        raise RecGymError(f"environment {env_id!r}: {error}") from None
+    if not isinstance(env, SlateVectorEnv):
+        raise RecGymError(f"environment {env_id!r}: not one of RecGym's")
+    return env
+
+
+def evaluate(
+    agent: Agent, env_id: str, env_args: Mapping[str, Any], episodes: int, seed: int
+) -> Evaluation:
+    """Runs greedy episodes of users 0, 1, ..; the same seed meets every agent with the same luck.
+
+    Args:
+        agent: acts without exploration.
+        env_id: environment id.
+        env_args: the environment's arguments.
+        episodes: how many; episode e is of user e modulo the number of users.
+        seed: of the users' choices, drawn anew for each ``ROWS`` episodes.
+
+    Raises:
+        RecGymError: the environment's catalog is not the agent's.
+    """
+    if episodes < 1:
+        raise RecGymError(f"episodes={episodes}: at least 1 is needed")
+    env = make_vector_env(env_id, env_args, min(episodes, ROWS), "next-step")
+    return run_episodes(agent, env, episodes, seed)
+
+
+def run_episodes(agent: Agent, env: SlateVectorEnv, episodes: int, seed: int) -> Evaluation:
+    """As ``evaluate``, in an environment that is there already (next-step autoreset)."""
+    check_world(agent, World.of(env))
+    rows, n_users = env.num_envs, env.simulator.n_users
+    batches = -(-episodes // rows)
+    seeds = np.random.SeedSequence(seed).generate_state(batches)
+    user = np.arange(batches * rows) % n_users
+    parts = [
+        _run_batch(agent, env, user[i * rows : (i + 1) * rows], int(seeds[i]))
+        for i in range(batches)
+    ]
+    reward, click_rate = (np.concatenate(part)[:episodes] for part in zip(*parts, strict=True))
+    return Evaluation(user[:episodes], reward, click_rate)
+
+
+def _run_batch(
+    agent: Agent, env: SlateVectorEnv, user: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Runs one episode a row; returns reward and clicks per step (B,)."""
+    observation, _ = env.reset(seed=seed, options={"user": user})
+    reward, clicks, steps = (np.zeros(len(user)) for _ in range(3))
+    running = np.ones(len(user), np.bool_)
+    while running.any():
+        observation, gained, terminated, truncated, info = env.step(agent.act(observation))
+        reward[running] += gained[running]
+        clicks[running] += info["item"][running] >= 0
+        steps[running] += 1
+        running &= ~(terminated | truncated)
+    return reward / steps, clicks / steps

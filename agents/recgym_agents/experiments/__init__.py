@@ -1,0 +1,29 @@
+"""The papers' tables and figures as declared experiments; ``scripts/reproduce.py`` runs them."""
+
+from __future__ import annotations
+
+import importlib
+
+from recgym.errors import RecGymError
+from recgym_agents.experiments.experiment import Experiment
+
+EXPERIMENTS = {
+    "user-models": "recgym_agents.experiments.user_models",
+    "regularizers": "recgym_agents.experiments.regularizers",
+    "recgan-policies": "recgym_agents.experiments.recgan_policies",
+    "figure-5": "recgym_agents.experiments.figure_5",
+}
+"""Name of an experiment -> the module whose ``EXPERIMENT`` it is."""
+
+
+def find_experiment(name: str) -> Experiment:
+    """Returns the experiment of that name.
+
+    Raises:
+        RecGymError: there is none.
+    """
+    if name not in EXPERIMENTS:
+        raise RecGymError(f"experiment {name!r}: unknown; there are {', '.join(EXPERIMENTS)}")
+    experiment = importlib.import_module(EXPERIMENTS[name]).EXPERIMENT
+    assert isinstance(experiment, Experiment)
+    return experiment

@@ -1,0 +1,110 @@
+"""What an experiment is: a declared table or figure of a paper, made of cells that run alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from recgym.errors import RecGymError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Cell = dict[str, Any]
+"""The factors of one run: strings, numbers and booleans, one of them ``seed``."""
+Budget = dict[str, Any]
+"""What a cell may spend (steps, seeds, users); plain JSON, printed on the page."""
+Result = dict[str, Any]
+"""What a cell found; plain JSON. ``arrays`` holds what is too long for the published file."""
+Verdict = Literal["reproduced", "not reproduced", "data not available here"]
+
+
+class DataNotAvailable(RecGymError):
+    """A cell's data are not on this machine; the page says so and the other cells go on."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """The folders that a cell may use."""
+
+    data: Path
+    """Where the raw logs are."""
+    runs: Path
+    """The folder of all experiments; another experiment's cells are beside this one's."""
+    folder: Path
+    """The cell's own folder."""
+
+    def raw(self, name: str) -> Path:
+        """Returns the path of a raw log.
+
+        Raises:
+            DataNotAvailable: the file is not there.
+        """
+        if not (self.data / name).is_file():
+            raise DataNotAvailable(f"{self.data / name}: no such file (pass --data DIR)")
+        return self.data / name
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A cell, what it found, and what it cost in seconds."""
+
+    cell: Cell
+    result: Result
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A statement of the paper, or of ours, with its verdict and the numbers behind it."""
+
+    text: str
+    verdict: Verdict
+    evidence: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a summary returns: claims, Markdown, and figures by file stem."""
+
+    claims: tuple[Claim, ...]
+    body: str
+    figures: dict[str, Figure] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A table or figure, its cells, and how their results become a page."""
+
+    name: str
+    title: str
+    reproduces: str
+    """Paper, table or figure."""
+    method: str
+    """Markdown: what was done, how it differs from the paper, and the rule behind each verdict."""
+    budget: Budget
+    smoke_budget: Budget
+    cells: Callable[[Budget], list[Cell]]
+    run_cell: Callable[[Cell, Budget, Place], Result]
+    summarise: Callable[[list[Finished], Budget], Page]
+
+
+def cell_id(cell: Cell) -> str:
+    """Names a cell by its factors, in order.
+
+    >>> cell_id({"agent": "random", "slate_size": 3, "seed": 0})
+    'random_slate_size3_seed0'
+    """
+    return "_".join(
+        value if isinstance(value, str) else f"{factor}{value}" for factor, value in cell.items()
+    )
+
+
+def having(finished: list[Finished], **factors: Any) -> list[Finished]:
+    """Returns the cells with these factors, in order of seed."""
+    chosen = [
+        one for one in finished if all(one.cell.get(name) == v for name, v in factors.items())
+    ]
+    return sorted(chosen, key=lambda one: int(one.cell["seed"]))

@@ -1,0 +1,131 @@
+"""Figure 5 of the GAN user model: do the cascading Q-networks agree on a slate's value?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.figure import Figure
+
+from recgym_agents.cascading_dqn import SlateDQN
+from recgym_agents.checkpoints import load_agent
+from recgym_agents.evaluation import make_vector_env
+from recgym_agents.experiments.experiment import (
+    Budget,
+    Cell,
+    Claim,
+    Experiment,
+    Finished,
+    Page,
+    Place,
+    Result,
+    cell_id,
+)
+from recgym_agents.experiments.pages import table
+from recgym_agents.experiments.recgan_policies import (
+    BUDGET as TRAINING,
+)
+from recgym_agents.experiments.recgan_policies import (
+    ENVIRONMENT,
+    train_policy,
+)
+from recgym_agents.experiments.recgan_policies import (
+    SMOKE as SMOKE_TRAINING,
+)
+
+SLATE_SIZE = 5
+BUDGET: Budget = {"seeds": [0], "rows": 100, "training": TRAINING}
+SMOKE: Budget = {"seeds": [0], "rows": 20, "training": SMOKE_TRAINING}
+
+
+def cells(budget: Budget) -> list[Cell]:
+    """One cell a seed."""
+    return [{"slate_size": SLATE_SIZE, "seed": seed} for seed in budget["seeds"]]
+
+
+def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
+    """Evaluates every Q^j on the greedy slates of whole episodes.
+
+    The agent is that of the same cell of ``recgan-policies``; it is trained here if that has not
+    run.
+    """
+    trained: Cell = {"policy": "cascading", **cell}
+    folder = train_policy(
+        trained, budget["training"], place.runs / "recgan-policies" / cell_id(trained)
+    )
+    agent, about = load_agent(folder)
+    assert isinstance(agent, SlateDQN)
+    env = make_vector_env(ENVIRONMENT, about["env_args"], budget["rows"], "next-step")
+    observation, _ = env.reset(seed=cell["seed"])
+    values = []
+    for _ in range(env.simulator.horizon):
+        slate = agent.act(observation)
+        with torch.no_grad():
+            values.append(
+                agent.network(torch.as_tensor(observation), torch.as_tensor(slate)).numpy()
+            )
+        observation, *_ = env.step(slate)
+    q = np.concatenate(values)
+    last = q[:, -1]
+    return {
+        "correlation": [float(np.corrcoef(q[:, j], last)[0, 1]) for j in range(SLATE_SIZE)],
+        "error": [float(np.sqrt(np.mean((q[:, j] - last) ** 2))) for j in range(SLATE_SIZE)],
+        "mean": [float(value) for value in q.mean(axis=0)],
+        "spread": float(last.std()),
+        "slates": len(q),
+        "arrays": {"q": q.round(4).tolist()},
+    }
+
+
+def summarise(finished: list[Finished], budget: Budget) -> Page:
+    """Builds the scatter plots and the table of correlations."""
+    result = finished[0].result
+    rows = [
+        [f"Q^{j + 1}", *(f"{result[name][j]:.3f}" for name in ("correlation", "error", "mean"))]
+        for j in range(SLATE_SIZE)
+    ]
+    lowest = min(result["correlation"][:-1])
+    claim = Claim(
+        "the learned Q-networks satisfy Eq. 10 with a small error (every correlation above .9)",
+        "reproduced" if lowest > 0.9 else "not reproduced",
+        f"lowest correlation {lowest:.3f}",
+    )
+    header = ["network", "correlation with Q^5", "root mean squared difference", "mean"]
+    parts = [
+        "## Q^j against Q^5",
+        f"On {result['slates']:,} greedy slates; the standard deviation of Q^5 over them is "
+        f"{result['spread']:.3f}.",
+        table(header, rows),
+        "![Q^j against Q^5](figure-5.png)",
+    ]
+    return Page((claim,), "\n\n".join(parts), {"figure-5": _figure(result)})
+
+
+def _figure(result: dict[str, Any]) -> Figure:
+    q = np.array(result["arrays"]["q"])
+    figure = Figure(figsize=(10, 2.8), layout="constrained")
+    low, high = q.min(), q.max()
+    for j, axes in enumerate(figure.subplots(1, SLATE_SIZE - 1, sharey=True)):
+        axes.plot([low, high], [low, high], color="#8a8a8a", linewidth=1)
+        axes.scatter(q[:, -1], q[:, j], s=4, color="#2458b3", alpha=0.3, linewidths=0)
+        axes.set_title(f"Q^{j + 1}, correlation {result['correlation'][j]:.2f}", fontsize=9)
+        axes.set_xlabel("Q^5")
+    return figure
+
+
+EXPERIMENT = Experiment(
+    name="figure-5",
+    title="Agreement of the cascading Q-networks",
+    reproduces="Chen et al., Generative Adversarial User Model (ICML 2019), Figure 5",
+    method="""
+At the optimum every Q^j values the first j items of the greedy slate as Q^k values the whole slate
+(Eq. 10); training only asks each to fit the same target (Eq. 11). The agent is "cascading" of
+[recgan-policies](recgan-policies.md) at slates of 5, first seed, acting greedily for whole episodes
+in the environment it was trained in. Rule: every Q^j correlates with Q^5 above .9.""",
+    budget=BUDGET,
+    smoke_budget=SMOKE,
+    cells=cells,
+    run_cell=run_cell,
+    summarise=summarise,
+)

@@ -1,0 +1,109 @@
+"""Pages of results: Markdown tables, the page itself, its figures, and its raw numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recgym.files import atomic_write, write_json, write_text
+from recgym.metrics import mean_and_error
+from recgym_agents.experiments.experiment import Budget, Experiment, Page
+from recgym_agents.experiments.runner import Outcome
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Returns a Markdown table; the first column is text, the others are numbers.
+
+    >>> print(table(["agent", "reward"], [["random", "1.0"]]))
+    | agent | reward |
+    |---|---:|
+    | random | 1.0 |
+    """
+    lines = ["| " + " | ".join(header) + " |", "|---|" + "---:|" * (len(header) - 1)]
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def seeds_text(values: Sequence[float], digits: int = 3) -> str:
+    """Formats the mean over seeds and its standard error.
+
+    >>> seeds_text([1.0, 2.0, 3.0])
+    '2.000 ± 0.577'
+    >>> seeds_text([1.0])
+    '1.000'
+    """
+    if len(values) == 0:
+        return ""
+    estimate = mean_and_error(values)
+    mean = f"{estimate.mean:.{digits}f}"
+    return mean if estimate.n == 1 else f"{mean} ± {estimate.standard_error:.{digits}f}"
+
+
+def p_text(p: float) -> str:
+    """Formats a p-value.
+
+    >>> p_text(0.0312), p_text(0.00004)
+    ('.031', '<.001')
+    """
+    return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+
+
+def write_page(
+    experiment: Experiment, budget: Budget, outcome: Outcome, folder: Path, command: str
+) -> Path:
+    """Writes ``NAME.md``, ``NAME.json`` and the figures into ``folder``; returns the page."""
+    page = experiment.summarise(outcome.finished, budget)
+    for stem, figure in page.figures.items():
+        with atomic_write(folder / f"{stem}.png") as temporary:
+            figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    write_json(folder / f"{experiment.name}.json", _published(budget, outcome))
+    path = folder / f"{experiment.name}.md"
+    write_text(path, _text(experiment, budget, outcome, page, command))
+    return path
+
+
+def _text(
+    experiment: Experiment, budget: Budget, outcome: Outcome, page: Page, command: str
+) -> str:
+    """Returns the whole page as Markdown."""
+    seconds = [one.seconds for one in outcome.finished]
+    cost = f"{len(seconds)} cells, {sum(seconds) / 60:.0f} minutes of one CPU thread in all"
+    if seconds:
+        cost += f" (median {np.median(seconds):.0f} s a cell, longest {max(seconds):.0f} s)"
+    claims = [[claim.text, f"**{claim.verdict}**", claim.evidence] for claim in page.claims]
+    missing = sorted(set(outcome.unavailable.values()))
+    parts = [
+        f"# {experiment.title}",
+        f"Reproduces: {experiment.reproduces}",
+        f"    {command}",
+        f"Cost: {cost}. Raw numbers: [{experiment.name}.json]({experiment.name}.json).",
+        "## Verdicts",
+        table(["claim", "verdict", "numbers"], claims).replace("|---|---:|---:|", "|---|---|---|"),
+        page.body.strip(),
+        "## Method",
+        experiment.method.strip(),
+        table(["budget", "value"], [[name, f"`{_plain(v)}`"] for name, v in budget.items()]),
+    ]
+    if missing:
+        parts.insert(4, "Data not available here: " + "; ".join(Path(_).name for _ in missing))
+    return "\n\n".join(parts) + "\n"
+
+
+def _plain(value: Any) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def _published(budget: Budget, outcome: Outcome) -> dict[str, Any]:
+    """Returns what is published of each cell: everything except its long arrays."""
+    return {
+        "budget": budget,
+        "cells": [
+            one.cell
+            | {"seconds": one.seconds}
+            | {name: value for name, value in one.result.items() if name != "arrays"}
+            for one in outcome.finished
+        ],
+    }

@@ -1,0 +1,290 @@
+"""Table 3 of the GAN user model: policies trained against one user model, scored in another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from recgym.metrics import mean_and_error, paired_bootstrap, paired_t
+from recgym_agents.checkpoints import load_agent
+from recgym_agents.evaluation import evaluate
+from recgym_agents.experiments.experiment import (
+    Budget,
+    Cell,
+    Claim,
+    Experiment,
+    Finished,
+    Page,
+    Place,
+    Result,
+    having,
+)
+from recgym_agents.experiments.pages import p_text, seeds_text, table
+from recgym_agents.training import TrainConfig, train
+
+ENVIRONMENT = "RecGAN-v0"
+BAGS = 5
+WORLDS = ("train", "test")
+
+POLICIES: dict[str, tuple[str, dict[str, Any]]] = {
+    "random": ("random", {}),
+    "popularity": ("popularity", {}),
+    "user-greedy": ("user-greedy", {}),
+    "user-greedy-ensemble": ("user-greedy-ensemble", {}),
+    "RWD1": ("cascading-dqn-click", {}),
+    "additive": ("additive-dqn", {}),
+    "cascading": ("cascading-dqn", {}),
+    "cascading-ensemble": ("cascading-dqn", {"ensemble": BAGS}),
+    "ceiling-user-greedy": ("user-greedy", {"split": "test"}),
+    "ceiling-cascading": ("cascading-dqn", {"split": "test"}),
+}
+"""Policy -> agent, and where it trains if not in the model of the training users."""
+
+PAPER = {
+    "user-greedy": {3: (21.37, 0.67), 5: (22.97, 0.71)},
+    "RWD1": {3: (22.17, 0.68), 5: (25.15, 0.78)},
+    "additive": {3: (23.60, 0.72), 5: (23.19, 0.70)},
+    "cascading": {3: (24.05, 0.74), 5: (25.36, 0.77)},
+}
+"""Table 3: policy -> slate size -> cumulative reward, click rate (Ant Financial news)."""
+
+BUDGET: Budget = {
+    "seeds": [0, 1, 2, 3, 4],
+    "slate_sizes": [3, 5],
+    "steps": 40_000,
+    "reports": 10,
+    "validation_episodes": 100,
+    "users": 1_000,
+    "repeats": 2,
+}
+SMOKE: Budget = {
+    "seeds": [0, 1],
+    "slate_sizes": [3],
+    "steps": 1_500,
+    "reports": 2,
+    "validation_episodes": 20,
+    "users": 50,
+    "repeats": 1,
+}
+"""What a cell may spend, for every policy alike; equal steps are equal updates."""
+
+
+def cells(budget: Budget) -> list[Cell]:
+    """One cell a slate size, policy and seed."""
+    return [
+        {"policy": policy, "slate_size": slate_size, "seed": seed}
+        for slate_size in budget["slate_sizes"]
+        for policy in POLICIES
+        for seed in budget["seeds"]
+    ]
+
+
+def train_policy(cell: Cell, budget: Budget, folder: Path) -> Path:
+    """Trains a cell's agent unless it is trained already; returns its folder."""
+    agent, where = POLICIES[cell["policy"]]
+    config = TrainConfig(
+        env=ENVIRONMENT,
+        agent=agent,
+        steps=budget["steps"],
+        seed=cell["seed"],
+        out=str(folder / "agent"),
+        env_args={"slate_size": cell["slate_size"], **where},
+        reports=budget["reports"],
+        validation_episodes=budget["validation_episodes"],
+    )
+    train(config)
+    return folder / "agent"
+
+
+def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
+    """Trains one policy, and scores it in both users' models with luck that all policies share."""
+    agent, _ = load_agent(train_policy(cell, budget, place.folder))
+    result: Result = {"arrays": {}}
+    for world in WORLDS:
+        env_args = {"slate_size": cell["slate_size"], "split": world}
+        episodes = budget["users"] * budget["repeats"]
+        luck = 1_000 + cell["seed"]
+        users, reward, click_rate = evaluate(agent, ENVIRONMENT, env_args, episodes, luck).by_user()
+        result[world] = {"reward": float(reward.mean()), "click_rate": float(click_rate.mean())}
+        result["arrays"][world] = reward.round(5).tolist()
+    return result
+
+
+@dataclass(frozen=True)
+class Scores:
+    """The seeds of one policy at one slate size, in one world."""
+
+    reward: np.ndarray
+    """Reward per step by seed."""
+    click_rate: np.ndarray
+    """Click rate by seed."""
+    users: np.ndarray
+    """Reward per step by user, mean over seeds."""
+
+
+Table3 = dict[tuple[str, str], Scores]
+"""(policy, world) -> scores."""
+
+CLAIMS = (
+    ("cascading beats user-greedy on held-out users", "test", "reward", "cascading", "user-greedy"),
+    ("cascading beats additive on held-out users", "test", "reward", "cascading", "additive"),
+    ("cascading clicks at least as often as RWD1", "test", "click_rate", "cascading", "RWD1"),
+    ("cascading beats user-greedy where it trained", "train", "reward", "cascading", "user-greedy"),
+    (
+        "with an ensemble, cascading beats user-greedy on held-out users",
+        "test",
+        "reward",
+        "cascading-ensemble",
+        "user-greedy-ensemble",
+    ),
+)
+"""Text, world, metric, and the two policies; the first three are the paper's (section 6.2)."""
+
+PAIRS = (
+    ("cascading", "user-greedy"),
+    ("cascading", "additive"),
+    ("cascading", "RWD1"),
+    ("cascading-ensemble", "cascading"),
+    ("cascading-ensemble", "user-greedy-ensemble"),
+    ("user-greedy", "popularity"),
+    ("ceiling-cascading", "cascading"),
+)
+"""Policies whose rewards are compared, beside the best two."""
+
+
+def summarise(finished: list[Finished], budget: Budget) -> Page:
+    """Builds the tables, the paired tests, and the verdicts."""
+    parts, claims, figures = [], [], {}
+    for size in budget["slate_sizes"]:
+        found = _read(finished, size)
+        header = ["policy", "reward, train users", "click rate", "reward, test users", "click rate"]
+        header += ["gain over user-greedy, test", "paper: reward", "click rate", "gain"]
+        pairs = [_best_two(found), *(pair for pair in PAIRS if pair != _best_two(found))]
+        tests = ["reward, test users", "difference", "95% over seeds", "p, seeds"]
+        tests += ["users better off", "p, users"]
+        parts += [
+            f"## Slates of {size}",
+            "Reward per step and click rate, mean ± standard error over seeds, in the model of the "
+            "training users and in the model of the test users. Gains are shares of user-greedy's.",
+            table(header, [_row(policy, size, found) for policy in POLICIES]),
+            "Paired tests, the best two policies first: two-sided t-test over seeds; one-sided "
+            "bootstrap over users, each user's reward averaged over seeds.",
+            table(tests, [_test(ours, theirs, found) for ours, theirs in pairs]),
+            f"![Reward by policy, slates of {size}](recgan-policies-{size}.png)",
+        ]
+        claims += [_claim(size, found, *claim) for claim in CLAIMS]
+        figures[f"recgan-policies-{size}"] = _figure(found)
+    return Page(tuple(claims), "\n\n".join(parts), figures)
+
+
+def _read(finished: list[Finished], size: int) -> Table3:
+    """Gathers the seeds of every policy at one slate size."""
+    found = {}
+    for policy in POLICIES:
+        runs = having(finished, policy=policy, slate_size=size)
+        for world in WORLDS:
+            found[policy, world] = Scores(
+                reward=np.array([one.result[world]["reward"] for one in runs]),
+                click_rate=np.array([one.result[world]["click_rate"] for one in runs]),
+                users=np.mean([one.result["arrays"][world] for one in runs], axis=0),
+            )
+    return found
+
+
+def _row(policy: str, size: int, found: Table3) -> list[str]:
+    """One policy's scores beside the paper's."""
+    texts = [policy]
+    for world in WORLDS:
+        own = found[policy, world]
+        texts += [seeds_text(own.reward), seeds_text(own.click_rate)]
+    greedy = found["user-greedy", "test"].reward.mean()
+    texts.append(f"{100 * (found[policy, 'test'].reward.mean() / greedy - 1):+.1f}%")
+    if policy not in PAPER:
+        return [*texts, "", "", ""]
+    reward, click_rate = PAPER[policy][size]
+    gain = 100 * (reward / PAPER["user-greedy"][size][0] - 1)
+    return [*texts, f"{reward:.2f}", f"{click_rate:.2f}", f"{gain:+.1f}%"]
+
+
+def _best_two(found: Table3) -> tuple[str, str]:
+    """The two policies of the highest reward on test users, ceilings left out."""
+    fair = [policy for policy in POLICIES if not policy.startswith("ceiling")]
+    fair.sort(key=lambda policy: -found[policy, "test"].reward.mean())
+    return fair[0], fair[1]
+
+
+def _test(ours: str, theirs: str, found: Table3) -> list[str]:
+    """The paired tests of two policies' rewards on test users."""
+    one, other = found[ours, "test"], found[theirs, "test"]
+    gain = mean_and_error(one.reward - other.reward)
+    return [
+        f"{ours} - {theirs}",
+        f"{gain.mean:+.4f}",
+        f"{gain.low:+.4f} .. {gain.high:+.4f}",
+        p_text(paired_t(one.reward, other.reward)),
+        f"{100 * float(np.mean(one.users > other.users)):.0f}%",
+        p_text(paired_bootstrap(one.users, other.users)),
+    ]
+
+
+def _claim(
+    size: int, found: Table3, text: str, world: str, metric: str, ours: str, theirs: str
+) -> Claim:
+    """A claim is reproduced if it holds with p < .05 over seeds; "at least": if its mean does."""
+    one, other = (getattr(found[policy, world], metric) for policy in (ours, theirs))
+    gain, p = mean_and_error(one - other), paired_t(one, other)
+    holds = gain.mean >= 0 if "at least" in text else gain.mean > 0 and p < 0.05
+    return Claim(
+        f"{text}, slates of {size}",
+        "reproduced" if holds else "not reproduced",
+        f"{metric.replace('_', ' ')} {one.mean():.3f} against {other.mean():.3f} "
+        f"({100 * gain.mean / other.mean():+.1f}%), p {p_text(p)}",
+    )
+
+
+def _figure(found: Table3) -> Figure:
+    """Reward per step of every policy and seed, in both worlds."""
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    panels = figure.subplots(1, len(WORLDS), sharey=True)
+    for axes, world in zip(panels, WORLDS, strict=True):
+        for place, policy in enumerate(POLICIES):
+            reward = found[policy, world].reward
+            axes.scatter(reward, np.full(len(reward), place), s=16, color="#2458b3", alpha=0.5)
+            axes.vlines(reward.mean(), place - 0.3, place + 0.3, color="#e07b1a")
+        axes.set_title(f"model of the {world} users", fontsize=9)
+        axes.set_xlabel("reward per step")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].set_yticks(range(len(POLICIES)), POLICIES, fontsize=8)
+    panels[0].invert_yaxis()
+    return figure
+
+
+EXPERIMENT = Experiment(
+    name="recgan-policies",
+    title="Slate policies in RecGAN-v0",
+    reproduces="Chen et al., Generative Adversarial User Model (ICML 2019), Table 3",
+    method="""
+The environment is RecGAN-v0 with its shipped user models, fitted on MovieLens 100K. A policy trains
+in the model of the training users ("cascading-ensemble": each episode draws one of five models
+fitted on bootstraps of the training users), and is then scored once in that model and in the one
+fitted on other users, on the same item features. The ceilings train in the test users' model.
+
+The deep Q-learners take equal numbers of steps and updates; each keeps the policy that earned most
+in validation episodes in its own training environment. popularity learns from as many random
+slates. user-greedy shows the items of the highest reward in the training users' model,
+user-greedy-ensemble in the mean of five bootstraps. Every policy meets the same users and the same
+luck; a seed is a training and a luck.
+
+The paper's figures are from Ant Financial news, so its rewards are on another scale: compare the
+gains over user-greedy, and the order. Rule: a claim is reproduced if it holds with p < .05 in a
+paired t-test over seeds; "at least as often" if the mean difference is not negative.""",
+    budget=BUDGET,
+    smoke_budget=SMOKE,
+    cells=cells,
+    run_cell=run_cell,
+    summarise=summarise,
+)

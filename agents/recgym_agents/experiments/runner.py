@@ -1,0 +1,185 @@
+"""Runs the cells of an experiment, each in a process of its own, and resumes where it stopped."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from recgym.errors import RecGymError
+from recgym.files import read_json, write_json, write_text
+from recgym_agents.experiments.experiment import (
+    Budget,
+    Cell,
+    DataNotAvailable,
+    Experiment,
+    Finished,
+    Place,
+    cell_id,
+)
+
+Report = Callable[[str, str], None]
+"""Called with a cell's name and one line: what became of it."""
+
+_ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The finished cells, and one line for each cell that did not finish."""
+
+    finished: list[Finished]
+    unavailable: dict[str, str]
+    failed: dict[str, str]
+
+
+def run_cells(
+    experiment: Experiment,
+    budget: Budget,
+    runs: Path,
+    data: Path,
+    workers: int,
+    report: Report = lambda cell, line: None,
+) -> Outcome:
+    """Runs every cell that is not finished yet.
+
+    A cell's result is ``runs/<experiment>/<cell>.json``, written when it is whole. A finished cell
+    is skipped if its factors and budget are today's. A cell that fails does not stop the others.
+
+    Args:
+        experiment: what to run.
+        budget: the experiment's budget, or its smoke budget.
+        runs: the folder of all experiments.
+        data: the folder of the raw logs.
+        workers: how many processes run at once, each with one thread.
+        report: called as each cell ends.
+
+    Raises:
+        RecGymError: two cells have the same name, or ``workers`` is below 1.
+    """
+    if workers < 1:
+        raise RecGymError(f"workers: {workers} given; at least 1 is needed")
+    folder = runs / experiment.name
+    ends: dict[str, tuple[str, str]] = {}
+    waiting = unfinished(experiment, budget, runs)
+    running: dict[Any, tuple[str, Any, Connection]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                cell = waiting.pop(0)
+                name = cell_id(cell)
+                place = Place(data, runs, folder / name)
+                process, connection = _start(experiment, cell, budget, place)
+                running[process.sentinel] = (name, process, connection)
+            for sentinel in wait(list(running)):
+                name, process, connection = running.pop(sentinel)
+                ends[name] = _end(process, connection)
+                report(name, ": ".join(ends[name]))
+    finally:
+        for _, process, _ in running.values():
+            process.terminate()
+    cells = experiment.cells(budget)
+    finished = [_finished(folder, cell) for cell in cells if _is_finished(folder, cell, budget)]
+    return Outcome(
+        finished=finished,
+        unavailable={name: line for name, (end, line) in ends.items() if end == "unavailable"},
+        failed={name: line for name, (end, line) in ends.items() if end == "failed"},
+    )
+
+
+def unfinished(experiment: Experiment, budget: Budget, runs: Path) -> list[Cell]:
+    """Returns the cells that have no result with today's budget.
+
+    Raises:
+        RecGymError: two cells have the same name.
+    """
+    cells = experiment.cells(budget)
+    if len({cell_id(cell) for cell in cells}) != len(cells):
+        raise RecGymError(f"{experiment.name}: two cells have the same factors")
+    folder = runs / experiment.name
+    return [cell for cell in cells if not _is_finished(folder, cell, budget)]
+
+
+def _start(
+    experiment: Experiment, cell: Cell, budget: Budget, place: Place
+) -> tuple[Any, Connection]:
+    """Starts a process for a cell; its threads are limited before any library is loaded."""
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=_work, args=(sender, experiment, cell, budget, place))
+    before = {name: os.environ.get(name) for name in _ONE_THREAD}
+    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    try:
+        process.start()
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+    sender.close()
+    return process, receiver
+
+
+def _end(process: Any, connection: Connection) -> tuple[str, str]:
+    """Returns how a process ended: finished, unavailable or failed, and its line."""
+    process.join()
+    try:
+        end, line = connection.recv()
+    except EOFError:
+        end, line = "failed", f"its process ended with exit code {process.exitcode}"
+    connection.close()
+    return end, line
+
+
+def _work(
+    connection: Connection, experiment: Experiment, cell: Cell, budget: Budget, place: Place
+) -> None:
+    """The process of one cell."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        started = time.perf_counter()
+        result = experiment.run_cell(cell, budget, place)
+        seconds = round(time.perf_counter() - started, 2)
+        record = {"cell": cell, "budget": budget, "result": result, "seconds": seconds}
+        write_json(place.folder.with_name(f"{cell_id(cell)}.json"), record)
+        connection.send(("finished", f"{seconds:.0f} s"))
+    except DataNotAvailable as error:
+        connection.send(("unavailable", str(error)))
+    except RecGymError as error:
+        connection.send(("failed", str(error)))
+    except Exception as error:
+        stack = place.folder.with_name(f"{cell_id(cell)}.error.txt")
+        write_text(stack, traceback.format_exc())
+        connection.send(("failed", f"{type(error).__name__}: {error} (stack in {stack})"))
+
+
+def _end_with_parent() -> None:
+    """Ends this process when the one that started it is gone, however that one ended."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
+    os._exit(1)
+
+
+def _path(folder: Path, cell: Cell) -> Path:
+    return folder / f"{cell_id(cell)}.json"
+
+
+def _is_finished(folder: Path, cell: Cell, budget: Budget) -> bool:
+    if not _path(folder, cell).is_file():
+        return False
+    record = read_json(_path(folder, cell))
+    return bool(record["cell"] == cell and record["budget"] == budget)
+
+
+def _finished(folder: Path, cell: Cell) -> Finished:
+    record = read_json(_path(folder, cell))
+    return Finished(record["cell"], record["result"], record["seconds"])

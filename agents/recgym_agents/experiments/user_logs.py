@@ -1,0 +1,101 @@
+"""The logs of the user-model experiments, and the fit of one user model in one cell."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+from recgym.arrays import Array
+from recgym.data import Dataset, read_display_sets, read_movielens, read_trivago
+from recgym.data.dataset import split_users
+from recgym.users.fitting import fit_user_model
+from recgym.users.pages import Pages
+from recgym.users.presets import preset
+from recgym.users.scoring import PageScores, floors, score
+from recgym_agents.experiments.experiment import DataNotAvailable, Place, Result
+
+Regularizer = Literal["entropy", "l2"]
+
+MODELS = ("gan-pw", "gan-lstm")
+"""The paper's names of its user models."""
+
+
+def read_log(name: str, place: Place) -> Dataset:
+    """Reads and prepares a log.
+
+    Raises:
+        DataNotAvailable: its raw file is not here, or MovieLens cannot be downloaded.
+    """
+    if name == "trivago":
+        return read_trivago(place.raw("trivago.parquet"))
+    if name == "ml-100k":
+        try:
+            return read_movielens()
+        except ValueError as error:
+            raise DataNotAvailable(f"{name}: {error}") from None
+    return read_display_sets(place.raw(f"gan_{name}.tsv"))
+
+
+def divide_again(dataset: Dataset, seed: int) -> Dataset:
+    """Returns the log with its users divided 50 / 12.5 / 37.5 at random instead of as released."""
+    return replace(dataset, split=split_users(dataset.n_users, seed))
+
+
+def fit_and_score(
+    dataset: Dataset,
+    model: str,
+    epochs: int | None,
+    seed: int,
+    regularizer: Regularizer = "entropy",
+    frozen_reward: bool = False,
+) -> Result:
+    """Fits a user model to training users as ``scripts/fit.py`` does, and scores it on test users.
+
+    Args:
+        dataset: the log.
+        model: a name in ``MODELS``.
+        epochs: the most that are fitted; the preset's if None.
+        seed: of the fit.
+        regularizer: of the user's behaviour.
+        frozen_reward: in the L2 game, move only the behaviour.
+
+    Returns:
+        As ``result_of``.
+    """
+    config, fit = preset(dataset.info["name"], model, regularizer)
+    fit = replace(fit, epochs=epochs or fit.epochs, frozen_reward=frozen_reward)
+    fitted = fit_user_model(dataset, config, fit, test_users=False, seed=seed)
+    return result_of(dataset, {model: score(fitted, dataset)})
+
+
+def score_floors(dataset: Dataset) -> Result:
+    """Scores what needs no user model on test users; returns as ``result_of``."""
+    return result_of(dataset, floors(dataset))
+
+
+def result_of(dataset: Dataset, found: dict[str, PageScores]) -> Result:
+    """Returns each rule's mean scores under "scores", and its precision on each page in "arrays".
+
+    A rule's array holds precision at 1 and at 2, (2, P), of the test pages with a click;
+    "slate_size" holds the number of items on each.
+    """
+    arrays: dict[str, Any] = {
+        name: [one.precision_at_1.round(4).tolist(), one.precision_at_2.round(4).tolist()]
+        for name, one in found.items()
+    }
+    arrays["slate_size"] = _slate_sizes(dataset).tolist()
+    return {
+        "scores": {name: _finite(one.means()) for name, one in found.items()},
+        "pages": len(arrays["slate_size"]),
+        "arrays": arrays,
+    }
+
+
+def _finite(scores: dict[str, float]) -> dict[str, float]:
+    return {name: value for name, value in scores.items() if value == value}
+
+
+def _slate_sizes(dataset: Dataset) -> Array:
+    """Items on each clicked test page, in the order of ``PageScores.precision_at_1``."""
+    pages = Pages.of(dataset.pages("test"), 1, dataset.catalog.n_items)
+    return (~pages.absent).sum(axis=1)[pages.clicked]

@@ -1,0 +1,306 @@
+"""What an agent is, what it is told about its world, and the loop that trains it off-policy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from recgym.envs import SlateVectorEnv
+from recgym.errors import RecGymError
+from recgym.users.folder import FittedUserModel
+
+Arrays = dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class World:
+    """What an agent is told about the environment that it is built for."""
+
+    n_items: int
+    """N; ids are 0 .. N - 1 and N means "no item"."""
+    slate_size: int
+    """K."""
+    window: int
+    """Clicked items in an observation, W."""
+    features: np.ndarray | None
+    """The items' feature vectors (N, D), or None where the environment has none."""
+    user_model: FittedUserModel | None = None
+    """The fitted user model behind the environment, for agents that plan with it."""
+    user_members: tuple[str, ...] = ()
+    """The members of the user model that the environment's episodes draw from."""
+
+    @staticmethod
+    def of(env: Any) -> World:
+        """Reads the world off a single or vector environment of RecGym.
+
+        Raises:
+            RecGymError: the environment does not observe item ids.
+        """
+        simulator = env.unwrapped.simulator
+        space = simulator.observation_space
+        if space.shape is None or len(space.shape) != 1 or space.dtype != np.int64:
+            raise RecGymError("agents read item ids: make the environment with observe='items'")
+        models = [s for s in getattr(simulator, "members", [simulator]) if hasattr(s, "user_model")]
+        return World(
+            n_items=simulator.n_items,
+            slate_size=simulator.slate_size,
+            window=space.shape[0],
+            features=simulator.item_features,
+            user_model=models[0].user_model if models else None,
+            user_members=tuple(model.member for model in models),
+        )
+
+
+class Transitions(NamedTuple):
+    """What happened in B steps."""
+
+    observation: np.ndarray
+    """Clicked items before the step, (B, W), oldest first, N where there is none."""
+    slate: np.ndarray
+    """Items shown (B, K)."""
+    item: np.ndarray
+    """Clicked item (B,), or -1."""
+    reward: np.ndarray
+    """float32 (B,)."""
+    terminated: np.ndarray
+    """Whether the user left (B,). A truncated episode is not over: its last state has a value."""
+    next_observation: np.ndarray
+    """Clicked items after the step (B, W), never those of the next episode."""
+
+
+class Agent(Protocol):
+    """A slate recommender. Its random numbers come from generators that it owns and saves."""
+
+    world: World
+
+    def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
+        """Returns slates (B, K) of distinct ids.
+
+        Args:
+            observation: clicked items (B, W), oldest first, left-padded with N.
+            explore: probability of a random item in each slot; 0 in evaluation.
+        """
+
+    def update(self, batch: Transitions) -> dict[str, float]:
+        """Learns from a batch, and returns what is worth plotting."""
+
+    def policy(self) -> tuple[Arrays, Any]:
+        """Returns all that greedy slates depend on: copies of arrays, and plain JSON."""
+
+    def load_policy(self, arrays: Arrays, info: Any) -> None:
+        """Acts as the agent did that gave this ``policy``."""
+
+    def state(self) -> tuple[Arrays, Any]:
+        """Returns all that training goes on from: arrays, and plain JSON."""
+
+    def set_state(self, arrays: Arrays, info: Any) -> None:
+        """Goes on from what ``state`` returned."""
+
+
+def within(arrays: Arrays, prefix: str) -> Arrays:
+    """Returns the arrays whose names begin with ``prefix``, without it."""
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+
+def means(reports: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Returns the mean of each name over the reports that have it."""
+    names = {name: None for report in reports for name in report}
+    return {name: float(np.mean([r[name] for r in reports if name in r])) for name in names}
+
+
+def recommend(agent: Agent, history: Sequence[int]) -> list[int]:
+    """Returns a slate for a user who clicked ``history``, oldest first, of any length.
+
+    Raises:
+        RecGymError: an id that is not in the catalog.
+    """
+    world = agent.world
+    clicked = np.asarray(list(history), np.int64)
+    unknown = clicked[(clicked < 0) | (clicked >= world.n_items)]
+    if len(unknown):
+        raise RecGymError(f"history: item {unknown[0]} is not in 0..{world.n_items - 1}")
+    observation = np.full((1, world.window), world.n_items)
+    recent = clicked[-world.window :]
+    observation[0, world.window - len(recent) :] = recent
+    return [int(item) for item in agent.act(observation)[0]]
+
+
+def random_slates(
+    rng: np.random.Generator, world: World, n_rows: int, excluded: np.ndarray
+) -> np.ndarray:
+    """Draws slates (B, K) of distinct items uniformly, without the items ``excluded`` (B, X)."""
+    slate = rng.integers(world.n_items, size=(n_rows, world.slate_size))
+    while True:
+        bad = (slate[:, :, None] == excluded[:, None, :]).any(2)
+        for j in range(1, world.slate_size):
+            bad[:, j] |= (slate[:, :j] == slate[:, j : j + 1]).any(1)
+        if not bad.any():
+            return slate
+        slate[bad] = rng.integers(world.n_items, size=int(bad.sum()))
+
+
+class Replay:
+    """The last ``capacity`` transitions, sampled uniformly with replacement."""
+
+    def __init__(self, capacity: int, world: World) -> None:
+        self.capacity, self.written = capacity, 0
+        history = np.zeros((capacity, world.window), np.int32)
+        self.memory = Transitions(
+            observation=history,
+            slate=np.zeros((capacity, world.slate_size), np.int32),
+            item=np.zeros(capacity, np.int32),
+            reward=np.zeros(capacity, np.float32),
+            terminated=np.zeros(capacity, np.bool_),
+            next_observation=history.copy(),
+        )
+
+    def __len__(self) -> int:
+        """How many transitions there are to sample from."""
+        return min(self.written, self.capacity)
+
+    def add(self, new: Transitions) -> None:
+        """Stores B transitions over the oldest ones."""
+        rows = (self.written + np.arange(len(new.reward))) % self.capacity
+        for memory, values in zip(self.memory, new, strict=True):
+            memory[rows] = values
+        self.written += len(rows)
+
+    def sample(self, rng: np.random.Generator, size: int) -> Transitions:
+        """Draws ``size`` transitions."""
+        rows = rng.integers(len(self), size=size)
+        return Transitions(*(memory[rows] for memory in self.memory))
+
+
+@dataclass(frozen=True)
+class LoopConfig:
+    """How an agent meets its environment. Equal configs give equal numbers of updates."""
+
+    num_envs: int = 64
+    """Rows of the vector environment, which are stepped at once."""
+    updates: int = 4
+    """Updates after each step of all rows."""
+    fresh: bool = False
+    """Update once, on what was just seen, instead of from memory (for agents that count)."""
+    batch_size: int = 128
+    """Transitions an update."""
+    capacity: int = 100_000
+    """Transitions that the replay memory holds."""
+    warm_up: int = 1_280
+    """Environment steps with random slates before the first update."""
+    explore_start: float = 1.0
+    """Probability of a random item in a slot, after the warm-up."""
+    explore_end: float = 0.05
+    """The same once ``explore_share`` of the steps are done; it falls linearly between."""
+    explore_share: float = 0.5
+    """Share of the steps over which exploration falls."""
+
+
+class ReplayLoop:
+    """Steps a vector environment, remembers, and trains from memory (Chen et al., section 5.2).
+
+    Args:
+        agent: what acts and learns.
+        env: made with ``autoreset_mode="disabled"``, so that what a step returns is always what
+            followed the slate: the loop resets finished rows itself.
+        config: the schedule.
+        steps: environment steps (rows) that the whole training will take.
+        rng: draws the samples from memory.
+        seed: of the environment.
+    """
+
+    def __init__(
+        self,
+        agent: Agent,
+        env: SlateVectorEnv,
+        config: LoopConfig,
+        steps: int,
+        rng: np.random.Generator,
+        seed: int,
+    ) -> None:
+        self.agent, self.env, self.config, self.steps, self.rng = agent, env, config, steps, rng
+        self.replay = Replay(config.capacity, agent.world)
+        self.steps_done, self.updates_done = 0, 0
+        self.observation, _ = env.reset(seed=seed)
+
+    def explore(self) -> float:
+        """Returns the probability of a random item in a slot, now."""
+        config = self.config
+        if self.steps_done < config.warm_up:
+            return 1.0
+        span = max(config.explore_share * self.steps - config.warm_up, 1.0)
+        fallen = min((self.steps_done - config.warm_up) / span, 1.0)
+        return config.explore_start + fallen * (config.explore_end - config.explore_start)
+
+    def iterate(self) -> dict[str, float]:
+        """Steps all rows once, then updates; returns means over rows and over updates.
+
+        Raises:
+            RecGymError: a loss is no longer a finite number.
+        """
+        explore = self.explore()
+        slate = self.agent.act(self.observation, explore)
+        after, reward, terminated, truncated, info = self.env.step(slate)
+        seen = Transitions(self.observation, slate, info["item"], reward, terminated, after)
+        self.replay.add(seen)
+        done = terminated | truncated
+        if done.any():
+            after, _ = self.env.reset(options={"reset_mask": done})
+        self.observation = after
+        self.steps_done += len(reward)
+        metrics = {
+            "explore": explore,
+            "reward": float(np.mean(reward)),
+            "click_rate": float(np.mean(info["item"] >= 0)),
+        }
+        if self.config.fresh:
+            return metrics | self._update(seen)
+        if self.steps_done < self.config.warm_up:
+            return metrics
+        reports = [
+            self._update(self.replay.sample(self.rng, self.config.batch_size))
+            for _ in range(self.config.updates)
+        ]
+        return metrics | means(reports)
+
+    def _update(self, batch: Transitions) -> dict[str, float]:
+        """Updates the agent once, and stops a training that diverges."""
+        report = self.agent.update(batch)
+        self.updates_done += 1
+        for name, value in report.items():
+            if not math.isfinite(value):
+                raise RecGymError(
+                    f"training diverged: {name} is {value} at update {self.updates_done}, step"
+                    f" {self.steps_done}; lower the learning rate"
+                )
+        return report
+
+    def state(self) -> tuple[Arrays, Any]:
+        """Returns all of the loop but the agent: memory, environment, random numbers, counts."""
+        filled = len(self.replay)
+        arrays = {
+            f"replay.{name}": values[:filled]
+            for name, values in self.replay.memory._asdict().items()
+        }
+        env_arrays, env_info = self.env.get_state()
+        arrays |= {f"env.{name}": values for name, values in env_arrays.items()}
+        return arrays, {
+            "steps": self.steps_done,
+            "updates": self.updates_done,
+            "written": self.replay.written,
+            "rng": self.rng.bit_generator.state,
+            "env": env_info,
+        }
+
+    def set_state(self, arrays: Arrays, info: Any) -> None:
+        """Goes on from what ``state`` returned."""
+        for name, values in self.replay.memory._asdict().items():
+            stored = arrays[f"replay.{name}"]
+            values[: len(stored)] = stored
+        self.observation = self.env.set_state(within(arrays, "env."), info["env"])
+        self.steps_done, self.updates_done = info["steps"], info["updates"]
+        self.replay.written = info["written"]
+        self.rng.bit_generator.state = info["rng"]

@@ -1,0 +1,311 @@
+"""Measures what RecGym promises about speed, with its peers stepped beside it in the same run.
+
+Everything that is compared is run in alternate blocks, so that a drift of the machine falls on both
+sides of a ratio. A function that is compiled a second time is an error here, not a slow number.
+"""
+
+from __future__ import annotations
+
+import importlib
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal
+
+import gymnasium
+import numpy as np
+import torch
+from torch import Tensor
+
+from command_line import run
+from measurement import Block, Figure, Section, alternate, machine, milliseconds, page, rate, ratio
+from recgym.files import write_json, write_text
+from recgym_agents import scan
+from recgym_agents.heads import CascadeHead
+
+RECGAN = "RecGAN-v0"
+SARDINE = "sardine/SlateTopK-Bored-v0"
+FEATURES, STATE, UNITS = 16, 64, 64
+"""D, the length of an encoded history, and H of the scanned networks."""
+
+
+def single_stepper(env: Any, slates: list[np.ndarray]) -> Callable[[], int]:
+    """Returns a function that plays ``slates`` in one environment, of Gymnasium's API or Gym's."""
+    env.reset()
+
+    def step() -> int:
+        for slate in slates:
+            result = env.step(slate)
+            if result[2] or result[3] is True:  # Gym's fourth value is its info
+                env.reset()
+        return len(slates)
+
+    return step
+
+
+def random_slates(n_items: int, size: int, count: int = 200) -> list[np.ndarray]:
+    """Returns random slates of distinct items, drawn before the clock starts."""
+    generator = np.random.default_rng(0)
+    return [generator.permutation(n_items)[:size] for _ in range(count)]
+
+
+def recgan_stepper() -> Callable[[], int]:
+    """RecGAN-v0 with all of its defaults."""
+    env: Any = gymnasium.make(RECGAN)
+    simulator = env.unwrapped.simulator
+    return single_stepper(env, random_slates(simulator.n_items, simulator.slate_size))
+
+
+def sardine_stepper() -> Callable[[], int]:
+    """SARDINE's top-k slates: 1,000 items, slates of 10; unchecked, as ours is."""
+    importlib.import_module("sardine")
+    return single_stepper(
+        gymnasium.make(SARDINE, disable_env_checker=True), random_slates(1000, 10)
+    )
+
+
+def recsim_stepper() -> Callable[[], int]:
+    """RecSim's interest evolution: 10 candidates, slates of 3."""
+    world = importlib.import_module("recsim.environments.interest_evolution")
+    options = {"num_candidates": 10, "slate_size": 3, "resample_documents": True, "seed": 0}
+    return single_stepper(world.create_environment(options), random_slates(10, 3))
+
+
+PEERS: dict[str, tuple[Callable[[], Callable[[], int]], float | None]] = {
+    "SARDINE SlateTopK (1,000 items, slate 10)": (sardine_stepper, 2.0),
+    "RecSim interest evolution (10 candidates, slate 3)": (recsim_stepper, None),
+}
+"""Name -> its stepper, and how many times faster we promise to be."""
+
+
+def single(rounds: int) -> Section:
+    """One environment through ``gymnasium.make``, beside the peers that are installed."""
+    section = Section("One environment, stepped from Python")
+    steppers = {RECGAN: recgan_stepper()}
+    for name, (build, _) in PEERS.items():
+        try:
+            steppers[name] = build()
+        except ImportError as error:
+            section.notes.append(f"{name}: skipped, not installed ({error}).")
+    measured = alternate({name: rate(step) for name, step in steppers.items()}, rounds)
+    ours = measured.pop(RECGAN)
+    for name, theirs in measured.items():
+        figure = Figure(f"{RECGAN} over {name}", "x", ratio(ours, theirs), PEERS[name][1])
+        section.figures.append(figure)
+    section.figures.append(Figure(RECGAN, "steps/s", ours, at_least=20_000))
+    section.figures += [Figure(name, "steps/s", theirs) for name, theirs in measured.items()]
+    section.notes.append(f"{RECGAN}: {user_model_shape()}.")
+    return section
+
+
+def user_model_shape() -> str:
+    """Returns the shape of the user model behind RecGAN-v0."""
+    env: Any = gymnasium.make(RECGAN)
+    config, simulator = env.unwrapped.simulator.config, env.unwrapped.simulator
+    return (
+        f"N = {simulator.n_items:,}, slate {simulator.slate_size}, D = {config.features}, "
+        f"window {config.window}, n = {config.weights}, H = {config.hidden}, {config.activation}"
+    )
+
+
+def vector_block(num_envs: int, backend: str, compiled: bool) -> Block:
+    """Returns a block that steps a vector environment with random slates."""
+    env: Any = gymnasium.make_vec(RECGAN, num_envs, backend=backend, compile=compiled)
+    env.reset(seed=0)
+    size = (16, num_envs, env.simulator.slate_size)
+    slates = np.random.default_rng(0).integers(0, env.simulator.n_items, size)
+    actions = list(slates if backend == "numpy" else torch.as_tensor(slates))
+
+    def step() -> int:
+        for action in actions:
+            env.step(action)
+        return len(actions) * num_envs
+
+    return rate(step)
+
+
+def vector(rounds: int) -> Section:
+    """1,024 rows with NumPy."""
+    measured = alternate({"numpy": vector_block(1024, "numpy", False)}, rounds)
+    figure = Figure("1,024 rows, NumPy", "steps/s", measured["numpy"], at_least=600_000)
+    return Section("A vector environment", [figure])
+
+
+def compiled(rounds: int) -> Section:
+    """1,024 and 4,096 rows with torch.compile."""
+    section = Section("A compiled vector environment")
+    for num_envs in (1024, 4096):
+        torch._dynamo.reset()
+        with compiled_already():
+            block = vector_block(num_envs, "torch", True)
+            measured = alternate({"compiled": block}, rounds)["compiled"]
+        figure = Figure(f"{num_envs:,} rows, torch.compile", "steps/s", measured, 1_300_000)
+        section.figures.append(figure)
+    return section
+
+
+@contextmanager
+def compiled_already() -> Iterator[None]:
+    """Makes it an error to compile a function again."""
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        yield
+
+
+def concatenated(head: CascadeHead, state: Tensor, features: Tensor) -> Tensor:
+    """Returns greedy slates (B, K) by the plain way: a feature vector for every candidate.
+
+    Args:
+        head: the Q-networks.
+        state: (B, S).
+        features: item feature vectors (N, D).
+    """
+    rows = torch.arange(len(state))
+    known, slate = state, torch.empty(len(state), 0, dtype=torch.int64)
+    for j in range(head.slate_size):
+        pairs = (len(state), len(features), -1)
+        inputs = torch.cat([known[:, None].expand(pairs), features.expand(pairs)], dim=2)
+        weight = torch.cat([head.state_weight[j], *head.item_weight[j, : j + 1]])
+        scores = torch.relu(inputs @ weight + head.bias[j]) @ head.output[j]
+        scores[rows[:, None], slate] = -torch.inf
+        item = scores.argmax(1)
+        slate = torch.cat([slate, item[:, None]], dim=1)
+        known = torch.cat([known, features[item]], dim=1)
+    return slate
+
+
+def scans(rounds: int) -> Section:
+    """Greedy slates for a training update: fused, in eager blocks, and concatenated."""
+    generator = torch.Generator().manual_seed(0)
+    n_items, slate_size, batch = 1682, 5, 128
+    features = torch.randn(n_items, FEATURES, generator=generator)
+    state = torch.randn(batch, STATE, generator=generator)
+    head = CascadeHead(slate_size, STATE, FEATURES, UNITS, generator).requires_grad_(False)
+    candidates, nothing = head.candidates(features), torch.empty(batch, 0, dtype=torch.int64)
+    fused = scan.compiled_score()
+    ways: dict[str, Callable[[], Tensor]] = {
+        "fused": lambda: head.greedy(state, nothing, candidates, fused),
+        "eager": lambda: head.greedy(state, nothing, candidates, scan.score_eager),
+        "plain": lambda: head.greedy(state, nothing, candidates, scan.score_plain),
+        "concatenated": lambda: concatenated(head, state, features),
+    }
+    slates = [way() for way in ways.values()]
+    with compiled_already():
+        blocks = {name: milliseconds(way, 5) for name, way in ways.items()}
+        measured = alternate(blocks, rounds)
+    names = {
+        "eager": "the table scanned eagerly in blocks",
+        "plain": "the table scanned eagerly, written out",
+        "concatenated": "feature vectors concatenated for every candidate",
+    }
+    floors = {"eager": 1.5, "concatenated": 10.0}
+    section = Section(f"Greedy slates of {slate_size} from {n_items:,} items, batch {batch}")
+    for name, text in names.items():
+        figure = ratio(measured[name], measured["fused"])
+        section.figures.append(
+            Figure(f"fused, against {text}", "x faster", figure, floors.get(name))
+        )
+    section.figures.append(Figure("fused", "ms", measured["fused"]))
+    section.figures += [Figure(text, "ms", measured[name]) for name, text in names.items()]
+    agreement = min((slate == slates[0]).float().mean().item() for slate in slates)
+    section.notes.append(f"The slates of all ways agree in {agreement:.2%} of their slots.")
+    return section
+
+
+def catalog(rounds: int) -> Section:
+    """One slot over a million items, against reading its table once."""
+    generator = torch.Generator().manual_seed(0)
+    table = torch.randn(1_000_000, UNITS, generator=generator)
+    base, output = torch.randn(1, UNITS, generator=generator), torch.randn(UNITS)
+    fused = scan.compiled_score()
+    ways: dict[str, Callable[[], Tensor]] = {
+        "fused": lambda: fused(table, base, output).argmax(1),
+        "eager": lambda: scan.score_eager(table, base, output).argmax(1),
+        "sum": table.sum,
+        "norm": table.norm,
+    }
+    fused(table, base, output)
+    with compiled_already():
+        measured = alternate({name: milliseconds(way, 4) for name, way in ways.items()}, rounds)
+    floor = [min(times) for times in zip(measured["sum"], measured["norm"], strict=True)]
+    figures = [
+        Figure("fused over its memory floor", "x", ratio(measured["fused"], floor), at_most=2.0),
+        Figure("eager over its memory floor", "x", ratio(measured["eager"], floor)),
+        Figure("fused", "ms", measured["fused"]),
+        Figure("memory floor", "ms", floor),
+    ]
+    size = f"{table.nbytes / 1e6:,.0f} MB"
+    note = (
+        f"The floor is the faster of the table's sum and norm, each of which reads its {size} once."
+    )
+    return Section("A slot over 1,000,000 items, one row", figures, [note])
+
+
+IMPORT_TIMER = """
+import sys, time
+import gymnasium
+start = time.perf_counter()
+import recgym
+print(time.perf_counter() - start, int("torch" in sys.modules))
+"""
+
+
+def imports(rounds: int) -> Section:
+    """``import recgym`` in a fresh interpreter where Gymnasium is already imported."""
+    torch_imported = 0.0
+
+    def block() -> float:
+        nonlocal torch_imported
+        command = [sys.executable, "-c", IMPORT_TIMER]
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+        seconds, has_torch = answer.stdout.split()
+        torch_imported = max(torch_imported, float(has_torch))
+        return float(seconds)
+
+    measured = alternate({"import": block}, rounds)["import"]
+    figures = [
+        Figure("import recgym, over Gymnasium's own", "s", measured, at_most=0.5),
+        Figure("torch is imported with it (1: yes)", "", [torch_imported], at_most=0.0),
+    ]
+    return Section("Importing", figures)
+
+
+SECTIONS: dict[str, Callable[[int], Section]] = {
+    "single": single,
+    "vector": vector,
+    "compiled": compiled,
+    "scan": scans,
+    "catalog": catalog,
+    "import": imports,
+}
+
+
+def main(
+    section: Literal["all", "single", "vector", "compiled", "scan", "catalog", "import"] = "all",
+    rounds: int = 7,
+    out: Path = Path("docs/results"),
+) -> None:
+    """Measures, prints every figure beside its target, and writes OUT/benchmark.md and .json.
+
+    Args:
+        section: one section alone, which is printed and not written.
+        rounds: alternate rounds of each measurement.
+        out: folder of the published pages.
+    """
+    done = []
+    for name in SECTIONS if section == "all" else [section]:
+        done.append(SECTIONS[name](rounds))
+        print(done[-1].table(), flush=True)
+    if section != "all":
+        return
+    facts = machine()
+    command = f"python scripts/benchmark.py --rounds {rounds}"
+    write_text(out / "benchmark.md", page(done, facts, command))
+    results = [asdict(one) for one in done]
+    write_json(out / "benchmark.json", {"command": command, "machine": facts, "sections": results})
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,70 @@
+"""Evaluates a trained agent: reward per step and click rate, with 95% intervals over users."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+
+from command_line import run
+from recgym.files import write_json
+from recgym_agents.checkpoints import load_agent
+from recgym_agents.evaluation import evaluate
+from train import Settings, settings
+
+
+def main(
+    folder: Annotated[Path, tyro.conf.Positional],
+    episodes: int = 1000,
+    env: str | None = None,
+    split: Literal["train", "test"] | None = None,
+    ensemble: int | None = None,
+    user_model: str | None = None,
+    env_args: Settings = (),
+    seed: int = 0,
+    out: Path | None = None,
+) -> None:
+    """Evaluates a trained agent and prints a table.
+
+    Args:
+        folder: of the agent.
+        episodes: how many; episode e is of user e modulo the number of users.
+        env: environment id; that of the training if not given.
+        split: "test" scores on the user model of other users than the agent learned from.
+        ensemble: user models that episodes draw from; 0 for one.
+        user_model: folder of a fitted user model, or the name of a shipped one.
+        env_args: other arguments of the environment, as NAME=VALUE.
+        seed: the same seed meets every agent with the same users and the same luck.
+        out: where the numbers go, each user's among them; FOLDER/evaluation.json if not given.
+    """
+    agent, about = load_agent(folder)
+    given = {"split": split, "ensemble": ensemble, "user_model": user_model}
+    arguments = about["env_args"] if env in (None, about["env"]) else {}
+    if split == "test":
+        arguments = {name: value for name, value in arguments.items() if name != "ensemble"}
+    arguments = arguments | {k: v for k, v in given.items() if v is not None} | settings(env_args)
+    env = env or about["env"]
+    evaluation = evaluate(agent, env, arguments, episodes, seed)
+    users, reward, click_rate = evaluation.by_user()
+    table = Table(title=f"{folder}: {episodes} episodes of {len(users)} users in {env}")
+    for column in ("metric", "mean", "95% interval over users", "worst tenth of users", "median"):
+        table.add_column(column, justify="left" if column == "metric" else "right")
+    record = {"env": env, "env_args": arguments, "episodes": episodes, "seed": seed}
+    names = ("reward per step", "click rate")
+    for name, values, mean in zip(names, (reward, click_rate), evaluation.estimates(), strict=True):
+        tenth, median = sorted(values)[len(values) // 10], sorted(values)[len(values) // 2]
+        interval = f"{mean.low:.4f} .. {mean.high:.4f}"
+        table.add_row(name, f"{mean.mean:.4f}", interval, f"<= {tenth:.4f}", f"{median:.4f}")
+        key = name.replace(" ", "_")
+        record[key] = {"mean": mean.mean, "low": mean.low, "high": mean.high}
+        record[f"{key}_by_user"] = [float(value) for value in values]
+    record["user"] = [int(user) for user in users]
+    write_json(out or folder / "evaluation.json", record)
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,61 @@
+"""Reproduces a table or figure of a paper; resumes; writes ``docs/results/NAME.md``."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from command_line import run
+from recgym.errors import RecGymError
+from recgym_agents.experiments import find_experiment
+from recgym_agents.experiments.pages import write_page
+from recgym_agents.experiments.runner import run_cells, unfinished
+
+
+def main(
+    name: Annotated[str, tyro.conf.Positional],
+    smoke: bool = False,
+    workers: int = 2,
+    data: Path | None = None,
+    out: Path = Path("runs"),
+    docs: Path = Path("docs/results"),
+) -> None:
+    """Runs the cells of an experiment that are not finished, then writes its page.
+
+    Args:
+        name: user-models, regularizers, recgan-policies or figure-5.
+        smoke: a minute's worth of everything; writes below OUT/smoke only.
+        workers: processes at once, each with one thread.
+        data: folder of raw logs (gan_yelp.tsv, gan_taobao.tsv, trivago.parquet);
+            by default $RECGYM_DATA, or data.
+        out: folder of all runs.
+        docs: folder of the published pages.
+    """
+    experiment = find_experiment(name)
+    budget = experiment.smoke_budget if smoke else experiment.budget
+    runs = out / "smoke" if smoke else out
+    logs = data or Path(os.environ.get("RECGYM_DATA", "data"))
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn()) as progress:
+        task = progress.add_task(name, total=len(unfinished(experiment, budget, runs)))
+
+        def report(cell: str, line: str) -> None:
+            progress.console.print(f"{cell}: {line}", markup=False, highlight=False, soft_wrap=True)
+            progress.advance(task)
+
+        outcome = run_cells(experiment, budget, runs, logs, workers, report)
+    if outcome.failed:
+        count = len(outcome.failed)
+        raise RecGymError(f"{name}: {count} cells failed, no page written; run again to retry them")
+    command = " ".join(["python scripts/reproduce.py", name, *(["--smoke"] if smoke else [])])
+    folder = runs / experiment.name / "page" if smoke else docs
+    print(write_page(experiment, budget, outcome, folder, command))
+
+
+if __name__ == "__main__":
+    sys.exit(run(main))

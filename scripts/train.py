@@ -1,0 +1,111 @@
+"""Trains an agent in an environment; a run that was stopped goes on where its checkpoint is."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any, Literal
+
+import tyro
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
+
+from command_line import run
+from recgym.errors import RecGymError
+from recgym_agents.table import AGENTS
+from recgym_agents.training import TrainConfig, train
+
+Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")]
+
+
+def settings(pairs: tuple[str, ...]) -> dict[str, Any]:
+    """Reads NAME=VALUE pairs; a value that is not JSON is a string."""
+    values = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals:
+            raise RecGymError(f"setting {pair!r}: must be NAME=VALUE")
+        try:
+            values[name] = json.loads(text)
+        except json.JSONDecodeError:
+            values[name] = text
+    return values
+
+
+def main(
+    env: str,
+    agent: str,
+    steps: int,
+    seed: int,
+    out: str,
+    slate_size: int | None = None,
+    ensemble: int | None = None,
+    split: Literal["train", "test"] | None = None,
+    user_model: str | None = None,
+    env_args: Settings = (),
+    agent_args: Settings = (),
+    loop_args: Settings = (),
+    reports: int = TrainConfig.reports,
+    validation_episodes: int = TrainConfig.validation_episodes,
+    compile: Literal["auto", "always", "never"] = TrainConfig.compile,
+) -> None:
+    """Trains an agent.
+
+    Args:
+        env: environment id, such as RecGAN-v0.
+        agent: cascading-dqn, cascading-dqn-click, additive-dqn, user-greedy,
+            user-greedy-ensemble, popularity or random.
+        steps: environment steps.
+        seed: all random numbers come from it.
+        out: folder of the run.
+        slate_size: items in a slate; the environment's default if not given.
+        ensemble: user models that episodes draw from; 0 for one.
+        split: whose user model: that of the training users, or of the test users.
+        user_model: folder of a fitted user model, or the name of a shipped one.
+        env_args: other arguments of the environment.
+        agent_args: settings of the agent, such as discount=0.95.
+        loop_args: settings of its training loop, such as updates=2.
+        reports: lines of metrics, validations and checkpoints in the whole run.
+        validation_episodes: episodes a validation; 0 keeps the last policy instead of the best.
+        compile: fuse the scan of the candidates with torch.compile.
+    """
+    given = {
+        "slate_size": slate_size,
+        "ensemble": ensemble,
+        "split": split,
+        "user_model": user_model,
+    }
+    config = TrainConfig(
+        env=env,
+        agent=agent,
+        steps=steps,
+        seed=seed,
+        out=out,
+        env_args={k: v for k, v in given.items() if v is not None} | settings(env_args),
+        agent_args=settings(agent_args),
+        loop_args=settings(loop_args),
+        reports=reports,
+        validation_episodes=validation_episodes,
+        compile=compile,
+    )
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as progress:
+        learns = agent in AGENTS and AGENTS[agent].loop is not None
+        task = progress.add_task(agent, total=steps if learns else 1)
+
+        def watch(steps_done: int, metrics: dict[str, float]) -> None:
+            text = f"{agent}  reward {metrics['reward']:.3f}  clicks {metrics['click_rate']:.2f}"
+            progress.update(task, completed=steps_done, description=text)
+
+        train(config, watch)
+        progress.update(task, completed=progress.tasks[0].total, description=agent)
+    print(out)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from recgym.envs import SlateVectorEnv
+from recgym.errors import RecGymError
+from recgym_agents.cascading_dqn import SlateDQN, SlateDQNConfig
+from recgym_agents.loops import LoopConfig, ReplayLoop, Transitions, World
+from tests import small_world
+
+WORLD = World(n_items=7, slate_size=3, window=2, features=None)
+CONFIG = SlateDQNConfig(hidden=8, weights=2, embedding=4, discount=0.5, target_period=3)
+
+
+def batch(rows: int = 6) -> Transitions:
+    rng = np.random.default_rng(0)
+    return Transitions(
+        observation=rng.integers(0, 8, (rows, 2)),
+        slate=np.stack([rng.permutation(7)[:3] for _ in range(rows)]),
+        item=np.array([3, -1] * (rows // 2)),
+        reward=rng.normal(size=rows).astype(np.float32),
+        terminated=np.arange(rows) == 0,
+        next_observation=rng.integers(0, 8, (rows, 2)),
+    )
+
+
+def trained(config: SlateDQNConfig, updates: int) -> SlateDQN:
+    """An agent after some updates, so that its network and its target network differ."""
+    agent = SlateDQN(config, WORLD, seed=0)
+    for _ in range(updates):
+        agent.update(batch())
+    return agent
+
+
+@pytest.mark.parametrize("head", ["cascade", "additive"])
+@pytest.mark.parametrize("double", [False, True])
+@pytest.mark.parametrize("reward", ["environment", "click"])
+def test_an_update_fits_equation_11(head: str, double: bool, reward: str) -> None:
+    config = replace(CONFIG, head=head, double=double, reward=reward)  # type: ignore[arg-type]
+    agent = trained(config, updates=4)
+    data = batch()
+    observation, slate, after = (
+        torch.as_tensor(ids) for ids in (data.observation, data.slate, data.next_observation)
+    )
+    with torch.no_grad():
+        chooser = agent.network if double else agent.target
+        value = agent.target(after, agent.greedy(chooser, after))[:, -1].numpy()
+        q = agent.network(observation, slate).numpy()
+    gained = data.reward if reward == "environment" else np.where(data.item >= 0, 1.0, -1.0)
+    y = gained + np.where(data.terminated, 0.0, 0.5) * value
+    loss = ((y[:, None] - q) ** 2).sum(axis=1).mean()
+    assert agent.update(data)["loss"] == pytest.approx(float(loss), rel=1e-5)
+
+
+def test_the_double_estimator_chooses_with_one_network_and_values_with_the_other() -> None:
+    after = torch.as_tensor(batch(60).next_observation)
+    agent = trained(replace(CONFIG, learning_rate=0.1), updates=5)
+    own, targets = agent.greedy(agent.network, after), agent.greedy(agent.target, after)
+    assert not torch.equal(own, targets)
+
+
+def test_the_target_network_is_copied_every_period() -> None:
+    agent = SlateDQN(CONFIG, WORLD, seed=0)
+    same = []
+    for _ in range(6):
+        agent.update(batch())
+        pairs = zip(agent.network.parameters(), agent.target.parameters(), strict=True)
+        same.append(all(torch.equal(a, b) for a, b in pairs))
+    assert same == [False, False, True, False, False, True]
+
+
+def test_greedy_slates_follow_the_network_after_each_update() -> None:
+    agent = SlateDQN(replace(CONFIG, learning_rate=0.1), WORLD, seed=0)
+    observation = batch(60).observation
+    agent.act(observation)
+    agent.update(batch())
+    fresh = SlateDQN(CONFIG, WORLD, seed=1)
+    fresh.load_policy(*agent.policy())
+    np.testing.assert_array_equal(agent.act(observation), fresh.act(observation))
+
+
+@pytest.mark.parametrize("head", ["cascade", "additive"])
+@pytest.mark.parametrize("explore", [0.0, 0.3, 1.0])
+def test_slates_hold_distinct_items_that_were_not_clicked(head: str, explore: float) -> None:
+    agent = SlateDQN(replace(CONFIG, head=head), WORLD, seed=0)  # type: ignore[arg-type]
+    observation = np.random.default_rng(0).integers(0, 8, (200, 2))
+    slate = agent.act(observation, explore)
+    assert slate.dtype == np.int64
+    assert all(len(set(row)) == 3 for row in slate.tolist())
+    assert not (slate[:, :, None] == observation[:, None, :]).any()
+    assert slate.min() >= 0
+    assert slate.max() < 7
+
+
+def test_each_slot_explores_on_its_own() -> None:
+    agent = SlateDQN(CONFIG, WORLD, seed=0)
+    observation = np.full((4000, 2), 7)
+    greedy = agent.act(observation[:1])[0]
+    first_differs = (agent.act(observation, explore=0.5)[:, 0] != greedy[0]).mean()
+    # Half of the first slots are random, and one in seven of those is the greedy item.
+    assert first_differs == pytest.approx(0.5 * 6 / 7, abs=0.04)
+
+
+def test_clicked_items_may_stay_candidates() -> None:
+    agent = SlateDQN(replace(CONFIG, remove_clicked=False), WORLD, seed=0)
+    observation = np.tile(np.arange(7), (2, 1)).T
+    slate = agent.act(observation)
+    assert (slate[:, :, None] == observation[:, None, :]).any()
+
+
+def test_too_few_items_for_a_slate_without_the_clicked_ones() -> None:
+    with pytest.raises(RecGymError, match="4 items are too few"):
+        SlateDQN(CONFIG, replace(WORLD, n_items=4), seed=0)
+
+
+def test_the_environments_features_stay_as_they_are() -> None:
+    features = np.random.default_rng(0).normal(size=(7, 5)).astype(np.float32)
+    agent = SlateDQN(CONFIG, replace(WORLD, features=features), seed=0)
+    agent.update(batch())
+    np.testing.assert_array_equal(agent.network.items.table.detach().numpy(), features)
+
+
+DISCOUNT = 0.9
+OPTIMUM = small_world.policy_value(small_world.optimal_slates(DISCOUNT), DISCOUNT)
+
+
+def test_the_exact_greedy_policy_is_far_from_the_optimum() -> None:
+    myopic = small_world.policy_value(small_world.myopic_slates(), DISCOUNT)
+    assert myopic <= 0.7 * OPTIMUM
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_cascading_dqn_comes_within_5_percent_of_the_optimum(seed: int) -> None:
+    env = SlateVectorEnv("tests.small_world:SmallWorld", 64, autoreset_mode="disabled")
+    config = SlateDQNConfig(discount=DISCOUNT, remove_clicked=False, target_period=50)
+    agent = SlateDQN(config, World.of(env), seed)
+    schedule = LoopConfig(explore_end=0.1)
+    loop = ReplayLoop(agent, env, schedule, 9600, np.random.default_rng(seed), seed)
+    while loop.steps_done < loop.steps:
+        loop.iterate()
+    value = small_world.policy_value(agent.act(small_world.HISTORIES), DISCOUNT)
+    assert value >= 0.95 * OPTIMUM

@@ -1,0 +1,109 @@
+"""Imports point one way, importing recgym stays light, and the wheel holds what it should."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = {"recgym": ROOT / "recgym", "recgym_agents": ROOT / "agents" / "recgym_agents"}
+SCRIPTS = {path.stem for path in (ROOT / "scripts").glob("*.py")}
+FORBIDDEN = {
+    "recgym": {"recgym_agents", "scripts"} | SCRIPTS,
+    "recgym_agents": {"scripts"} | SCRIPTS,
+}
+SOURCES = [
+    (name, path) for name, folder in PACKAGES.items() for path in sorted(folder.rglob("*.py"))
+]
+
+
+def imported_modules(source: str) -> Iterator[str]:
+    """Yields the absolute name of everything that a module imports, anywhere in it."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            yield node.module
+
+
+@pytest.mark.parametrize(
+    ("package", "path"), SOURCES, ids=[str(path.relative_to(ROOT)) for _, path in SOURCES]
+)
+def test_module_has_a_docstring_and_imports_only_what_lies_below_it(
+    package: str, path: Path
+) -> None:
+    source = path.read_text(encoding="utf-8")
+    assert ast.get_docstring(ast.parse(source)), f"{path}: no module docstring"
+    tops = {module.partition(".")[0] for module in imported_modules(source)}
+    assert not tops & FORBIDDEN[package]
+
+
+def modules_after(statement: str) -> set[str]:
+    """Returns the names in ``sys.modules`` of a fresh interpreter that ran ``statement``."""
+    program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); {statement}; print(*sys.modules)"
+    run = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT.parent
+    )
+    return set(run.stdout.split())
+
+
+def test_importing_recgym_imports_only_what_the_core_requires() -> None:
+    heavy = {"torch", "polars", "matplotlib", "rich", "tyro", "stable_baselines3", "tensorboard"}
+    modules = modules_after("import recgym")
+    assert "recgym" in modules
+    assert not modules & heavy
+
+
+def test_every_package_is_listed() -> None:
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg", encoding="utf-8")
+    found = {
+        ".".join((name, *path.parent.relative_to(folder).parts))
+        for name, folder in PACKAGES.items()
+        for path in folder.rglob("__init__.py")
+    }
+    assert set(setup["options"]["packages"].split()) == found
+
+
+@pytest.fixture(scope="module")
+def wheel_names(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """The paths inside the wheel, built offline from a copy of the sources."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    skip = shutil.ignore_patterns("__pycache__", "*.egg-info", ".*")
+    for name in ("recgym", "agents"):
+        shutil.copytree(ROOT / name, source / name, ignore=skip)
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
+    subprocess.run([*command, str(source)], check=True, capture_output=True, cwd=folder)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        return archive.namelist()
+
+
+def test_wheel_installs_exactly_two_top_level_names(wheel_names: list[str]) -> None:
+    tops = {name.partition("/")[0] for name in wheel_names if ".dist-info/" not in name}
+    assert tops == {"recgym", "recgym_agents"}
+
+
+def test_wheel_holds_every_module_the_types_and_the_shipped_models(wheel_names: list[str]) -> None:
+    expected = {
+        f"{name}/{path.relative_to(folder).as_posix()}"
+        for name, folder in PACKAGES.items()
+        for pattern in ("**/*.py", "py.typed", "users/shipped/*/*")
+        for path in folder.glob(pattern)
+    }
+    assert expected <= set(wheel_names)
+    shipped = {
+        name.split("/")[3] for name in wheel_names if name.startswith("recgym/users/shipped/")
+    }
+    assert shipped == {"recgan", "recgan-lstm"}

@@ -1,0 +1,235 @@
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from recgym.errors import RecGymError
+from recgym.files import load_arrays, read_json
+from recgym_agents import training
+from recgym_agents.checkpoints import PARAMS, load_agent
+from recgym_agents.training import CHECKPOINT, DONE, METRICS, TrainConfig, train
+from tests.small_world import random_user_model
+
+
+class Stop(Exception):
+    """What a test stops a training with."""
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    folder = tmp_path_factory.mktemp("model")
+    random_user_model().save(folder)
+    return str(folder)
+
+
+def config(model: str, out: Path, **changes: Any) -> TrainConfig:
+    small = TrainConfig(
+        env="RecGAN-v0",
+        agent="cascading-dqn",
+        steps=400,
+        seed=3,
+        out=str(out),
+        env_args={"user_model": model, "slate_size": 3, "horizon": 5},
+        agent_args={"hidden": 8, "target_period": 7},
+        loop_args={"num_envs": 8, "warm_up": 40, "batch_size": 16, "updates": 1, "capacity": 150},
+        reports=10,
+        validation_episodes=10,
+        compile="never",
+    )
+    return replace(small, **changes)
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    """Both runs are done, with the same parameters, bit for bit, and the same metrics."""
+    assert (one / DONE).exists()
+    assert (other / DONE).exists()
+    ours, theirs = load_arrays(one / PARAMS), load_arrays(other / PARAMS)
+    assert ours[1] == theirs[1]
+    assert ours[0].keys() == theirs[0].keys()
+    for name, array in ours[0].items():
+        np.testing.assert_array_equal(array, theirs[0][name])
+    assert (one / METRICS).read_text() == (other / METRICS).read_text()
+
+
+def stop_at(step: int) -> training.Watch:
+    def watch(steps_done: int, metrics: dict[str, float]) -> None:
+        if steps_done >= step:
+            raise Stop
+
+    return watch
+
+
+@pytest.fixture(scope="module")
+def whole(model: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing stopped."""
+    out = tmp_path_factory.mktemp("whole")
+    train(config(model, out))
+    return out
+
+
+def test_a_run_leaves_what_it_should(whole: Path, model: str) -> None:
+    lines = [json.loads(line) for line in (whole / METRICS).read_text().splitlines()]
+    assert [line["steps"] for line in lines] == list(range(40, 401, 40))
+    assert lines[-1]["updates"] == (400 - 40) // 8 + 1
+    assert {"loss", "q", "reward", "click_rate", "explore", "validation_reward"} <= set(lines[-1])
+    assert list(whole.glob("events.out.tfevents.*"))
+    assert not (whole / CHECKPOINT).exists()
+    assert read_json(whole / "config.json")["agent_args"] == {"hidden": 8, "target_period": 7}
+    agent, about = load_agent(whole)
+    assert about["env_args"]["user_model"] == model
+    assert agent.world.slate_size == 3
+
+
+def test_the_same_seed_gives_the_same_run(whole: Path, model: str, tmp_path: Path) -> None:
+    train(config(model, tmp_path))
+    assert_same_run(whole, tmp_path)
+    train(config(model, tmp_path / "other", seed=4))
+    assert (whole / METRICS).read_text() != (tmp_path / "other" / METRICS).read_text()
+
+
+@pytest.mark.parametrize("step", [8, 104, 120, 392])
+def test_a_stopped_run_ends_as_one_that_was_not(
+    step: int, whole: Path, model: str, tmp_path: Path
+) -> None:
+    with pytest.raises(Stop):
+        train(config(model, tmp_path), stop_at(step))
+    assert not (tmp_path / DONE).exists()
+    with open(tmp_path / METRICS, "a", encoding="utf-8") as file:
+        file.write('{"half a li')
+    train(config(model, tmp_path))
+    assert_same_run(whole, tmp_path)
+
+
+@pytest.mark.parametrize("agent", ["additive-dqn", "popularity"])
+def test_other_agents_resume_too(agent: str, model: str, tmp_path: Path) -> None:
+    settings = {"agent": agent, "agent_args": {}, "loop_args": {"num_envs": 8, "warm_up": 80}}
+    train(config(model, tmp_path / "whole", **settings))
+    with pytest.raises(Stop):
+        train(config(model, tmp_path / "stopped", **settings), stop_at(232))
+    train(config(model, tmp_path / "stopped", **settings))
+    assert_same_run(tmp_path / "whole", tmp_path / "stopped")
+
+
+def test_a_killed_run_ends_as_one_that_was_not(
+    whole: Path, model: str, tmp_path: Path, repository: Path
+) -> None:
+    program = (
+        "import json, sys, torch; torch.set_num_threads(1)\n"
+        "from recgym_agents.training import TrainConfig, train\n"
+        "train(TrainConfig(**json.loads(sys.argv[1])))"
+    )
+    command = [sys.executable, "-c", program, json.dumps(asdict(config(model, tmp_path)))]
+    paths = os.pathsep.join(str(repository / folder) for folder in (".", "agents"))
+    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / CHECKPOINT).exists() and process.poll() is None:
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+    time.sleep(random.uniform(0.0, 0.1))
+    process.send_signal(signal.SIGKILL)
+    _, errors = process.communicate()
+    assert process.returncode == -signal.SIGKILL, errors.decode()
+    assert not (tmp_path / DONE).exists()
+    train(config(model, tmp_path))
+    assert_same_run(whole, tmp_path)
+
+
+def test_the_best_policy_is_kept(model: str, tmp_path: Path) -> None:
+    """With a huge step size policies jump about; the one that is kept must be the best one seen."""
+    wild = config(model, tmp_path, agent_args={"learning_rate": 0.5})
+    train(wild)
+    lines = [json.loads(line) for line in (tmp_path / METRICS).read_text().splitlines()]
+    rewards = [line["validation_reward"] for line in lines]
+    assert rewards[-1] < max(rewards)
+    seed = int(np.random.SeedSequence(wild.seed).generate_state(4)[3])
+    agent, _ = load_agent(tmp_path)
+    env = training.make_vector_env(wild.env, wild.env_args, 10, "next-step")
+    again = training.run_episodes(agent, env, 10, seed)
+    assert again.reward.mean() == pytest.approx(max(rewards))
+
+
+def test_a_folder_with_another_run_is_refused(whole: Path, model: str) -> None:
+    with pytest.raises(RecGymError, match="holds a run with seed=3, not 4"):
+        train(config(model, whole, seed=4))
+
+
+def test_a_finished_run_is_left_alone(whole: Path, model: str) -> None:
+    before = {path.name: path.stat().st_mtime_ns for path in whole.iterdir()}
+    train(config(model, whole))
+    assert {path.name: path.stat().st_mtime_ns for path in whole.iterdir()} == before
+
+
+def test_a_diverging_run_stops_and_keeps_its_checkpoint(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cascade_loss(q: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        losses.append(0)
+        return q.sum() * (float("nan") if len(losses) == 20 else 1.0)
+
+    losses: list[int] = []
+    monkeypatch.setattr("recgym_agents.cascading_dqn.cascade_loss", cascade_loss)
+    with pytest.raises(RecGymError, match="loss is nan at update 20, step 192"):
+        train(config(model, tmp_path))
+    _, info = load_arrays(tmp_path / CHECKPOINT)
+    assert info["loop"]["steps"] == 160
+    assert not (tmp_path / PARAMS).exists()
+
+
+def test_an_altered_checkpoint_is_refused(model: str, tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        train(config(model, tmp_path), stop_at(100))
+    path = tmp_path / CHECKPOINT
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(RecGymError, match="checkpoint.safetensors: altered"):
+        train(config(model, tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"env": "Nowhere-v0"}, "environment 'Nowhere-v0'"),
+        ({"env_args": {"slates": 3}}, "unknown environment argument 'slates'"),
+        ({"agent": "user-greedy-ensemble"}, None),
+        ({"loop_args": {"update": 3}}, "loop: no setting 'update'"),
+        ({"steps": -1}, "steps=-1"),
+    ],
+)
+def test_wrong_settings_leave_nothing_behind(
+    changes: dict[str, Any], message: str | None, model: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "run"
+    if message is None:
+        random_user_model(bags=0).save(tmp_path / "model")
+        changes = changes | {"env_args": {"user_model": str(tmp_path / "model")}, "agent_args": {}}
+        message = "no bagged user model"
+    with pytest.raises(RecGymError, match=message):
+        train(config(model, out, **changes))
+    assert not out.exists()
+
+
+def test_without_a_compiler_auto_goes_on_and_always_says_so(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def compiled_score() -> None:
+        raise RecGymError("compile: torch.compile does not work here (no g++)")
+
+    monkeypatch.setattr(training, "compiled_score", compiled_score)
+    monkeypatch.setattr(training, "WORTH_COMPILING", 1.0)
+    train(config(model, tmp_path / "auto", compile="auto", steps=48))
+    with pytest.raises(RecGymError, match="does not work here"):
+        train(config(model, tmp_path / "always", compile="always", steps=48))
