@@ -2,15 +2,20 @@
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+DEMO := runs/demo
+DEMO_STEPS := 30000
+BASELINES := random popularity user-greedy
+SCRIPT = OMP_NUM_THREADS=1 $(BIN)/python scripts
 
 .PHONY: install test demo docs shipped benchmark clean
+.SECONDARY:
 
 install: $(INSTALLED)
 
 # torch first and by itself, so that a CPU build offered beside the default one is the one taken.
 $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "error: $(PYTHON) is older than 3.11: run make PYTHON=/path/to/newer/python3"; exit 2; }
+		|| { echo "error: $(PYTHON) is not Python 3.11+: run make PYTHON=/path/to/python3"; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt setuptools wheel torch==2.13.0
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[agents,data,sb3,dev]'
@@ -21,6 +26,37 @@ test: install
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 -q
+
+# The whole chain on MovieLens 100K. A step that is done is not done again; training resumes.
+demo: $(DEMO)/report.html
+	@echo "open $(DEMO)/report.html"
+
+$(DEMO)/data/info.json: | $(INSTALLED)
+	$(SCRIPT)/prepare.py movielens --out $(@D)
+
+$(DEMO)/user-model/params.safetensors: $(DEMO)/data/info.json
+	$(SCRIPT)/fit.py --data $(<D) --model gan-pw --out $(@D)
+
+$(DEMO)/RecGAN-v0/%/0/DONE: $(DEMO)/user-model/params.safetensors
+	$(SCRIPT)/train.py --env RecGAN-v0 --user-model $(<D) --agent $* --steps $(DEMO_STEPS) --seed 0 --out $(@D)
+
+# Every agent is scored in the model it learned from, and in the one of other users.
+$(DEMO)/report.html: $(foreach agent,$(BASELINES) cascading-dqn,$(DEMO)/RecGAN-v0/$(agent)/0/DONE)
+	$(SCRIPT)/report.py $(^D) --data $(DEMO)/data --user-model $(DEMO)/user-model --out $@
+
+# The pages that are made from docstrings.
+docs: install
+	$(BIN)/python -m recgym.pages
+
+# The user models that come with the package.
+shipped: install
+	$(SCRIPT)/prepare.py movielens --out data/ml-100k
+	$(SCRIPT)/fit.py --data data/ml-100k --model gan-pw --bags 5 --out recgym/users/shipped/recgan
+	$(SCRIPT)/fit.py --data data/ml-100k --model gan-lstm --bags 5 --out recgym/users/shipped/recgan-lstm
+
+benchmark: install
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[peers]'
+	$(BIN)/python scripts/benchmark.py
 
 clean:
 	rm -rf .venv build dist recgym.egg-info
