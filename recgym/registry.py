@@ -17,7 +17,7 @@ def register_environments() -> None:
     """Registers every id of ``ENVIRONMENTS``.
 
     The horizon is the simulator's, so the specs have no ``max_episode_steps``. The shells check
-    what they are given themselves, so Gymnasium's slower checking wrapper is left out.
+    actions and the order of calls themselves, so Gymnasium's wrappers for that are left out.
     """
     for name, arguments in ENVIRONMENTS.items():
         if name not in gymnasium.registry:
@@ -25,6 +25,7 @@ def register_environments() -> None:
                 id=name,
                 entry_point="recgym.envs:SlateEnv",
                 vector_entry_point="recgym.envs:SlateVectorEnv",
+                order_enforce=False,
                 disable_env_checker=True,
                 kwargs=arguments,
             )

@@ -13,6 +13,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import torch
+
 LIBRARIES = ("gymnasium", "numpy", "torch", "recsim-no-tf", "sardine-rec")
 WARM_UP = 2
 """Blocks that are run and not counted."""
@@ -129,6 +131,7 @@ def machine() -> dict[str, str]:
     facts = {
         "processor": models[0] if models else platform.processor() or platform.machine(),
         "cores": str(os.cpu_count()),
+        "torch threads": str(torch.get_num_threads()),
         "Python": platform.python_version(),
     }
     for name in LIBRARIES:

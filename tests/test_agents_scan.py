@@ -23,13 +23,13 @@ def test_a_score_is_the_network_of_one_pair() -> None:
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 50, 8), (7, 33, 64)])
-@pytest.mark.parametrize("block_bytes", [1, 100, 1 << 20])
+@pytest.mark.parametrize("block", [1, 100, 1 << 20])
 def test_the_blocked_scan_is_the_plain_one(
-    shape: tuple[int, int, int], block_bytes: int, monkeypatch: pytest.MonkeyPatch
+    shape: tuple[int, int, int], block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = random_scan(*shape)
     expected = scan.score_plain(*arguments)
-    monkeypatch.setattr(scan, "BLOCK_BYTES", block_bytes)
+    monkeypatch.setattr(scan, "BLOCK", block)
     torch.testing.assert_close(scan.score_eager(*arguments), expected, atol=1e-5, rtol=1e-5)
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
+import contextlib
+import importlib
+import io
 import re
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 
 import pytest
+import tyro
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -32,15 +32,12 @@ def commands(page: Path) -> Iterator[list[str]]:
                 yield words
 
 
-@cache
-def help_of(script: str, subcommand: str) -> str:
+def help_of(script: str, subcommand: list[str]) -> str:
     """Returns what a script prints for --help."""
-    words = [sys.executable, str(ROOT / "scripts" / script), *subcommand.split(), "--help"]
-    paths = os.pathsep.join(str(ROOT / name) for name in ("", "agents"))
-    answer = subprocess.run(
-        words, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": paths}, check=True
-    )
-    return answer.stdout
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed), pytest.raises(SystemExit):
+        tyro.cli(importlib.import_module(script).main, args=[*subcommand, "--help"])
+    return printed.getvalue()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
@@ -74,8 +71,7 @@ def test_commands_and_their_options_exist(page: Path) -> None:
         if words[0] == "make":
             assert words[1] in targets, words
         elif words[0].endswith("python") and words[1].startswith("scripts/"):
-            script = words[1].removeprefix("scripts/")
-            subcommand = words[2] if script == "prepare.py" else ""
-            text = help_of(script, subcommand)
+            script = Path(words[1]).stem
+            text = help_of(script, words[2:3] if script == "prepare" else [])
             for option in (word for word in words[2:] if word.startswith("--")):
                 assert re.search(rf"{option}\b", text), words

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from recgym.errors import RecGymError
-from recgym_agents import AGENTS, evaluate, load_agent, recommend
+from recgym_agents import AGENTS, evaluate, load_agent
+from recgym_agents.cascading_dqn import SlateDQNConfig
 from recgym_agents.checkpoints import PARAMS, save_agent
 from recgym_agents.evaluation import make_vector_env, run_episodes
 from recgym_agents.loops import Agent, LoopConfig, ReplayLoop, World
@@ -70,7 +73,7 @@ def test_a_loaded_agent_recommends_what_the_saved_one_did(
     assert about == {"seed": 0}
     if name != "random":
         np.testing.assert_array_equal(loaded.act(observations()), agent.act(observations()))
-    slate = recommend(loaded, [4, 9])
+    slate = loaded.recommend([4, 9])
     assert len(set(slate) - {4, 9}) == 3
 
 
@@ -165,3 +168,14 @@ def test_a_damaged_agent_is_refused(damage: str, model: str, tmp_path: Path) -> 
 def test_wrong_settings_are_named(agent: str, agent_args: dict[str, object], message: str) -> None:
     with pytest.raises(RecGymError, match=message.replace("|", r"\|")):
         entry_of(agent, agent_args, {})
+
+
+def test_the_guide_names_every_agent_and_every_setting(repository: Path) -> None:
+    guide = (repository / "docs" / "agents.md").read_text("utf-8")
+    for name in NAMES:
+        assert f"| `{name}` |" in guide
+    for config in (SlateDQNConfig(), LoopConfig()):
+        for field in fields(config):
+            value = getattr(config, field.name)
+            text = value if isinstance(value, str) else json.dumps(value)
+            assert f"| `{field.name}` | `{text}`" in guide

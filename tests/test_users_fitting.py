@@ -15,7 +15,7 @@ from recgym.users.fitting import fit_user_model
 from recgym.users.gan import GANUserConfig
 from recgym.users.pages import Pages
 from recgym.users.synthetic import SyntheticUsers, draw_histories, draw_slates, random_click_rate
-from recgym.users.training import BestSoFar, FitConfig, ItemTable, PageTensors, initial_params
+from recgym.users.training import FitConfig, ItemTable, PageTensors, initial_params
 
 N_ITEMS = 30
 CONFIG = GANUserConfig(window=4, weights=2, features=4, hidden=(8,), units=5)
@@ -191,14 +191,7 @@ def test_the_game_starts_from_the_entropy_solution() -> None:
 
 
 @pytest.mark.parametrize("frozen", [True, False])
-def test_both_players_move_unless_the_reward_is_frozen(
-    frozen: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    class KeepsTheLast(BestSoFar):
-        def stops(self, score: float, params: gan.Params, features: torch.Tensor) -> bool:
-            return super().stops(self.score + 1.0 if self.params else 0.0, params, features)
-
-    monkeypatch.setattr(minimax, "BestSoFar", KeepsTheLast)
+def test_both_players_move_unless_the_reward_is_frozen(frozen: bool) -> None:
     dataset = small_dataset()
     fit = replace(FIT, frozen_reward=frozen, epochs=1)
     entropy = fit_user_model(dataset, CONFIG, fit, test_users=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from recgym.errors import RecGymError
 from recgym.users import gan
-from recgym_agents.loops import Arrays, Transitions, World, random_slates
+from recgym_agents.loops import Arrays, Transitions, World, random_slates, recommend
 
 ROWS = 64
 """Users whose whole catalogue ``UserGreedy`` scores at once."""
@@ -42,6 +43,10 @@ class RandomAgent:
         """Returns slates (B, K); see ``Agent.act``."""
         excluded = observation if self.config.remove_clicked else observation[:, :0]
         return random_slates(self.rng, self.world, len(observation), excluded)
+
+    def recommend(self, history: Sequence[int]) -> list[int]:
+        """Returns a slate for a user who clicked ``history``; see ``Agent.recommend``."""
+        return recommend(self, history)
 
     def update(self, batch: Transitions) -> dict[str, float]:
         """Learns nothing."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from recgym.errors import RecGymError
 from recgym_agents.encoders import Activation, ItemFeatures, PositionWeightEncoder
 from recgym_agents.heads import AdditiveHead, Candidates, CascadeHead
-from recgym_agents.loops import Arrays, Transitions, World, random_slates, within
+from recgym_agents.loops import Arrays, Transitions, World, random_slates, recommend, within
 from recgym_agents.losses import cascade_loss, q_target
 from recgym_agents.scan import ScoreFunction, score_eager
 
@@ -38,9 +39,9 @@ class SlateDQNConfig:
     """Length of the learned item embedding, where the environment gives no features."""
     discount: float = 0.9
     """Discount of the next step's value, gamma."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     """Adam's step size."""
-    target_period: int = 200
+    target_period: int = 50
     """Updates between copies of the network into the target network."""
     double: bool = False
     """Choose the next slate with the network, and value it with the target network."""
@@ -117,6 +118,10 @@ class SlateDQN:
             forced = torch.as_tensor(items)
         slate: np.ndarray = self.greedy(self.network, torch.as_tensor(observation), forced).numpy()
         return slate
+
+    def recommend(self, history: Sequence[int]) -> list[int]:
+        """Returns a slate for a user who clicked ``history``; see ``Agent.recommend``."""
+        return recommend(self, history)
 
     def update(self, batch: Transitions) -> dict[str, float]:
         """Takes one gradient step on ``sum_j (y - Q^j)^2`` (Eq. 11)."""

@@ -78,12 +78,10 @@ class Agent(Protocol):
     world: World
 
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
-        """Returns slates (B, K) of distinct ids.
+        """Returns slates (B, K) for histories (B, W); a slot is random with chance ``explore``."""
 
-        Args:
-            observation: clicked items (B, W), oldest first, left-padded with N.
-            explore: probability of a random item in each slot; 0 in evaluation.
-        """
+    def recommend(self, history: Sequence[int]) -> list[int]:
+        """Returns a slate for a user who clicked ``history``, oldest first, of any length."""
 
     def update(self, batch: Transitions) -> dict[str, float]:
         """Learns from a batch, and returns what is worth plotting."""
@@ -113,20 +111,18 @@ def means(reports: Sequence[dict[str, float]]) -> dict[str, float]:
 
 
 def recommend(agent: Agent, history: Sequence[int]) -> list[int]:
-    """Returns a slate for a user who clicked ``history``, oldest first, of any length.
+    """What every agent's ``recommend`` does: pads or cuts the history, and acts on it.
 
     Raises:
         RecGymError: an id that is not in the catalog.
     """
     world = agent.world
-    clicked = np.asarray(list(history), np.int64)
+    clicked = np.array(list(history), np.int64)
     unknown = clicked[(clicked < 0) | (clicked >= world.n_items)]
     if len(unknown):
         raise RecGymError(f"history: item {unknown[0]} is not in 0..{world.n_items - 1}")
-    observation = np.full((1, world.window), world.n_items)
-    recent = clicked[-world.window :]
-    observation[0, world.window - len(recent) :] = recent
-    return [int(item) for item in agent.act(observation)[0]]
+    observation = np.append(np.full(world.window, world.n_items), clicked)[-world.window :]
+    return [int(item) for item in agent.act(observation[None])[0]]
 
 
 def random_slates(

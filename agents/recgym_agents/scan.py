@@ -3,9 +3,9 @@
 A slot's network is ``q . relu(L [s; f_1 .. f_{j-1}; f_a] + c)``. The candidate a enters the first
 layer by its own columns of L only, so its share of that layer, ``L_a f_a + c``, is a row of a table
 (N, H) that is computed once for a network. The share of everything else, the base (B, H), is
-computed once for a slot. What is left is a scan: ``relu(base + table) . q`` over B x N pairs, which
-``score_eager`` does in blocks, with a temporary of (B, block), and ``compiled_score`` fuses,
-so that nothing of size B x N x H is ever written.
+computed once for a slot. What is left is a scan: ``relu(base + table) . q`` over B x N pairs. It is
+done by ``score_eager`` in blocks of items, and fused by ``compiled_score``: B x N x H numbers are
+never written.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from recgym.errors import RecGymError
 ScoreFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
 """``score(table_NH, base_BH, output_H) -> scores_BN``; contiguous float32, no gradient."""
 
-BLOCK_BYTES = 1 << 20
-"""Size of the eager scan's temporary; what fits a core's cache is fastest."""
+BLOCK = 1 << 20
+"""Hidden units that the eager scan holds at once; what fits a core's cache is fastest."""
 
 
 def candidate_table(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -39,26 +39,16 @@ def candidate_table(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return torch.addmm(bias, features, weight)
 
 
+@torch.no_grad()
 def score_eager(table: Tensor, base: Tensor, output: Tensor) -> Tensor:
-    """Returns ``relu(base + table) . output`` for every row and item, (B, N).
-
-    Runs over hidden units one at a time, in blocks of items: ``relu(b + t) = max(t, -b) + b``, so a
-    unit costs two operations on (B, block), and the terms ``b`` are added once. Where (B, N, H) is
-    small it is simply written.
-    """
-    n_rows, n_items = len(base), len(table)
-    if 4 * n_rows * table.numel() <= BLOCK_BYTES:
-        return score_plain(table, base, output)
-    scores = (base @ output)[:, None].repeat(1, n_items)
-    negative_base, weights = -base, output.tolist()
-    block = max(BLOCK_BYTES // (4 * n_rows), 1)
+    """Returns ``relu(base + table) . output`` for every row and item (B, N), in blocks of items."""
+    (n_rows, hidden), n_items = base.shape, len(table)
+    block = min(max(BLOCK // (n_rows * hidden), 1), n_items)
+    scores, units = base.new_empty(n_rows, n_items), base.new_empty(n_rows, block, hidden)
     for start in range(0, n_items, block):
-        units = table[start : start + block].T.contiguous()  # (H, block)
-        total = scores[:, start : start + block]
-        active = torch.empty(n_rows, units.shape[1])
-        for unit, weight in enumerate(weights):
-            torch.maximum(units[unit], negative_base[:, unit, None], out=active)
-            total.add_(active, alpha=weight)
+        items = table[start : start + block]
+        active = torch.add(base[:, None], items, out=units[:, : len(items)]).relu_()
+        scores[:, start : start + block] = active @ output
     return scores
 
 

@@ -22,7 +22,7 @@ from recgym_agents.scan import compiled_score
 from recgym_agents.table import entry_of
 
 CHECKPOINT, CONFIG, DONE, METRICS = "checkpoint.safetensors", "config.json", "DONE", "metrics.jsonl"
-WORTH_COMPILING = 5e11
+WORTH_COMPILING = 1e11
 """Hidden units evaluated while scanning candidates from which compiling pays for itself."""
 
 

@@ -169,18 +169,14 @@ def respond(
     """
     encoding = encode(config, tables, state)
     utility = utilities(config, tables, "reward", encoding, slate)
-    xp = namespace(utility)
-    outside = xp.zeros((slate.shape[0], 1), dtype=utility.dtype, device=utility.device)
-    rewards = xp.concat([utility, outside], axis=1)
+    rewards = _beside(utility, 0.0)
     if config.regularizer == "l2":
         choice = utilities(config, tables, "behaviour", encoding, slate)
     elif config.eta == 1.0 and config.no_click:
         return rewards, rewards
     else:
         choice = config.eta * utility
-    if not config.no_click:
-        outside = outside - xp.inf
-    return xp.concat([choice, outside], axis=1), rewards
+    return _beside(choice, 0.0 if config.no_click else -np.inf), rewards
 
 
 def utilities(
@@ -261,6 +257,17 @@ def _activate(name: str, x: Array) -> Array:
     below -= 1.0
     below += above
     return below
+
+
+def _beside(slots: Array, outside: float) -> Array:
+    """Returns values of slots (B, K) with that of the outside option beside them (B, K + 1)."""
+    n_rows, n_slots = slots.shape
+    xp = namespace(slots)
+    values = xp.zeros((n_rows, n_slots + 1), dtype=slots.dtype, device=slots.device)
+    values[:, :-1] = slots
+    if outside:
+        values[:, -1] = outside
+    return values
 
 
 def _contiguous(x: Array) -> Array:

@@ -97,9 +97,8 @@ def play(
         on_epoch: called with the number of the epoch and its validation precision at 1.
 
     Returns:
-        The parameters whose behaviour was best in validation, the start included. Best is the
-        highest precision at 1: likelihood, which the entropy solution maximises, only falls as
-        the L2 norm sharpens choices.
+        The parameters after the epoch whose behaviour was best in validation. Best is the highest
+        precision at 1: likelihood, which the start maximises, only falls as L2 sharpens choices.
     """
     regularizer = REGULARIZERS[config.regularizer]
     params = warm_start(config, params)
@@ -110,12 +109,6 @@ def play(
     tensors = PageTensors(config, task.pages)
     rng = np.random.default_rng(task.seed)
     best = BestSoFar(fit.patience)
-
-    def held_out() -> float:
-        scores = validate(tensors, params, features, task.validation)
-        return float(scores.precision_at_1.mean())
-
-    best.stops(held_out(), params, features)
     for epoch in range(fit.epochs):
         for batch in batches(config, fit, task, rng):
             logits, rewards = tensors.respond(params, features, batch)
@@ -127,7 +120,7 @@ def play(
             behaviour, target = logits.softmax(1).detach(), tensors.target[batch]
             value = game_value(behaviour, rewards, target, regularizer, config.eta)
             _descend(reward_step, theta, value.mean())
-        score = held_out()
+        score = float(validate(tensors, params, features, task.validation).precision_at_1.mean())
         on_epoch(epoch, score)
         if best.stops(score, params, features):
             break

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from recgym.arrays import Array
 from recgym.files import atomic_write, write_json, write_text
 from recgym.metrics import mean_and_error
 from recgym_agents.experiments.experiment import Budget, Experiment, Page
@@ -27,7 +28,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     return "\n".join(lines)
 
 
-def seeds_text(values: Sequence[float], digits: int = 3) -> str:
+def seeds_text(values: Array, digits: int = 3) -> str:
     """Formats the mean over seeds and its standard error.
 
     >>> seeds_text([1.0, 2.0, 3.0])
@@ -93,6 +94,8 @@ def _text(
 
 
 def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return "; ".join(f"{name} {_plain(inner)}" for name, inner in value.items())
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 

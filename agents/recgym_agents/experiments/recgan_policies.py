@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from recgym.files import sha256_of
 from recgym.metrics import mean_and_error, paired_bootstrap, paired_t
+from recgym.users.folder import SHIPPED
 from recgym_agents.checkpoints import load_agent
 from recgym_agents.evaluation import evaluate
 from recgym_agents.experiments.experiment import (
@@ -28,6 +32,8 @@ from recgym_agents.training import TrainConfig, train
 
 ENVIRONMENT = "RecGAN-v0"
 BAGS = 5
+WINDOW = 30
+"""Clicked items observed: all of an episode, so that no policy need show a spent item."""
 WORLDS = ("train", "test")
 
 POLICIES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -52,16 +58,20 @@ PAPER = {
 }
 """Table 3: policy -> slate size -> cumulative reward, click rate (Ant Financial news)."""
 
+USER_MODEL = sha256_of(SHIPPED["recgan"] / "params.safetensors")[:12]
+"""Which fitted user model the environment runs; cells of another one are run again."""
 BUDGET: Budget = {
+    "user_model": USER_MODEL,
     "seeds": [0, 1, 2, 3, 4],
     "slate_sizes": [3, 5],
-    "steps": 40_000,
+    "steps": 24_000,
     "reports": 10,
     "validation_episodes": 100,
     "users": 1_000,
     "repeats": 2,
 }
 SMOKE: Budget = {
+    "user_model": USER_MODEL,
     "seeds": [0, 1],
     "slate_sizes": [3],
     "steps": 1_500,
@@ -84,20 +94,24 @@ def cells(budget: Budget) -> list[Cell]:
 
 
 def train_policy(cell: Cell, budget: Budget, folder: Path) -> Path:
-    """Trains a cell's agent unless it is trained already; returns its folder."""
+    """Trains a cell's agent unless it is trained already with this budget; returns its folder."""
     agent, where = POLICIES[cell["policy"]]
+    spent = {
+        name: budget[name] for name in ("user_model", "steps", "reports", "validation_episodes")
+    }
+    folder = folder / f"agent-{hashlib.sha256(json.dumps(spent).encode()).hexdigest()[:8]}"
     config = TrainConfig(
         env=ENVIRONMENT,
         agent=agent,
         steps=budget["steps"],
         seed=cell["seed"],
-        out=str(folder / "agent"),
-        env_args={"slate_size": cell["slate_size"], **where},
+        out=str(folder),
+        env_args={"slate_size": cell["slate_size"], "window": WINDOW, **where},
         reports=budget["reports"],
         validation_episodes=budget["validation_episodes"],
     )
     train(config)
-    return folder / "agent"
+    return folder
 
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
@@ -105,7 +119,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     agent, _ = load_agent(train_policy(cell, budget, place.folder))
     result: Result = {"arrays": {}}
     for world in WORLDS:
-        env_args = {"slate_size": cell["slate_size"], "split": world}
+        env_args = {"slate_size": cell["slate_size"], "window": WINDOW, "split": world}
         episodes = budget["users"] * budget["repeats"]
         luck = 1_000 + cell["seed"]
         users, reward, click_rate = evaluate(agent, ENVIRONMENT, env_args, episodes, luck).by_user()

@@ -118,7 +118,7 @@ def _figure(finished: list[Finished], budget: Budget) -> Any:
 
     figure = Figure(figsize=(6, 3), layout="constrained")
     axes = figure.subplots()
-    ticks = []
+    ticks: list[str] = []
     for split in budget["splits"]:
         entropy = precision(finished, split=split, variant="entropy")[:, 0]
         for variant in list(VARIANTS)[1:]:

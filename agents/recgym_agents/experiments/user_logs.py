@@ -10,13 +10,13 @@ from recgym.data import Dataset, read_display_sets, read_movielens, read_trivago
 from recgym.data.dataset import split_users
 from recgym.users.fitting import fit_user_model
 from recgym.users.pages import Pages
-from recgym.users.presets import preset
+from recgym.users.presets import Model, preset
 from recgym.users.scoring import PageScores, floors, score
 from recgym_agents.experiments.experiment import DataNotAvailable, Place, Result
 
 Regularizer = Literal["entropy", "l2"]
 
-MODELS = ("gan-pw", "gan-lstm")
+MODELS: tuple[Model, ...] = ("gan-pw", "gan-lstm")
 """The paper's names of its user models."""
 
 
@@ -43,7 +43,7 @@ def divide_again(dataset: Dataset, seed: int) -> Dataset:
 
 def fit_and_score(
     dataset: Dataset,
-    model: str,
+    model: Model,
     epochs: int | None,
     seed: int,
     regularizer: Regularizer = "entropy",

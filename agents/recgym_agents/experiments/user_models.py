@@ -118,10 +118,12 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
     for view, rules in scored.items():
         for rule, one in rules.items():
             paper = PAPER.get((view, rule))
-            text = "" if paper is None else f"{paper[0]:.1f} / {paper[1]:.1f}"
-            rows.append([view, FLOORS.get(rule, rule), *one.row(), text])
+            figures = "" if paper is None else f"{paper[0]:.1f} / {paper[1]:.1f}"
+            rows.append([view, FLOORS.get(rule, rule), *one.row(), figures])
         if not {"gan-pw", "item_ctr"} <= set(rules):
-            claims.append(Claim(f"gan-pw beats item-CTR on {view}", "data not available here", ""))
+            claims.append(
+                Claim(f"gan-pw beats item-CTR on {view} (p < .01)", "data not available here", "")
+            )
             continue
         test, claim = _against_item_ctr(view, rules)
         tests.append(test)
@@ -132,13 +134,13 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
         "Mean ± standard error over seeds of the fit; the intervals are 95% bootstraps over test "
         "pages of the seeds' mean. Log-likelihood in nats a page, all test pages.",
         table(header, rows).replace("|---|---:|", "|---|---|", 1),
-        "![Precision at 1](user-models.png)",
+        "![Precision at 1](user-models.png)" if any(scored.values()) else "",
         "## gan-pw against item-CTR, precision at 1",
         "One-sided paired bootstrap over test pages, the model's hits averaged over seeds.",
         table(["log", "gan-pw %", "item-CTR %", "difference, 95% interval", "pages", "p"], tests),
     ]
-    figures = {"user-models": _figure(scored)} if any(scored.values()) else {}
-    return Page(tuple(claims), "\n\n".join(parts), figures)
+    drawn = {"user-models": _figure(scored)} if any(scored.values()) else {}
+    return Page(tuple(claims), "\n\n".join(parts), drawn)
 
 
 def _score_view(finished: list[Finished], log: str, smallest: int) -> dict[str, Scored]:

@@ -1,0 +1,129 @@
+"""The HTML report: one file, nothing fetched, and what it says of a small dataset."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from recgym.data import Catalog, Dataset, Sessions
+from recgym.errors import RecGymError
+from recgym.files import write_json
+from recgym.metrics import Estimate
+from recgym.users import gan
+from recgym.users.folder import FittedUserModel
+from recgym_agents import report
+from recgym_agents.html_page import Section, table, write_html
+from recgym_agents.report import Policy
+
+N_ITEMS = 4
+
+
+@pytest.fixture
+def dataset() -> Dataset:
+    """A training user and a test user; items 0 and 1 are comedies, 2 and 3 dramas."""
+    user = np.array([0, 0, 1, 1, 1])
+    slates = np.array([[0, 2], [0, 3], [0, 2], [1, 2], [2, 3]])
+    click = np.array([0, 0, 0, 0, -1])
+    sessions = Sessions(
+        user=user,
+        session=user,
+        step=np.array([0, 1, 0, 1, 2]),
+        slate_offsets=np.arange(6) * 2,
+        slate_items=slates.reshape(-1),
+        click=click,
+        item=np.where(click >= 0, slates[:, 0], -1),
+        reward=(click >= 0).astype(np.float32),
+    )
+    genres = np.array([[1, 0], [1, 0], [0, 1], [0, 1]], np.float32)
+    names = ("genre:Comedy", "genre:Drama")
+    catalog = Catalog(tuple("abcd"), ("A", "B", "C", "D"), genres, names)
+    info = {"name": "small", "licence": "none", "no_click": True, "repeat_clicks": True}
+    info |= {"counts": {"users": 2}, "command": "python scripts/prepare.py"}
+    return Dataset(sessions, catalog, np.array([0, 2], np.int8), info)
+
+
+@pytest.fixture
+def model() -> FittedUserModel:
+    """A user model whose parameters are all zero but the taste for the first feature."""
+    config = gan.GANUserConfig(features=2, hidden=(1,), window=2, weights=1)
+    params = {name: np.zeros(shape, np.float32) for name, shape in gan.shapes(config).items()}
+    params["reward.item"] = np.array([[1.0, 0.0]], np.float32)
+    params["reward.output"] = np.ones(1, np.float32)
+    features = np.array([[2, 0], [1, 0], [0, 0], [0, 0]], np.float32)
+    scores = {"precision_at_1": 0.5, "floors": {"random": {"precision_at_1": 0.25}}}
+    info = {"random_click_rate": {"train": 0.5}, "command": "python scripts/fit.py"}
+    return FittedUserModel(config, features, {"train": params}, {}, info, scores)
+
+
+def policy(folder: Path, name: str = "cascading-dqn", reward: float = 1.0) -> Policy:
+    config = {
+        "env": "RecGAN-v0",
+        "agent": name,
+        "steps": 5,
+        "seed": 0,
+        "env_args": {"slate_size": 3},
+    }
+    config |= {"agent_args": {"discount": 0.5}, "loop_args": {}, "validation_episodes": 250}
+    write_json(folder / "config.json", config)
+    both = dict.fromkeys(report.WORLDS, Estimate(reward, 0.1, 0.8, 1.2, 3))
+    return Policy(name, folder, {}, both, both)
+
+
+def test_a_page_is_one_file_that_fetches_nothing(tmp_path: Path) -> None:
+    figure = report.learning_curve([1, 2], [0.0, 1.0], "a", {"b": 0.5})
+    parts = (table("<c>", ["x"], [["<script>"]]), report.image(figure, 'a "curve"'))
+    write_html(tmp_path / "page.html", "A & B", [Section("<h>", "t", parts)])
+    text = (tmp_path / "page.html").read_text()
+    assert "<script>" not in text
+    assert "&lt;script&gt;" in text
+    assert "A &amp; B" in text
+    sources = re.findall(r'(?:src|href)="([^"]{5})', text)
+    assert sources == ["data:"]
+    assert "http" not in re.sub(r'src="[^"]*"', "", text)
+
+
+def test_policies_are_shown_with_intervals_in_both_models(tmp_path: Path) -> None:
+    section = report.policies_section([policy(tmp_path)], episodes=7)
+    assert section.parts[0].count("1.000 (0.800 .. 1.200)") == 4
+    assert "7 episodes" in section.text
+
+
+def test_the_learning_curve_needs_metrics(tmp_path: Path) -> None:
+    one = policy(tmp_path)
+    with pytest.raises(RecGymError, match=r"metrics.jsonl: no such file"):
+        report.learning_section(one, [])
+    (tmp_path / "metrics.jsonl").write_text('{"steps": 1, "validation_reward": 0.5}\n')
+    assert report.learning_section(one, [policy(tmp_path, "random")]).parts[0].startswith("<img")
+
+
+def test_the_trajectory_compares_true_and_predicted_genres(
+    dataset: Dataset, model: FittedUserModel
+) -> None:
+    section = report.trajectory_section(dataset, model)
+    # The model prefers comedies. Click rates of training pages: item 0 2.5 / 3, 1 (never shown) .5,
+    # 2 and 3 .5 / 2; so both rules expect the comedy on both clicked pages.
+    assert "The 2 clicks of one test user" in section.text
+    assert "user model: 100% for this user, 100% for all" in section.text
+    assert "item-CTR: 100% for this user" in section.text
+    no_genres = replace(dataset.catalog, feature_names=("x", "y"))
+    assert not report.trajectory_section(replace(dataset, catalog=no_genres), model).parts
+
+
+def test_the_user_model_is_shown_beside_its_floors(
+    dataset: Dataset, model: FittedUserModel
+) -> None:
+    facts, scores = report.model_section(dataset, model).parts
+    assert "small" in facts
+    assert scores.index("0.500") < scores.index("0.250")
+
+
+def test_every_command_is_named(dataset: Dataset, model: FittedUserModel, tmp_path: Path) -> None:
+    (text,) = report.commands_section(dataset, model, [policy(tmp_path)], "last").parts
+    lines = text.removeprefix("<pre>").removesuffix("</pre>").splitlines()
+    assert lines[:2] == ["python scripts/prepare.py", "python scripts/fit.py"]
+    assert lines[2].endswith("--steps 5 --seed 0 --slate-size 3 --agent-args discount=0.5")
+    assert lines[3] == "last"
