@@ -68,7 +68,7 @@ BUDGET: Budget = {
     "reports": 10,
     "validation_episodes": 100,
     "users": 1_000,
-    "repeats": 2,
+    "repeats": 1,
 }
 SMOKE: Budget = {
     "user_model": USER_MODEL,
