@@ -17,7 +17,6 @@ from rich.progress import (
 
 from command_line import run
 from recgym.errors import RecGymError
-from recgym_agents.table import AGENTS
 from recgym_agents.training import TrainConfig, train
 
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")]
@@ -94,16 +93,18 @@ def main(
         compile=compile,
     )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn()) as progress:
-        learns = agent in AGENTS and AGENTS[agent].loop is not None
-        task = progress.add_task(agent, total=steps if learns else 1)
+    progress = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn())
+    task = progress.add_task(agent, total=steps)
 
-        def watch(steps_done: int, metrics: dict[str, float]) -> None:
-            text = f"{agent}  reward {metrics['reward']:.3f}  clicks {metrics['click_rate']:.2f}"
-            progress.update(task, completed=steps_done, description=text)
+    def watch(steps_done: int, metrics: dict[str, float]) -> None:
+        progress.start()
+        text = f"{agent}  reward {metrics['reward']:.3f}  clicks {metrics['click_rate']:.2f}"
+        progress.update(task, completed=min(steps_done, steps), description=text)
 
+    try:
         train(config, watch)
-        progress.update(task, completed=progress.tasks[0].total, description=agent)
+    finally:
+        progress.stop()
     print(out)
 
 

@@ -26,6 +26,10 @@ def start(simulator: Simulator, rows: int, seed: int = 0) -> dict[str, Any]:
     return simulator.reset(uniforms(rows, simulator.reset_noise[0], seed=seed))
 
 
+def noise_of(simulator: Simulator, rows: int, seed: int = 0) -> Noise:
+    return uniforms(rows, simulator.step_noise[0], seed=seed)
+
+
 def slates(simulator: Simulator, rows: int, seed: int = 0) -> np.ndarray:
     generator = np.random.default_rng(seed)
     chosen = [generator.permutation(simulator.n_items)[: simulator.slate_size] for _ in range(rows)]
@@ -60,7 +64,7 @@ class TestChoose:
 
 
 class TestLearnedUser:
-    def test_probabilities_are_the_softmax_of_the_user_models_logits(self) -> None:
+    def test_clicks_have_the_softmax_probabilities_of_the_user_model(self) -> None:
         model = random_user_model(eta=0.5)
         simulator = learned_user(model, slate_size=3)
         one = start(simulator, 1)
@@ -70,23 +74,21 @@ class TestLearnedUser:
         expected = np.exp(logits[0].astype(np.float64))
         expected[[item in one["history"] for item in slate[0]] + [False]] = 0.0
         expected /= expected.sum()
-        rows = 4000
-        grid = (np.arange(rows)[:, None] + 0.5) / rows
+        rows = 40_000
         many = {name: np.repeat(values, rows, axis=0) for name, values in one.items()}
-        _, response = simulator.step(
-            many, np.repeat(slate, rows, axis=0), Noise(grid, np.empty((rows, 0)))
-        )
+        noise = uniforms(rows, *simulator.step_noise[:1])
+        _, response = simulator.step(many, np.repeat(slate, rows, axis=0), noise)
         shares = np.bincount(response.click % 4, minlength=4) / rows
-        np.testing.assert_allclose(shares, expected, atol=1 / rows)
-        chosen = response.click % 4
-        np.testing.assert_allclose(response.reward, rewards[0][chosen], rtol=1e-5)
+        error = np.sqrt(expected * (1 - expected) / rows)
+        assert (abs(shares - expected) <= 4 * error).all()
+        np.testing.assert_allclose(response.reward, rewards[0][response.click % 4], rtol=1e-5)
         assert (response.item == np.append(slate[0], -1)[response.click]).all()
         assert not response.terminated.any()
 
     def test_a_click_joins_the_history_and_nothing_else_does(self) -> None:
         simulator = learned_user(random_user_model(repeat_clicks=True))
         state = start(simulator, 200)
-        after, response = simulator.step(state, slates(simulator, 200), uniforms(200, 1))
+        after, response = simulator.step(state, slates(simulator, 200), noise_of(simulator, 200))
         clicked = response.click >= 0
         assert clicked.any()
         assert not clicked.all()
@@ -105,7 +107,7 @@ class TestLearnedUser:
         held = [set(row[row < 12].tolist()) for row in state["history"]]
         again = 0
         for step in range(simulator.horizon):
-            noise = uniforms(20, 1, seed=step)
+            noise = noise_of(simulator, 20, seed=step)
             state, response = simulator.step(state, slates(simulator, 20, seed=step), noise)
             for row, item in enumerate(response.item.tolist()):
                 again += item in held[row]
@@ -119,7 +121,7 @@ class TestLearnedUser:
         unspent = 6 - (state["history"] < 6).sum()
         items = []
         for step in range(9):
-            noise = uniforms(1, 1, seed=step)
+            noise = noise_of(simulator, 1, seed=step)
             state, response = simulator.step(state, np.arange(6)[None], noise)
             items.append(response.item[0])
         assert sorted(items[:unspent]) == sorted(set(items[:unspent]))
@@ -129,7 +131,7 @@ class TestLearnedUser:
     @pytest.mark.parametrize("history", ["position-weight", "lstm"])
     def test_rows_do_not_depend_on_each_other(self, history: Any) -> None:
         simulator = learned_user(random_user_model(history=history))
-        noise, slate = uniforms(30, 1, seed=5), slates(simulator, 30)
+        noise, slate = noise_of(simulator, 30, seed=5), slates(simulator, 30)
         state = start(simulator, 30)
         after, response = simulator.step(state, slate, noise)
         for row in range(30):
@@ -147,7 +149,7 @@ class TestLearnedUser:
         before = {name: values.copy() for name, values in state.items()}
         slate = slates(simulator, 8)
         shown = slate.copy()
-        simulator.step(state, slate, uniforms(8, 1))
+        simulator.step(state, slate, noise_of(simulator, 8))
         simulator.observe(state)[:] = 0
         assert (slate == shown).all()
         for name, values in before.items():
@@ -181,15 +183,15 @@ class TestLearnedUser:
             for row in range(6):
                 assert ids.observation_space.contains(seen[row])
                 assert features.observation_space.contains(features.observe(state)[row])
-            state, _ = ids.step(state, slates(ids, 6), uniforms(6, 1, seed=step))
+            state, _ = ids.step(state, slates(ids, 6), noise_of(ids, 6, seed=step))
 
     def test_the_splits_are_different_users_over_the_same_features(self) -> None:
         model = random_user_model()
         train, test = learned_user(model, split="train"), learned_user(model, split="test")
         assert train.item_features is test.item_features
         state, slate = start(train, 50), slates(train, 50)
-        _, first = train.step(state, slate, uniforms(50, 1))
-        _, second = test.step(state, slate, uniforms(50, 1))
+        _, first = train.step(state, slate, noise_of(train, 50))
+        _, second = test.step(state, slate, noise_of(train, 50))
         assert (first.click != second.click).any()
 
     @pytest.mark.parametrize(
@@ -203,7 +205,8 @@ class TestLearnedUser:
         state = simulator.reset(noise)
         state_torch = moved.reset(Noise(*map(torch.tensor, noise)))
         for step in range(4):
-            noise, slate = uniforms(40, 1, seed=step), slates(simulator, 40, seed=step)
+            noise = noise_of(simulator, 40, seed=step)
+            slate = slates(simulator, 40, seed=step)
             state, answer = simulator.step(state, slate, noise)
             state_torch, answer_torch = moved.step(
                 state_torch, torch.tensor(slate), Noise(*map(torch.tensor, noise))
@@ -223,7 +226,7 @@ class TestEnsemble:
             LearnedUser(model, f"bag{number}", "train", 5, 20, "features", None)
             for number in range(3)
         ]
-        reset_noise, noise = uniforms(60, 2), uniforms(60, 1, seed=1)
+        reset_noise, noise = uniforms(60, 2), noise_of(simulator, 60, seed=1)
         slate = slates(simulator, 60)
         state = simulator.reset(reset_noise)
         after, response = simulator.step(state, slate, noise)

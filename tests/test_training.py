@@ -203,6 +203,7 @@ def test_an_altered_checkpoint_is_refused(model: str, tmp_path: Path) -> None:
     ("changes", "message"),
     [
         ({"env": "Nowhere-v0"}, "environment 'Nowhere-v0'"),
+        ({"env": "CartPole-v1"}, "not one of RecGym's"),
         ({"env_args": {"slates": 3}}, "unknown environment argument 'slates'"),
         ({"agent": "user-greedy-ensemble"}, None),
         ({"loop_args": {"update": 3}}, "loop: no setting 'update'"),
@@ -233,3 +234,4 @@ def test_without_a_compiler_auto_goes_on_and_always_says_so(
     train(config(model, tmp_path / "auto", compile="auto", steps=48))
     with pytest.raises(RecGymError, match="does not work here"):
         train(config(model, tmp_path / "always", compile="always", steps=48))
+    assert not (tmp_path / "always").exists()

@@ -52,15 +52,17 @@ def make_vector_env(
     """Makes a vector environment whose observations are item ids.
 
     Raises:
-        RecGymError: an unknown environment or argument.
+        RecGymError: an unknown environment or argument, or an environment that is not RecGym's.
     """
-    arguments = {"observe": "items", "autoreset_mode": autoreset_mode, **env_args}
     try:
-        env = gymnasium.make_vec(env_id, num_envs, **arguments)
+        spec = gymnasium.spec(env_id)
     except gymnasium.error.Error as error:
         raise RecGymError(f"environment {env_id!r}: {error}") from None
-    if not isinstance(env, SlateVectorEnv):
-        raise RecGymError(f"environment {env_id!r}: not one of RecGym's")
+    if spec.vector_entry_point != "recgym.envs:SlateVectorEnv":
+        raise RecGymError(f"environment {env_id!r}: not one of RecGym's slate environments")
+    arguments = {"observe": "items", "autoreset_mode": autoreset_mode, **env_args}
+    env = gymnasium.make_vec(spec, num_envs, **arguments)
+    assert isinstance(env, SlateVectorEnv)
     return env
 
 

@@ -79,10 +79,12 @@ def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> No
     env = make_vector_env(config.env, config.env_args, schedule.num_envs, "disabled")
     agent = entry.builder(entry.config, World.of(env), seeds[0])
     agent.policy()  # raises here, not at the end, if the agent lacks something
-    if _begin(folder, config):
+    record = {name: value for name, value in asdict(config).items() if name != "out"}
+    if _is_done(folder, record):
         return
     if isinstance(agent, SlateDQN) and _compiles(config, agent, schedule):
         agent.score = compiled_score()
+    write_json(folder / CONFIG, record)
     steps = 0 if entry.loop is None else config.steps
     loop = ReplayLoop(agent, env, schedule, steps, np.random.default_rng(seeds[1]), seeds[2])
     _Run(config, loop, folder, validation_seed=seeds[3]).finish(watch)
@@ -162,13 +164,12 @@ class _Run:
         return info["metrics_length"], self.loop.steps_done
 
 
-def _begin(folder: Path, config: TrainConfig) -> bool:
-    """Claims the folder for this configuration; returns whether its run is done already.
+def _is_done(folder: Path, record: dict[str, Any]) -> bool:
+    """Returns whether the run of this configuration is done already.
 
     Raises:
         RecGymError: the folder holds a run with another configuration.
     """
-    record = {name: value for name, value in asdict(config).items() if name != "out"}
     if (folder / CONFIG).exists():
         other = read_json(folder / CONFIG)
         differing = [name for name in record if other.get(name) != record[name]]
@@ -178,8 +179,6 @@ def _begin(folder: Path, config: TrainConfig) -> bool:
                 f"{folder} holds a run with {name}={other.get(name)!r}, not {record[name]!r};"
                 " choose another --out, or remove it"
             )
-    else:
-        write_json(folder / CONFIG, record)
     return (folder / DONE).exists()
 
 

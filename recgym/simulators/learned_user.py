@@ -11,13 +11,14 @@ from gymnasium import spaces
 
 from recgym.arrays import Array, namespace
 from recgym.errors import RecGymError
-from recgym.simulators.base import Noise, Response, Simulator, State, choose
+from recgym.simulators.base import Noise, Response, Simulator, State
 from recgym.simulators.checks import one_of, whole
 from recgym.simulators.ensemble import Ensemble
 from recgym.users import gan
 from recgym.users.folder import SHIPPED, FittedUserModel
 
-NEVER = -np.inf
+LAST_RESORT = -1e300
+"""Utility of clicking nothing where that is no option: above only that of spent items."""
 UNROLLED = 64
 """Longest history that torch compares column by column, four times faster when compiled."""
 
@@ -168,7 +169,9 @@ class LearnedUser:
         # Eq. 3: what is clicked maximises utility plus Gumbel noise, with softmax probabilities.
         utilities = xp.asarray(logits, dtype=xp.float64) - xp.log(-xp.log(noise.uniform))
         if self.spends:
-            utilities[:, :-1][_contains(state["history"], slate)] = NEVER
+            utilities[:, :-1][_contains(state["history"], slate)] = -xp.inf
+            if not self.config.no_click:
+                utilities[:, -1] = LAST_RESORT
         option = utilities.argmax(axis=1)
         row = xp.arange(len(option), device=option.device)
         click = self._slots[option]
@@ -225,12 +228,12 @@ def _pad(histories: np.ndarray, width: int, n_items: int) -> np.ndarray:
 
 def _contains(history: Array, slate: Array) -> Array:
     """Returns which items of slates (B, K) are in their rows' histories (B, W), bool (B, K)."""
-    width = history.shape[1]
     if isinstance(history, np.ndarray):
-        return (slate.T[:, None] == np.ascontiguousarray(history.T)).any(axis=1).T
-    if width > UNROLLED:
+        by_time, by_slot = np.ascontiguousarray(history.T), np.ascontiguousarray(slate.T)
+        return (by_slot[:, None] == by_time).any(axis=1).T
+    if history.shape[1] > UNROLLED:
         return (slate[:, :, None] == history[:, None, :]).any(axis=2)
     found = slate == history[:, :1]
-    for column in range(1, width):  # torch.compile makes one pass of it
+    for column in range(1, history.shape[1]):  # torch.compile makes one pass of it
         found = found | (slate == history[:, column : column + 1])
     return found

@@ -19,6 +19,9 @@ import numpy as np
 
 from recgym.arrays import Array, namespace
 
+ZEROS = np.zeros(1 << 16, np.float32)
+"""What NumPy compares blocks with: 3x faster than comparing with a scalar."""
+
 Params = dict[str, Array]
 """Trainable arrays by name, see ``shapes``."""
 State = dict[str, Array]
@@ -206,8 +209,11 @@ def advance(config: GANUserConfig, tables: Params, state: State, item: Array) ->
     xp = namespace(item)
     clicked = item >= 0
     history = state["history"]
-    shifted = xp.concat([history[:, 1:], item[:, None]], axis=1)
-    after = {"history": xp.where(clicked[:, None], shifted, history)}
+    n_rows, width = history.shape
+    seen = xp.empty((n_rows, width + 1), dtype=history.dtype, device=history.device)
+    seen[:, :-1] = history
+    seen[:, -1] = item
+    after = {"history": xp.where(clicked[:, None], seen[:, 1:], seen[:, :-1])}
     if config.history == "lstm":
         after |= _lstm_cell(tables, state, item, clicked)
     return after
@@ -249,14 +255,16 @@ def _activate(name: str, x: Array) -> Array:
         from torch.nn import functional
 
         return functional.relu(x) if name == "relu" else functional.elu(x)
-    zeros = np.zeros(x.shape[1:], x.dtype)  # comparing with an array is 3x faster than with 0.0
-    if name == "relu":
-        return np.maximum(x, zeros, out=x)
-    above = np.maximum(x, zeros)
-    below = np.exp(np.minimum(x, zeros, out=x), out=x)  # expm1 is 3x slower
-    below -= 1.0
-    below += above
-    return below
+    flat = x.reshape(-1)
+    for start in range(0, len(flat), len(ZEROS)):  # blocks that stay in the cache
+        block = flat[start : start + len(ZEROS)]
+        floor = ZEROS[: len(block)]
+        if name == "elu":  # max(x, exp(min(x, 0)) - 1); expm1 is 3x slower
+            floor = np.minimum(block, floor)
+            np.exp(floor, out=floor)
+            floor -= 1.0
+        np.maximum(block, floor, out=block)
+    return flat.reshape(x.shape)
 
 
 def _beside(slots: Array, outside: float) -> Array:
