@@ -7,10 +7,12 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from recgym.errors import RecGymError
 from recgym.users import gan
 from recgym_agents.loops import Arrays, Transitions, World, random_slates, recommend
+from recgym_agents.scan import score_eager
 
 ROWS = 64
 """Users whose whole catalogue ``UserGreedy`` scores at once."""
@@ -133,14 +135,26 @@ class UserGreedy(RandomAgent):
         n_rows, n_items = len(observation), self.world.n_items
         missing = max(self.gan.window - observation.shape[1], 0)
         history = np.pad(observation, ((0, 0), (missing, 0)), constant_values=n_items)
-        everything = np.broadcast_to(np.arange(n_items), (n_rows, n_items))
         total = np.zeros((n_rows, n_items))
         for tables in self.tables:
             state = gan.initial(self.gan, tables, history)
-            encoding = gan.encode(self.gan, tables, state)
-            total += gan.utilities(self.gan, tables, "reward", encoding, everything)
+            total += self._rewards(tables, gan.encode(self.gan, tables, state))
         excluded = observation if self.config.remove_clicked else observation[:, :0]
         return top_slates(total, excluded, self.world.slate_size)
+
+    def _rewards(self, tables: gan.Params, encoding: np.ndarray) -> np.ndarray:
+        """Returns r(s, a) of every item (B, N) for encoded histories (B, E)."""
+        n_rows, n_items = len(encoding), self.world.n_items
+        if self.gan.activation == "relu" and len(self.gan.hidden) == 1:
+            # A reward of one hidden layer has the form of a Q-network: scanned 20 times faster.
+            base = torch.from_numpy(encoding @ tables["reward.state"])
+            table = torch.from_numpy(tables["reward.items"])
+            return score_eager(table, base, torch.from_numpy(tables["reward.output"])).numpy()[
+                :, :-1
+            ]
+        everything = np.broadcast_to(np.arange(n_items), (n_rows, n_items))
+        rewards: np.ndarray = gan.utilities(self.gan, tables, "reward", encoding, everything)
+        return rewards
 
     def policy(self) -> tuple[Arrays, Any]:
         """Returns the user models.
