@@ -51,8 +51,8 @@ docs: install
 # The user models that come with the package.
 shipped: install
 	$(SCRIPT)/prepare.py movielens --out data/ml-100k
-	$(SCRIPT)/fit.py --data data/ml-100k --model gan-pw --bags 5 --out recgym/users/shipped/recgan
-	$(SCRIPT)/fit.py --data data/ml-100k --model gan-lstm --bags 5 --out recgym/users/shipped/recgan-lstm
+	$(SCRIPT)/fit.py --data data/ml-100k --model gan-pw --bags 5 --double --out recgym/users/shipped/recgan
+	$(SCRIPT)/fit.py --data data/ml-100k --model gan-lstm --bags 5 --double --out recgym/users/shipped/recgan-lstm
 
 benchmark: install
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[peers]'

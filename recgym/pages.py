@@ -6,11 +6,14 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from recgym.files import write_text
 from recgym.registry import ENVIRONMENTS
 from recgym.simulators import builder
+from recgym.simulators.learned_user import load_user_model
 
 FOLDER = Path("docs") / "environments"
 
@@ -41,7 +44,42 @@ def page(name: str) -> str:
             "|---|---|---|",
             *rows,
             "",
+            *_card(str(arguments["user_model"])),
         ]
+    )
+
+
+def _card(user_model: str) -> list[str]:
+    """Returns what there is to know of a shipped user model, in lines of Markdown."""
+    model = load_user_model(user_model)
+    config, info, scores = model.config, model.info, model.scores
+    floors = scores["floors"]
+    rates = ", ".join(f"{rate:.2f} ({split})" for split, rate in info["random_click_rate"].items())
+    return [
+        "## The shipped user model",
+        f"Fitted on {info['dataset']} with `{info['command']}`. It holds learned parameters only,"
+        " no rows, titles or text of the dataset.",
+        "",
+        "| | |",
+        "|---|---|",
+        f"| licence of the dataset | {info['licence']} |",
+        f"| items (N), features (D) | {model.n_items}, {config.features} |",
+        f"| history | {config.history}, window {config.window} |",
+        f"| users | {', '.join(f'{len(h)} ({split})' for split, h in model.histories.items())} |",
+        f"| models for `ensemble` | up to {len(model.bags)} |",
+        f"| clicks of a random policy, a slate | {rates} |",
+        f"| held-out log-likelihood, a page | {_beside(scores, floors, 'log_likelihood')} |",
+        f"| held-out precision at 1 | {_beside(scores, floors, 'precision_at_1')} |",
+        f"| held-out precision at 2 | {_beside(scores, floors, 'precision_at_2')} |",
+        "",
+    ]
+
+
+def _beside(scores: Mapping[str, Any], floors: Mapping[str, Any], name: str) -> str:
+    """Returns a score beside those of the trivial models."""
+    return (
+        f"{scores[name]:.3f} (item-CTR {floors['item_ctr'][name]:.3f},"
+        f" random {floors['random'][name]:.3f})"
     )
 
 

@@ -36,6 +36,7 @@ def main(
     epochs: int | None = None,
     frozen_reward: bool = False,
     test_users: bool = True,
+    double: bool = False,
     threads: int = 1,
     compare: Path | None = None,
 ) -> None:
@@ -56,7 +57,8 @@ def main(
         epochs: passes over the training pages at most; the preset if not given.
         frozen_reward: in the L2 game, move only the behaviour, as the authors' code does.
         test_users: also fit the member "test" on the test users.
-        threads: of torch; results depend on it, by rounding.
+        double: compute in float64: half as fast, and the same to many digits on every machine.
+        threads: of torch; without --double, results depend on it.
         compare: a user model whose scores this one must meet within 1e-3, or nothing is written.
     """
     torch.set_num_threads(threads)
@@ -70,7 +72,7 @@ def main(
         "eta": eta,
     }
     config = replace(config, **{name: value for name, value in wanted.items() if value is not None})
-    fit = replace(fit, epochs=epochs or fit.epochs, frozen_reward=frozen_reward)
+    fit = replace(fit, epochs=epochs or fit.epochs, frozen_reward=frozen_reward, double=double)
     command = f"python scripts/fit.py {shlex.join(sys.argv[1:])}"
     with progress_bar(fit.epochs) as on_epoch:
         fitted = fit_user_model(

@@ -272,9 +272,9 @@ class RowStreams(SlateVectorEnv):
         self.drawing = np.flatnonzero(np.logical_not(due))
         return super().step(actions)
 
-    def _restart(self, after: backends.Transition, rows: Any) -> None:
+    def _restart(self, after: Any, info: Any, rows: Any) -> None:
         self.drawing = np.flatnonzero(rows)
-        super()._restart(after, rows)
+        super()._restart(after, info, rows)
 
 
 def single_rows(seed: int, rows: int, mode: str, **arguments: Any) -> SyncVectorEnv:

@@ -143,14 +143,14 @@ def test_progress_is_reported_for_every_member_and_epoch() -> None:
 def test_items_without_data_keep_little_but_their_side_features() -> None:
     dataset = small_dataset()
     shown = set(dataset.pages("train").slate_items)
-    table = ItemTable(dataset.catalog.features, features=4, scale=0.0, seed=0)
+    table = ItemTable(dataset.catalog.features, features=4, scale=0.0, seed=0, dtype=torch.float32)
     assert shown == set(range(N_ITEMS))
     features = table.forward().detach().numpy()
     # with no embedding, items of equal side features are equal: here none are, and all are linear
     side = dataset.catalog.features
     centred = (side - side.mean(0)) / side.std(0)
     np.testing.assert_allclose(features, centred @ table.projection.detach().numpy(), rtol=1e-5)
-    hidden = table.forward(torch.zeros(N_ITEMS, 1)).detach().numpy()
+    hidden = table.forward(torch.zeros(N_ITEMS, 1, dtype=torch.bool)).detach().numpy()
     np.testing.assert_allclose(hidden, features, rtol=1e-5)
 
 

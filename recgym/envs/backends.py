@@ -9,13 +9,13 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from recgym.arrays import Array
-from recgym.envs import slates
+from recgym.envs import infos, slates
 from recgym.errors import RecGymError
 from recgym.simulators.base import Noise, Simulator, State
 
 
 class Transition(NamedTuple):
-    """B episodes after a step; the arrays are the caller's to write to."""
+    """B episodes after a step; all arrays but the state's are the caller's to write to."""
 
     state: State
     slate: Array
@@ -26,6 +26,18 @@ class Transition(NamedTuple):
     truncated: Array
     info: dict[str, Array]
     """The shells' own entries; those of the simulator are in the state."""
+
+
+class Batch(NamedTuple):
+    """A transition as the vector environment needs it; all its arrays may be written to."""
+
+    transition: Transition
+    info: dict[str, Array]
+    """All entries."""
+    done: Array
+    """Whose episode is over, bool (B,)."""
+    any_done: Array
+    """Whether any is, bool ()."""
 
 
 def transition(
@@ -45,6 +57,16 @@ def transition(
     truncated = (state["step"] >= simulator.horizon) > terminated  # and not terminated
     info = {"click": click, "item": item, "repaired": replaced}
     return Transition(state, slate, simulator.observe(state), reward, terminated, truncated, info)
+
+
+def batch_transition(
+    simulator: Simulator, state: State, slate: Array, replaced: Array, noise: Noise
+) -> Batch:
+    """Steps B episodes: the pure function that torch.compile fuses, see ``transition``."""
+    after = transition(simulator, state, slate, replaced, noise)
+    done = after.terminated | after.truncated
+    info = after.info | infos.of_episode(simulator, after.state)
+    return Batch(after, info, done, done.any())
 
 
 def draw(generator: np.random.Generator, n_rows: int, counts: tuple[int, int]) -> Noise:
@@ -71,7 +93,7 @@ class Backend(Protocol):
     def array(self, values: np.ndarray) -> Array:
         """Returns a copy of NumPy values in this backend."""
 
-    def step(self, state: State, action: Any, noise: Noise) -> Transition:
+    def step(self, state: State, action: Any, noise: Noise) -> Batch:
         """Checks and repairs slates, and steps; an error leaves all as it was."""
 
     def noise_state(self) -> dict[str, np.ndarray]:
@@ -100,12 +122,12 @@ class NumpyBackend:
         """See ``Backend.array``."""
         return values.copy()
 
-    def step(self, state: State, action: Any, noise: Noise) -> Transition:
+    def step(self, state: State, action: Any, noise: Noise) -> Batch:
         """See ``Backend.step``."""
         n_rows = len(state["step"])
         ids = slates.as_ids(action, (n_rows, self.simulator.slate_size))
         slate, replaced = slates.repaired(ids, self.simulator.n_items)
-        return transition(self.simulator, state, slate, replaced, noise)
+        return batch_transition(self.simulator, state, slate, replaced, noise)
 
     def noise_state(self) -> dict[str, np.ndarray]:
         """See ``Backend.noise_state``."""
@@ -154,7 +176,7 @@ class TorchBackend:
 
         return torch.tensor(values, device=self._device)
 
-    def step(self, state: State, action: Any, noise: Noise) -> Transition:
+    def step(self, state: State, action: Any, noise: Noise) -> Batch:
         """See ``Backend.step``."""
         import torch
 
@@ -166,7 +188,8 @@ class TorchBackend:
             slate, replaced = slates.repaired(ids, self.simulator.n_items)
         if self._transition is None:
             self._transition = self._build()
-        return Transition(*self._transition(state, slate, replaced, noise))
+        after, *rest = self._transition(state, slate, replaced, noise)
+        return Batch(Transition(*after), *rest)
 
     def noise_state(self) -> dict[str, np.ndarray]:
         """See ``Backend.noise_state``."""
@@ -197,7 +220,7 @@ class TorchBackend:
     def _build(self) -> Callable[..., Any]:
         import torch
 
-        function = partial(transition, self.simulator)
+        function = partial(batch_transition, self.simulator)
         return torch.compile(function, fullgraph=True, dynamic=False) if self._compile else function
 
 

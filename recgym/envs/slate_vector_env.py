@@ -10,7 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
 from recgym import rendering
-from recgym.arrays import Array
+from recgym.arrays import Array, namespace
 from recgym.envs import infos
 from recgym.envs.backends import Backend, NumpyBackend, TorchBackend, Transition
 from recgym.envs.options import check_options, mask_of, users_of
@@ -85,7 +85,7 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self._state: State | None = None
         self._done: Array = self._backend.array(np.zeros(num_envs, np.bool_))
         self._any_done = False
-        self._shown: Transition | None = None
+        self._shown: tuple[np.ndarray, ...] | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -135,23 +135,21 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
                 "step: some rows are done; reset them: reset(options={'reset_mask': done})"
             )
         noise = self._backend.draw(self.num_envs, self.simulator.step_noise)
-        after = self._backend.step(self._state, actions, noise)
+        after, info, done, some_done = self._backend.step(self._state, actions, noise)
         if self._any_done and self._mode == "next-step":
-            self._restart(after, self._done)
-            for values in (after.reward, after.terminated, after.truncated):
+            self._restart(after, info, self._done)
+            for values in (after.reward, after.terminated, after.truncated, done):
                 values[self._done] = 0
-        done = after.terminated | after.truncated
-        any_done = bool(done.any())
+            some_done = done.any()
+        self._state, self._done, self._any_done = after.state, done, bool(some_done)
         final: dict[str, Any] = {}
-        if any_done and self._mode == "same-step":
-            info = after.info | infos.of_episode(self.simulator, after.state)
+        if self._any_done and self._mode == "same-step":
             final = infos.final(after.observation, info, done)
-            self._restart(after, done)
-        self._state, self._done, self._any_done = after.state, done, any_done
+            self._restart(after, info, done)
         if self.render_mode is not None:
-            self._shown = after
-        info = after.info | infos.of_episode(self.simulator, after.state)
-        info = infos.with_masks(info, self._backend.array(np.ones(self.num_envs, np.bool_))) | final
+            shown = after.slate, info["click"], after.reward
+            self._shown = tuple(map(_to_numpy, shown))
+        info = infos.with_masks(info, namespace(done).ones_like(done)) | final
         return after.observation, after.reward, after.terminated, after.truncated, info
 
     def render(self) -> tuple[Any, ...] | None:
@@ -200,22 +198,21 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         noise = self._backend.draw(n_rows, self.simulator.reset_noise)
         return self.simulator.reset(noise, None if users is None else self._backend.array(users))
 
-    def _restart(self, after: Transition, rows: Array) -> None:
-        """Starts new episodes in some rows (B,) of a transition."""
+    def _restart(self, after: Transition, info: dict[str, Array], rows: Array) -> None:
+        """Starts new episodes in some rows (B,) of a transition and its info."""
         fresh = self._begin(int(rows.sum()))
         _replace(after.state, rows, fresh)
         after.observation[rows] = self.simulator.observe(fresh)
-        for name, values in after.info.items():
-            values[rows] = infos.AT_RESET[name]
+        for name, values in info.items():
+            values[rows] = infos.AT_RESET.get(name, fresh.get(name))
 
     def _page(self, state: State, row: int) -> rendering.Page:
         step = int(state["step"][row])
         user = int(state["user"][row]) if "user" in state else None
         if self._shown is None or step == 0:
             return rendering.Page(step, user, (), -1, 0.0)
-        slate = self._shown.slate[row].tolist()
-        click, reward = int(self._shown.info["click"][row]), float(self._shown.reward[row])
-        return rendering.Page(step, user, slate, click, reward)
+        slate, click, reward = (values[row] for values in self._shown)
+        return rendering.Page(step, user, slate.tolist(), int(click), float(reward))
 
 
 def _backend(world: Simulator, backend: str, device: str, compile: bool) -> Backend:

@@ -64,6 +64,13 @@ def learned_user(
     At every reset and step: `click` (slot, -1 for none), `item` (id, -1 for none), `repaired`,
     `user`; with an ensemble also `member`.
 
+    ## Reference
+    Chen, Li, Li, Jiang, Qi and Song: Generative adversarial user model for reinforcement learning
+    based recommendation system. ICML 2019.
+
+    ## Versions
+    v0: the first.
+
     Args:
         user_model: folder of a fitted user model, or the name of a shipped one.
         split: "train" for the model fitted on training users, in which agents learn; "test" for the
@@ -139,7 +146,9 @@ class LearnedUser:
         histories = user_model.histories[split]
         self.n_users = len(histories)
         self._tables = gan.prepare(config, user_model.members[member], features)
-        width = max(self.window, config.window) + (self.horizon if self.spends else 0)
+        width = max(self.window, config.window)
+        if self.spends:
+            width = max(width, histories.shape[1] + self.horizon)
         self._starts: State = gan.initial(
             config, self._tables, _pad(histories, width, self.n_items)
         )

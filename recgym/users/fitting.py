@@ -75,7 +75,8 @@ def fit_user_model(
                 f"dataset {dataset.info['name']}: no page of a {name} user has a slate"
             )
     training, validation, test = by_split
-    table = ItemTable(dataset.catalog.features, config.features, fit.embedding_scale, seed)
+    side, scale = dataset.catalog.features, fit.embedding_scale
+    table = ItemTable(side, config.features, scale, seed, fit.dtype)
 
     def member(name: str, stream: int, chosen: Array, held_out: Array, items: Any) -> Any:
         task = Task(pages, chosen, held_out, seed=seed * 1_000 + stream)
@@ -92,10 +93,10 @@ def fit_user_model(
         members[f"bag{bag}"], _ = member(f"bag{bag}", 2 + bag, chosen, validation, features)
 
     arrays = {
-        name: {key: value.numpy() for key, value in params.items()}
+        name: {key: value.float().numpy() for key, value in params.items()}
         for name, params in members.items()
     }
-    return _assemble(dataset, config, arrays, features.numpy(), seed, command)
+    return _assemble(dataset, config, arrays, features.float().numpy(), seed, command)
 
 
 def _fit(

@@ -106,7 +106,7 @@ def play(
     theta = [value for name, value in params.items() if not name.startswith("behaviour.")]
     behaviour_step = torch.optim.Adam(alpha, lr=fit.game_learning_rate)
     reward_step = torch.optim.Adam(theta, lr=fit.game_learning_rate)
-    tensors = PageTensors(config, task.pages)
+    tensors = PageTensors(config, task.pages, fit.dtype)
     rng = np.random.default_rng(task.seed)
     best = BestSoFar(fit.patience)
     for epoch in range(fit.epochs):

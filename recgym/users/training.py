@@ -41,16 +41,25 @@ class FitConfig:
     """Decoupled decay of every other weight."""
     item_dropout: float = 0.1
     """Share of items whose embedding is hidden in a gradient step, as of items never seen."""
+    double: bool = False
+    """Compute in float64: half as fast, and the same to many digits whatever the machine."""
     game_learning_rate: float = 1e-3
     """Step size of Adam for both players of the minimax game (L2 only)."""
     frozen_reward: bool = False
     """Leave out the reward's steps in the game, as in the authors' published code (L2 only)."""
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """Of parameters and features while they are fitted."""
+        return torch.float64 if self.double else torch.float32
+
 
 class ItemTable(nn.Module):
     """Item features (N, D): a learned embedding plus a projection of the catalog's features."""
 
-    def __init__(self, side: Array, features: int, scale: float, seed: int) -> None:
+    def __init__(
+        self, side: Array, features: int, scale: float, seed: int, dtype: torch.dtype
+    ) -> None:
         """Draws initial values.
 
         Args:
@@ -58,26 +67,29 @@ class ItemTable(nn.Module):
             features: D.
             scale: standard deviation of the embeddings.
             seed: of the initial values.
+            dtype: of all values.
         """
         super().__init__()
-        generator = torch.Generator().manual_seed(seed)
+        rng = np.random.default_rng(seed)
         spread = side.std(axis=0) if len(side) else np.ones(0)
         scaled = (side - side.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-        self.side = torch.tensor(scaled, dtype=torch.float32)
-        embedding = scale * torch.randn(len(side), features, generator=generator)
-        projection = torch.randn(side.shape[1], features, generator=generator)
-        self.embedding = nn.Parameter(embedding)
-        self.projection = nn.Parameter(projection / max(1, side.shape[1]) ** 0.5)
+        embedding = scale * rng.standard_normal((len(side), features))
+        projection = rng.standard_normal((side.shape[1], features)) / max(1, side.shape[1]) ** 0.5
+        self.side = torch.tensor(scaled, dtype=dtype)
+        self.embedding = nn.Parameter(torch.tensor(embedding, dtype=dtype))
+        self.projection = nn.Parameter(torch.tensor(projection, dtype=dtype))
 
     def forward(self, seen: Tensor | None = None) -> Tensor:
-        """Returns (N, D) features; ``seen`` (N, 1) of zeros and ones hides embeddings."""
+        """Returns (N, D) features; where ``seen`` (N, 1) is False, the embedding is hidden."""
         embedding = self.embedding if seen is None else self.embedding * seen
         return embedding + self.side @ self.projection if self.side.shape[1] else embedding
 
 
-def initial_params(config: GANUserConfig, seed: int) -> dict[str, Tensor]:
+def initial_params(
+    config: GANUserConfig, seed: int, dtype: torch.dtype = torch.float32
+) -> dict[str, Tensor]:
     """Returns random parameters: uniform within 1 / sqrt(inputs), as torch's own layers start."""
-    generator = torch.Generator().manual_seed(seed)
+    rng = np.random.default_rng(seed)
     params = {}
     for name, shape in gan.shapes(config).items():
         if name.startswith("lstm."):
@@ -86,16 +98,24 @@ def initial_params(config: GANUserConfig, seed: int) -> dict[str, Tensor]:
             reach = config.window**-0.5 if name.endswith("weight") else 0.0
         else:
             reach = (shape[-1] if len(shape) > 1 else config.hidden[0]) ** -0.5
-        start = (torch.rand(shape, generator=generator) * 2 - 1) * reach
-        params[name] = start.requires_grad_()
+        start = rng.uniform(-reach, reach, size=shape)
+        params[name] = torch.tensor(start, dtype=dtype, requires_grad=True)
     return params
 
 
 class PageTensors:
     """Pages as tensors, and the model's logits and rewards on them."""
 
-    def __init__(self, config: GANUserConfig, pages: Pages) -> None:
-        """Copies the arrays."""
+    def __init__(
+        self, config: GANUserConfig, pages: Pages, dtype: torch.dtype = torch.float32
+    ) -> None:
+        """Copies the arrays.
+
+        Args:
+            config: the model's shape.
+            pages: the log.
+            dtype: of parameters and features.
+        """
         self.config = config
         self.slates = torch.from_numpy(pages.slates)
         self.absent = torch.from_numpy(pages.absent)
@@ -104,7 +124,7 @@ class PageTensors:
         self.user = torch.from_numpy(pages.user)
         self.clicks_before = torch.from_numpy(pages.clicks_before)
         self.sequences = torch.from_numpy(pages.sequences)
-        self.lstm = nn.LSTM(config.features, config.units, batch_first=True)
+        self.lstm = nn.LSTM(config.features, config.units, batch_first=True, dtype=dtype)
 
     def respond(self, params: Params, features: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Returns logits and rewards (C, K + 1) on the chosen pages; empty slots have -inf, 0."""
@@ -199,19 +219,18 @@ def maximise_likelihood(
     Returns:
         The parameters and item features that were best in validation.
     """
-    params = initial_params(config, task.seed)
+    params = initial_params(config, task.seed, fit.dtype)
     groups = [{"params": list(params.values()), "weight_decay": fit.weight_decay}]
     if isinstance(table, ItemTable):
         groups.append({"params": [table.embedding], "weight_decay": fit.embedding_decay})
         groups.append({"params": [table.projection], "weight_decay": fit.weight_decay})
     optimizer = torch.optim.AdamW(groups, lr=fit.learning_rate)
-    generator = torch.Generator().manual_seed(task.seed)
     rng = np.random.default_rng(task.seed)
-    tensors = PageTensors(config, task.pages)
+    tensors = PageTensors(config, task.pages, fit.dtype)
     best = BestSoFar(fit.patience)
     for epoch in range(fit.epochs):
         for batch in batches(config, fit, task, rng):
-            features = _features(table, fit.item_dropout, generator)
+            features = _features(table, fit.item_dropout, rng)
             loss = -tensors.log_likelihood(params, features, batch).mean()
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
@@ -226,15 +245,14 @@ def maximise_likelihood(
 
 
 def _features(
-    table: ItemTable | Tensor, dropout: float = 0.0, generator: torch.Generator | None = None
+    table: ItemTable | Tensor, dropout: float = 0.0, rng: np.random.Generator | None = None
 ) -> Tensor:
     """Item features (N, D), with the embeddings of some items hidden."""
     if isinstance(table, Tensor):
         return table
-    if dropout == 0.0:
+    if rng is None or dropout == 0.0:
         return table.forward()
-    draw = torch.rand(len(table.embedding), 1, generator=generator)
-    return table.forward((draw >= dropout).float())
+    return table.forward(torch.from_numpy(rng.random((len(table.embedding), 1)) >= dropout))
 
 
 @torch.no_grad()
