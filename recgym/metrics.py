@@ -133,6 +133,25 @@ def paired_t(ours: Array, theirs: Array) -> float:
     return student_p_value(estimate.mean / estimate.standard_error, len(difference) - 1)
 
 
+def holm(p_values: Array) -> Array:
+    """Returns Holm's adjusted p-values, in the order given.
+
+    Rejecting those below .05 keeps the probability of any false rejection below .05.
+
+    Args:
+        p_values: (n,) of the tests of one family.
+
+    >>> holm(np.array([0.01, 0.04, 0.03]))
+    array([0.03, 0.06, 0.06])
+    """
+    p_values = np.asarray(p_values, np.float64)
+    order = np.argsort(p_values)
+    stepped = np.maximum.accumulate(p_values[order] * np.arange(len(order), 0, -1))
+    adjusted = np.empty_like(p_values)
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return adjusted
+
+
 def student_p_value(t: float, degrees: int) -> float:
     """Returns the probability that Student's t with these degrees of freedom exceeds |t|, twice.
 

@@ -44,7 +44,7 @@ class Page(NamedTuple):
 
 
 def load_titles(folder: str | None, n_items: int) -> Titles:
-    """Returns the items' titles in a prepared dataset, or "item 12" and so on where it has none.
+    """Returns the items' titles and genres in a prepared dataset, or "item 12" where it has none.
 
     Args:
         folder: the dataset's folder; None for no titles.
@@ -63,7 +63,14 @@ def load_titles(folder: str | None, n_items: int) -> Titles:
             f"titles={folder!r}: a dataset of {catalog.n_items} items cannot name this world's"
             f" {n_items}; give the folder that the user model was fitted on"
         )
-    return "item {}".format if catalog.title is None else catalog.title.__getitem__
+    genres = catalog.groups("genre:")
+
+    def title(item: int) -> str:
+        name = f"item {item}" if catalog.title is None else catalog.title[item]
+        own = [genre for genre, members in genres.items() if members[item]]
+        return f"{name} ({', '.join(own)})" if own else name
+
+    return title
 
 
 def render(mode: str, page: Page, titles: Titles) -> str | np.ndarray:

@@ -22,6 +22,14 @@ QUICK = settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
+INFO = {
+    "name": "by hand",
+    "licence": "none",
+    "sha256": "0",
+    "no_click": False,
+    "repeat_clicks": True,
+}
+
 
 @st.composite
 def page_lists(draw: st.DrawFn) -> list[tuple[int, int, list[int], int, int]]:
@@ -245,9 +253,7 @@ def test_split_users_is_a_division_in_the_wanted_shares(n_users: int, seed: int)
 
 
 def dataset() -> Dataset:
-    return Dataset(
-        sessions_of(TWO_USERS), catalog(), np.array([0, 2], np.int8), {"name": "by hand"}
-    )
+    return Dataset(sessions_of(TWO_USERS), catalog(), np.array([0, 2], np.int8), INFO)
 
 
 def test_dataset_survives_its_folder_and_gives_each_page_to_one_split(tmp_path: Path) -> None:
@@ -255,7 +261,7 @@ def test_dataset_survives_its_folder_and_gives_each_page_to_one_split(tmp_path: 
     loaded = Dataset.load(tmp_path / "data")
     assert_same(loaded.sessions, dataset().sessions)
     assert_same(loaded.catalog, dataset().catalog)
-    assert loaded.info == {"name": "by hand"}
+    assert loaded.info == INFO
     assert [loaded.pages(split).user.tolist() for split in SPLITS] == [[0, 0, 0, 0], [], [1, 1]]
 
 
@@ -280,3 +286,21 @@ def test_click_facts() -> None:
     assert click_facts(sessions_of(TWO_USERS)) == {"no_click": True, "repeat_clicks": False}
     again = [(0, 0, [3, 1], 0, 3), (0, 0, [3], 0, 3)]
     assert click_facts(sessions_of(again)) == {"no_click": False, "repeat_clicks": True}
+
+
+def test_a_dataset_whose_info_lacks_a_fact_is_refused(tmp_path: Path) -> None:
+    dataset().save(tmp_path / "data")
+    (tmp_path / "data" / "info.json").write_text("{}")
+    with pytest.raises(RecGymError, match=r"info\.json: lacks name, licence"):
+        Dataset.load(tmp_path / "data")
+    (tmp_path / "data" / "info.json").write_text("[]")
+    with pytest.raises(RecGymError, match=r"info\.json: lacks"):
+        Dataset.load(tmp_path / "data")
+
+
+def test_a_dataset_whose_split_names_other_users_is_refused(tmp_path: Path) -> None:
+    dataset().save(tmp_path / "data")
+    frame = pl.read_parquet(tmp_path / "data" / "split.parquet")
+    frame.with_columns(pl.col("user") * 2).write_parquet(tmp_path / "data" / "split.parquet")
+    with pytest.raises(RecGymError, match=r"split\.parquet: users must be 0\.\.U-1"):
+        Dataset.load(tmp_path / "data")

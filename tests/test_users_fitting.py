@@ -261,3 +261,9 @@ def test_floors_by_hand() -> None:
     np.testing.assert_array_equal(floors["first_slot"].precision_at_1, [0.0, 0.0])
     np.testing.assert_array_equal(floors["oldest"].precision_at_1, [0.0, 1.0])
     np.testing.assert_array_equal(floors["newest"].precision_at_2, [1.0, 0.0])
+
+
+def test_slates_of_most_items_are_drawn_at_once() -> None:
+    slates = draw_slates(4, 200, 4, np.random.default_rng(0))
+    assert {tuple(sorted(slate)) for slate in slates.tolist()} == {(0, 1, 2, 3)}
+    assert len({tuple(slate) for slate in slates.tolist()}) > 20  # of 24 orders

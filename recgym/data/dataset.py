@@ -18,6 +18,8 @@ from recgym.files import atomic_write, read_json, write_json
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+REQUIRED_INFO = ("name", "licence", "sha256", "no_click", "repeat_clicks")
+"""What every prepared log says of itself."""
 """Names of the splits; a user's split is stored as the position of its name here."""
 
 FILES = ("sessions.parquet", "catalog.parquet", "split.parquet", "info.json")
@@ -85,11 +87,18 @@ class Dataset:
             message = f"{folder}: no prepared data here; make it with scripts/prepare.py"
             raise RecGymError(message)
         split = read_parquet(folder / "split.parquet", {"user": pl.Int64, "split": pl.Int8})
+        split = split.sort("user")
+        if not np.array_equal(split["user"].to_numpy(), np.arange(len(split))):
+            raise RecGymError(f"{folder / 'split.parquet'}: users must be 0..U-1, a row each")
+        info = read_json(folder / "info.json")
+        missing = [name for name in REQUIRED_INFO if not isinstance(info, dict) or name not in info]
+        if missing:
+            raise RecGymError(f"{folder / 'info.json'}: lacks {', '.join(missing)}")
         dataset = Dataset(
             sessions=Sessions.load(folder / "sessions.parquet"),
             catalog=Catalog.load(folder / "catalog.parquet"),
-            split=split.sort("user")["split"].to_numpy(),
-            info=read_json(folder / "info.json"),
+            split=split["split"].to_numpy(),
+            info=info,
         )
         try:
             dataset.validate()

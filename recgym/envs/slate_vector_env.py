@@ -234,7 +234,10 @@ def _gymnasium_mode(name: str) -> Any:
 def _replace(state: State, rows: Array, fresh: State) -> State:
     """Writes new episodes into some rows (B,) of a state, and returns it."""
     for name, values in fresh.items():
-        state[name][rows] = values
+        if len(values) == len(rows):
+            state[name] = values
+        else:
+            state[name][rows] = values
     return state
 
 

@@ -16,7 +16,10 @@ def as_ids(action: Any, shape: tuple[int, ...]) -> np.ndarray:
     Raises:
         RecGymError: another shape, or ids that are not integers.
     """
-    ids = np.asarray(action)
+    try:
+        ids = np.asarray(action)
+    except ValueError:
+        raise RecGymError(f"action of uneven rows: must be {shape}, one item id a slot") from None
     if ids.shape != shape:
         raise RecGymError(f"action of shape {ids.shape}: must be {shape}, one item id a slot")
     if ids.dtype.kind not in "iu":

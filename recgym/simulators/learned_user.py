@@ -86,8 +86,10 @@ def learned_user(
     Raises:
         RecGymError: an argument out of its range, or a folder that holds no whole user model.
     """
-    if not isinstance(user_model, FittedUserModel):
+    if isinstance(user_model, str | Path):
         user_model = load_user_model(user_model)
+    if not isinstance(user_model, FittedUserModel):
+        raise RecGymError(f"user_model={user_model!r}: must be a folder, or a shipped model's name")
     one_of("split", split, tuple(name for name in ("train", "test") if name in user_model.members))
     if whole("ensemble", ensemble, 0, len(user_model.bags)) and split != "train":
         raise RecGymError("ensemble: its models are fitted on training users; use split='train'")
@@ -183,12 +185,11 @@ class LearnedUser:
                 utilities[:, -1] = LAST_RESORT
         option = utilities.argmax(axis=1)
         row = xp.arange(len(option), device=option.device)
-        click = self._slots[option]
-        item = xp.where(click >= 0, slate[row, click], -1)
-        stays = xp.zeros(len(option), dtype=xp.bool, device=option.device)
+        item = gan.beside(slate, -1)[row, option]
         after = state | gan.advance(self.config, self._tables, state, item)
         after["step"] = state["step"] + 1
-        return after, Response(click, item, rewards[row, option], stays)
+        stays = xp.zeros(len(option), dtype=xp.bool, device=option.device)
+        return after, Response(self._slots[option], item, rewards[row, option], stays)
 
     def to(self, backend: str, device: str) -> Self:
         """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""

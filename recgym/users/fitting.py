@@ -86,7 +86,14 @@ def fit_user_model(
     params, features = member("train", 0, training, validation, table)
     members["train"] = params
     if test_users:
-        held_out = np.random.default_rng(seed).random(len(test)) < HELD_OUT_SHARE
+        if len(test) < 2:
+            raise RecGymError(
+                f"dataset {dataset.info['name']}: a model of the test users needs two of their pages"
+                f" at least, one to stop early on; there is {len(test)}"
+            )
+        draws = np.random.default_rng(seed).random(len(test))
+        held_out = draws < HELD_OUT_SHARE
+        held_out[draws.argmin()], held_out[draws.argmax()] = True, False
         members["test"], _ = member("test", 1, test[~held_out], test[held_out], features)
     for bag in range(bags):
         chosen = _resample_users(pages, training, np.random.default_rng([seed, bag]))

@@ -9,7 +9,14 @@ import torch
 from torch import Tensor
 
 from recgym.users.gan import GANUserConfig
-from recgym.users.training import BestSoFar, FitConfig, PageTensors, Task, batches, validate
+from recgym.users.training import (
+    BestSoFar,
+    FitConfig,
+    PageTensors,
+    Task,
+    batches,
+    validation_score,
+)
 
 
 def squared_l2(behaviour: Tensor) -> Tensor:
@@ -94,11 +101,12 @@ def play(
         task: the pages.
         params: the entropy solution.
         features: (N, D) frozen item features.
-        on_epoch: called with the number of the epoch and its validation precision at 1.
+        on_epoch: called with the number of the epoch and its validation score.
 
     Returns:
-        The parameters after the epoch whose behaviour was best in validation. Best is the highest
-        precision at 1: likelihood, which the start maximises, only falls as L2 sharpens choices.
+        The best parameters in validation, by ``fit.select``, of the start (the first candidate)
+        and of every epoch. If it is None they are chosen by precision at 1: likelihood, which the
+        start maximises, falls as L2 sharpens choices.
     """
     regularizer = REGULARIZERS[config.regularizer]
     params = warm_start(config, params)
@@ -109,6 +117,9 @@ def play(
     tensors = PageTensors(config, task.pages, fit.dtype)
     rng = np.random.default_rng(task.seed)
     best = BestSoFar(fit.patience)
+    select = fit.select or "precision_at_1"
+    score = validation_score(tensors, params, features, task.validation, select)
+    best.stops(score, params, features)
     for epoch in range(fit.epochs):
         for batch in batches(config, fit, task, rng):
             logits, rewards = tensors.respond(params, features, batch)
@@ -120,7 +131,7 @@ def play(
             behaviour, target = logits.softmax(1).detach(), tensors.target[batch]
             value = game_value(behaviour, rewards, target, regularizer, config.eta)
             _descend(reward_step, theta, value.mean())
-        score = float(validate(tensors, params, features, task.validation).precision_at_1.mean())
+        score = validation_score(tensors, params, features, task.validation, select)
         on_epoch(epoch, score)
         if best.stops(score, params, features):
             break

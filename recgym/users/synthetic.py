@@ -15,6 +15,8 @@ RANDOM_HORIZON = 20
 
 def draw_slates(n_items: int, rows: int, size: int, rng: np.random.Generator) -> Array:
     """Returns (rows, size) item ids, every ordered set of distinct items equally likely."""
+    if 2 * size > n_items:  # drawing again until no item repeats would take too long
+        return rng.random((rows, n_items)).argsort(axis=1)[:, :size]
     slates = rng.integers(n_items, size=(rows, size))
     while True:
         ordered = np.sort(slates, axis=1)
@@ -96,5 +98,6 @@ def draw_histories(users: SyntheticUsers, slate_size: int, patience: int = 50) -
 def random_click_rate(users: SyntheticUsers) -> float:
     """Returns the share of random slates on which something is clicked, from where users stand."""
     everyone = np.ones(len(users.spent), bool)
-    clicks = [users.click(RANDOM_SLATE_SIZE, everyone) >= 0 for _ in range(RANDOM_HORIZON)]
+    slate_size = min(RANDOM_SLATE_SIZE, users.n_items)
+    clicks = [users.click(slate_size, everyone) >= 0 for _ in range(RANDOM_HORIZON)]
     return float(np.mean(clicks))

@@ -21,8 +21,9 @@ from recgym_agents.experiments.experiment import (
     Place,
     Result,
     cell_id,
+    having,
 )
-from recgym_agents.experiments.pages import table
+from recgym_agents.experiments.pages import seeds_text, table
 from recgym_agents.experiments.recgan_policies import (
     BUDGET as TRAINING,
 )
@@ -35,7 +36,10 @@ from recgym_agents.experiments.recgan_policies import (
 )
 
 SLATE_SIZE = 5
-BUDGET: Budget = {"seeds": [0], "rows": 100, "training": TRAINING}
+LOWEST_CORRELATION = 0.9
+LARGEST_ERROR = 0.5
+"""Root mean squared difference from Q^k, in standard deviations of Q^k over the slates."""
+BUDGET: Budget = {"seeds": [0, 1, 2, 3, 4], "rows": 100, "training": TRAINING}
 SMOKE: Budget = {"seeds": [0], "rows": 20, "training": SMOKE_TRAINING}
 
 
@@ -79,27 +83,41 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
 
 
 def summarise(finished: list[Finished], budget: Budget) -> Page:
-    """Builds the scatter plots and the table of correlations."""
-    result = finished[0].result
+    """Builds the scatter plots and the table of correlations and errors."""
+    results = [one.result for one in having(finished)]
+    correlation = np.array([result["correlation"] for result in results])  # (seeds, K)
+    error = np.array([np.array(result["error"]) / result["spread"] for result in results])
+    mean = np.array([result["mean"] for result in results])
     rows = [
-        [f"Q^{j + 1}", *(f"{result[name][j]:.3f}" for name in ("correlation", "error", "mean"))]
+        [
+            f"Q^{j + 1}",
+            seeds_text(correlation[:, j]),
+            f"{correlation[:, j].min():.3f}",
+            seeds_text(error[:, j]),
+            f"{error[:, j].max():.3f}",
+            seeds_text(mean[:, j]),
+        ]
         for j in range(SLATE_SIZE)
     ]
-    lowest = min(result["correlation"][:-1])
+    lowest, largest = correlation[:, :-1].min(), error[:, :-1].max()
+    holds = lowest >= LOWEST_CORRELATION and largest <= LARGEST_ERROR
     claim = Claim(
-        "the learned Q-networks satisfy Eq. 10 with a small error (every correlation above .9)",
-        "reproduced" if lowest > 0.9 else "not reproduced",
-        f"lowest correlation {lowest:.3f}",
+        "the learned Q-networks satisfy Eq. 10 with a small error",
+        "reproduced" if holds else "not reproduced",
+        f"lowest correlation {lowest:.3f}, largest error {largest:.2f} standard deviations of Q^5, "
+        f"{len(results)} seeds",
     )
-    header = ["network", "correlation with Q^5", "root mean squared difference", "mean"]
+    header = ["network", "correlation with Q^5", "lowest", "error / std of Q^5", "largest", "mean"]
+    spread = seeds_text([result["spread"] for result in results])
     parts = [
         "## Q^j against Q^5",
-        f"On {result['slates']:,} greedy slates; the standard deviation of Q^5 over them is "
-        f"{result['spread']:.3f}.",
+        f"On {results[0]['slates']:,} greedy slates a seed, mean ± standard error over seeds. "
+        "The error is the root mean squared difference between Q^j and Q^5; the standard "
+        f"deviation of Q^5 over the slates is {spread}.",
         table(header, rows),
-        "![Q^j against Q^5](figure-5.png)",
+        "![Q^j against Q^5, first seed](figure-5.png)",
     ]
-    return Page((claim,), "\n\n".join(parts), {"figure-5": _figure(result)})
+    return Page((claim,), "\n\n".join(parts), {"figure-5": _figure(results[0])})
 
 
 def _figure(result: dict[str, Any]) -> Figure:
@@ -121,8 +139,10 @@ EXPERIMENT = Experiment(
     method="""
 At the optimum every Q^j values the first j items of the greedy slate as Q^k values the whole slate
 (Eq. 10); training only asks each to fit the same target (Eq. 11). The agent is "cascading" of
-[recgan-policies](recgan-policies.md) at slates of 5, first seed, acting greedily for whole episodes
-in the environment it was trained in. Rule: every Q^j correlates with Q^5 above .9.""",
+[recgan-policies](recgan-policies.md) at slates of 5, every seed, acting greedily for whole episodes
+in the environment it was trained in. Rule: on every seed, each of Q^1 .. Q^4 correlates with Q^5 at
+.9 or above, and the root mean squared difference between them, which Eq. 10 says is small, is at
+most half the standard deviation of Q^5 over those slates.""",
     budget=BUDGET,
     smoke_budget=SMOKE,
     cells=cells,

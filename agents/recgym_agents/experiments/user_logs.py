@@ -12,12 +12,20 @@ from recgym.users.fitting import fit_user_model
 from recgym.users.pages import Pages
 from recgym.users.presets import Model, preset
 from recgym.users.scoring import PageScores, floors, score
+from recgym.users.training import Select
 from recgym_agents.experiments.experiment import DataNotAvailable, Place, Result
 
 Regularizer = Literal["entropy", "l2"]
 
 MODELS: tuple[Model, ...] = ("gan-pw", "gan-lstm")
 """The paper's names of its user models."""
+
+
+LOW_RATINGS: dict[str, Literal["no-click", "click"]] = {
+    "ml-100k": "no-click",
+    "ml-100k-click": "click",
+}
+"""MovieLens log -> what a rating of 1 or 2 stars is: a page without a click, or a click too."""
 
 
 def read_log(name: str, place: Place) -> Dataset:
@@ -28,9 +36,9 @@ def read_log(name: str, place: Place) -> Dataset:
     """
     if name == "trivago":
         return read_trivago(place.raw("trivago.parquet"))
-    if name == "ml-100k":
+    if name in LOW_RATINGS:
         try:
-            return read_movielens()
+            return read_movielens(low_ratings=LOW_RATINGS[name])
         except ValueError as error:
             raise DataNotAvailable(f"{name}: {error}") from None
     return read_display_sets(place.raw(f"gan_{name}.tsv"))
@@ -48,6 +56,7 @@ def fit_and_score(
     seed: int,
     regularizer: Regularizer = "entropy",
     frozen_reward: bool = False,
+    select: Select = "log_likelihood",
 ) -> Result:
     """Fits a user model to training users as ``scripts/fit.py`` does, and scores it on test users.
 
@@ -58,12 +67,14 @@ def fit_and_score(
         seed: of the fit.
         regularizer: of the user's behaviour.
         frozen_reward: in the L2 game, move only the behaviour.
+        select: validation score that stops the fit, and the L2 game after it.
 
     Returns:
         As ``result_of``.
     """
     config, fit = preset(dataset.info["name"], model, regularizer)
-    fit = replace(fit, epochs=epochs or fit.epochs, frozen_reward=frozen_reward)
+    epochs = epochs or fit.epochs
+    fit = replace(fit, epochs=epochs, frozen_reward=frozen_reward, select=select)
     fitted = fit_user_model(dataset, config, fit, test_users=False, seed=seed)
     return result_of(dataset, {model: score(fitted, dataset)})
 

@@ -20,7 +20,10 @@ from recgym_agents.experiments.experiment import (
 from recgym_agents.experiments.pages import p_text, seeds_text, table
 from recgym_agents.experiments.user_logs import MODELS, fit_and_score, read_log, score_floors
 
-LOGS = ("yelp", "taobao", "trivago", "ml-100k")
+LOGS = ("yelp", "taobao", "trivago", "ml-100k", "ml-100k-click")
+
+MARGIN = 2.0
+"""Points of precision at 1 by which a result may fall short and still be called as good."""
 
 PAPER = {
     ("yelp", "gan-pw"): (72.0, 92.5),
@@ -29,6 +32,8 @@ PAPER = {
     ("taobao", "gan-lstm"): (35.9, 55.0),
     ("ml-100k", "gan-pw"): (66.6, 75.4),
     ("ml-100k", "gan-lstm"): (67.4, 76.3),
+    ("ml-100k-click", "gan-pw"): (66.6, 75.4),
+    ("ml-100k-click", "gan-lstm"): (67.4, 76.3),
 }
 """Table 1: precision at 1 and at 2 in percent. Its MovieLens pages are other ones than ours."""
 
@@ -47,6 +52,7 @@ VIEWS = {
     "taobao": ("taobao", 1),
     "trivago": ("trivago", 1),
     "ml-100k": ("ml-100k", 1),
+    "ml-100k-click": ("ml-100k-click", 1),
 }
 """What is scored -> log, and the smallest slate that counts."""
 
@@ -172,16 +178,16 @@ def _against_item_ctr(view: str, rules: dict[str, Scored]) -> tuple[list[str], C
 
 
 def _against_paper(view: str, rules: dict[str, Scored]) -> list[Claim]:
-    """Whether the paper's precision at 1 is reached, and whether gan-pw is nearly gan-lstm."""
+    """Whether precision at 1 is not inferior to the paper's, and gan-pw's not to gan-lstm's."""
     claims = []
     for model in ("gan-pw", "gan-lstm"):
-        if (view, model) not in PAPER or model not in rules or view == "ml-100k":
+        if (view, model) not in PAPER or model not in rules or view.startswith("ml-100k"):
             continue
         pages, paper = rules[model].at_1, PAPER[view, model][0]
         claims.append(
             Claim(
-                f"{model} on {view}: Table 1's P@1",
-                "reproduced" if 100 * pages.high >= paper else "not reproduced",
+                f"{model} on {view}: Table 1's P@1, less at most {MARGIN:.0f} points",
+                "reproduced" if 100 * pages.low >= paper - MARGIN else "not reproduced",
                 f"paper {paper:.1f}, ours {100 * pages.mean:.1f} "
                 f"({100 * pages.low:.1f} .. {100 * pages.high:.1f})",
             )
@@ -190,8 +196,8 @@ def _against_paper(view: str, rules: dict[str, Scored]) -> list[Claim]:
         gap = bootstrap(rules["gan-lstm"].hits - rules["gan-pw"].hits)
         claims.append(
             Claim(
-                f"gan-pw is nearly as good as gan-lstm on {view} (within 2 points of P@1)",
-                "reproduced" if gap.mean <= 0.02 else "not reproduced",
+                f"gan-pw is nearly as good as gan-lstm on {view} (within {MARGIN:.0f} points of P@1)",
+                "reproduced" if 100 * gap.high <= MARGIN else "not reproduced",
                 f"gan-lstm {100 * gap.mean:+.1f} ({100 * gap.low:+.1f} .. {100 * gap.high:+.1f})",
             )
         )
@@ -231,12 +237,15 @@ users. Precision counts test pages with a click, ties broken at random in expect
 ranks by (clicks + 1/2) / (shows + 1) on training pages.
 
 Yelp and Taobao are the samples that the authors released, smaller than the data of Table 1.
-MovieLens pages show 39 other movies *of the rated movie's own release year*: movies near the time
+"ml-100k" takes ratings of 1 and 2 stars as pages without a click, "ml-100k-click" every rating as a
+click. MovieLens pages show 39 other movies *of the rated movie's own release year*: movies near the time
 of the rating, as the paper's sentence reads literally, would give the rated one away by its age;
 Table 1's MovieLens column is therefore no yardstick for ours.
 
-Rules: "beats" is a paired bootstrap over test pages with p < .01; a figure of Table 1 counts as
-reproduced if our 95% interval over pages reaches it or lies above it.""",
+Rules: "beats" is a paired bootstrap over test pages with p < .01. The others are non-inferiority
+with a margin of 2 points of P@1, fixed beforehand, on 95% intervals over test pages: a figure of
+Table 1 counts as reproduced if our interval's lower bound is at least the figure less 2 points, and
+gan-pw as nearly as good as gan-lstm if the upper bound of gan-lstm's lead is at most 2 points.""",
     budget=BUDGET,
     smoke_budget=SMOKE,
     cells=cells,
