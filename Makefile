@@ -38,6 +38,7 @@ $(DEMO)/user-model/params.safetensors: $(DEMO)/data/info.json
 	$(SCRIPT)/fit.py --data $(<D) --model gan-pw --out $(@D)
 
 $(DEMO)/RecGAN-v0/%/0/DONE: $(DEMO)/user-model/params.safetensors
+	@test $(@D)/config.json -nt $< || rm -rf $(@D)
 	$(SCRIPT)/train.py --env RecGAN-v0 --user-model $(<D) --agent $* --steps $(DEMO_STEPS) --seed 0 --out $(@D)
 
 # Every agent is scored in the model it learned from, and in the one of other users.

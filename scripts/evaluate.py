@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -56,10 +57,12 @@ def main(
     names = ("reward per step", "click rate")
     for name, values, mean in zip(names, (reward, click_rate), evaluation.estimates(), strict=True):
         tenth, median = sorted(values)[len(values) // 10], sorted(values)[len(values) // 2]
-        interval = f"{mean.low:.4f} .. {mean.high:.4f}"
+        known = math.isfinite(mean.low)  # not if there is a single user
+        low, high = (mean.low, mean.high) if known else (None, None)
+        interval = f"{low:.4f} .. {high:.4f}" if known else "unknown"
         table.add_row(name, f"{mean.mean:.4f}", interval, f"<= {tenth:.4f}", f"{median:.4f}")
         key = name.replace(" ", "_")
-        record[key] = {"mean": mean.mean, "low": mean.low, "high": mean.high}
+        record[key] = {"mean": mean.mean, "low": low, "high": high}
         record[f"{key}_by_user"] = [float(value) for value in values]
     record["user"] = [int(user) for user in users]
     write_json(out or folder / "evaluation.json", record)

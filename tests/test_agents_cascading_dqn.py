@@ -57,10 +57,41 @@ def test_an_update_fits_equation_11(head: str, double: bool, reward: str) -> Non
 
 
 def test_the_double_estimator_chooses_with_one_network_and_values_with_the_other() -> None:
-    after = torch.as_tensor(batch(60).next_observation)
-    agent = trained(replace(CONFIG, learning_rate=0.1), updates=5)
-    own, targets = agent.greedy(agent.network, after), agent.greedy(agent.target, after)
+    data = batch(60)
+    config = replace(CONFIG, learning_rate=0.1)
+    agents = [trained(replace(config, double=double), updates=0) for double in (False, True)]
+    for agent in agents:
+        agent.set_state(*trained(config, updates=5).state())
+    after = torch.as_tensor(data.next_observation)
+    own, targets = (agents[1].greedy(net, after) for net in (agents[1].network, agents[1].target))
     assert not torch.equal(own, targets)
+    for agent, chosen in zip(agents, (targets, own), strict=True):
+        observation, slate = torch.as_tensor(data.observation), torch.as_tensor(data.slate)
+        with torch.no_grad():
+            value = agent.target(after, chosen)[:, -1].numpy()
+            q = agent.network(observation, slate).numpy()
+        y = data.reward + np.where(data.terminated, 0.0, 0.5) * value
+        loss = ((y[:, None] - q) ** 2).sum(axis=1).mean()
+        assert agent.update(data)["loss"] == pytest.approx(float(loss), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"hidden": 0},
+        {"window": 0},
+        {"weights": 0},
+        {"embedding": -1},
+        {"target_period": 0},
+        {"discount": 1.1},
+        {"learning_rate": 0.0},
+        {"learning_rate": float("inf")},
+    ],
+)
+def test_settings_have_ranges(setting: dict[str, float]) -> None:
+    ((name, value),) = setting.items()
+    with pytest.raises(RecGymError, match=f"{name}={value}: must be"):
+        replace(CONFIG, **setting)  # type: ignore[arg-type]
 
 
 def test_the_target_network_is_copied_every_period() -> None:

@@ -14,9 +14,9 @@ from recgym_agents.loops import (
     ReplayLoop,
     Transitions,
     World,
-    random_slates,
     recommend,
 )
+from recgym_agents.slates import random_slates
 
 WORLD = World(n_items=6, slate_size=2, window=3, features=None)
 
@@ -86,6 +86,36 @@ def test_random_slates_are_uniform_over_distinct_items_that_are_not_excluded() -
     counts = Counter(map(tuple, slates.tolist()))
     assert set(counts) == {(a, b) for a in (1, 2, 3, 5) for b in (1, 2, 3, 5) if a != b}
     assert max(abs(count - 250) for count in counts.values()) < 5 * 250**0.5
+
+
+@pytest.mark.parametrize("n_items", [7, 40])
+def test_random_slates_are_whole_however_few_candidates_are_left(n_items: int) -> None:
+    world = World(n_items=n_items, slate_size=n_items - 2, window=2, features=None)
+    excluded = np.tile([n_items, 1], (50, 1))
+    slates = random_slates(np.random.default_rng(0), world, 50, excluded)
+    for slate in slates.tolist():
+        assert len(set(slate)) == n_items - 2
+        assert set(slate) < set(range(n_items)) - {1}
+    with pytest.raises(RecGymError, match=f"fewer than {n_items - 2} items are left"):
+        random_slates(np.random.default_rng(0), world, 1, np.array([[0, 1, 2]]))
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_envs": 0}, "num_envs=0: must be at least 1"),
+        ({"updates": 0}, "updates=0"),
+        ({"batch_size": -1}, "batch_size=-1"),
+        ({"capacity": 0}, "capacity=0"),
+        ({"warm_up": -1}, "warm_up=-1: must be at least 0"),
+        ({"explore_start": 1.5}, r"explore_start=1.5: must be in 0\.\.1"),
+        ({"explore_end": float("nan")}, "explore_end=nan"),
+        ({"explore_share": -0.1}, "explore_share=-0.1"),
+    ],
+)
+def test_settings_of_the_loop_have_ranges(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecGymError, match=message):
+        LoopConfig(**settings)
 
 
 def test_exploration_falls_linearly_after_the_warm_up() -> None:

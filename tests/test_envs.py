@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
@@ -132,6 +132,7 @@ class TestBadInput:
     def test_actions_of_many_rows(self, backend: str) -> None:
         env = SlateVectorEnv("tiny", 2, backend=backend)
         env.reset(seed=0)
+        arrays, rng = env.get_state()
         array: Any = np.array if backend == "numpy" else torch.tensor
         with pytest.raises(RecGymError, match=r"shape \(2, 2\): must be \(2, 3\)"):
             env.step(array([[0, 1], [2, 3]]))
@@ -139,6 +140,9 @@ class TestBadInput:
             env.step(array([[0, 1, 2], [0, 1, 9]]))
         with pytest.raises(RecGymError, match="must be integers"):
             env.step(array([[0.0, 1, 2], [0, 1, 2]]))
+        after, rng_after = env.get_state()
+        assert rng_after == rng
+        assert all((after[name] == arrays[name]).all() for name in arrays)
         assert env.step(array([[0, 1, 2], [0, 1, 2]]))[0][:, 1].tolist() == [1, 1]
 
     @pytest.mark.parametrize("make", [SlateEnv, SlateVectorEnv])
@@ -220,6 +224,7 @@ class TestRepair:
         changed = sum(old != new for old, new in zip(slate, repaired, strict=True))
         assert replaced.tolist() == [changed, 0]
 
+    @settings(deadline=None)
     @given(
         st_numpy.arrays(
             np.int64,

@@ -77,6 +77,29 @@ def test_a_loaded_agent_recommends_what_the_saved_one_did(
     assert len(set(slate) - {4, 9}) == 3
 
 
+def test_loaded_random_agents_differ_by_their_seed(model: str, tmp_path: Path) -> None:
+    slates = []
+    for seed in (0, 1):
+        entry = entry_of("random", {}, {})
+        save_agent(tmp_path, trained("random", model), "random", entry, {"seed": seed})
+        slates.append(load_agent(tmp_path)[0].act(observations()))
+    assert (slates[0] != slates[1]).any()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_agents_refuse_slates_that_they_could_not_fill(name: str, model: str) -> None:
+    arguments = {"user_model": model, "slate_size": 28, "window": 3}
+    world = World.of(make_vector_env("RecGAN-v0", arguments, 2, "disabled"))
+    entry = entry_of(name, {}, {})
+    with pytest.raises(RecGymError, match="30 items are too few for slates of 28"):
+        entry.builder(entry.config, world, 0)
+    if name != "user-greedy-ensemble":
+        entry = entry_of(name, {"remove_clicked": False}, {})
+        agent = entry.builder(entry.config, world, 0)
+        for explore in (0.0, 1.0):
+            assert all(len(set(row)) == 28 for row in agent.act(observations(), explore).tolist())
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_an_agent_goes_on_from_its_state(name: str, model: str) -> None:
     first, second = trained(name, model), trained(name, model, seed=1)

@@ -111,7 +111,7 @@ def test_its_page_says_what_it_does_now(repository: Path, name: str) -> None:
     assert written.read_text("utf-8") == pages.page(name), "run: python -m recgym.pages"
 
 
-def test_a_test_set_of_learners_trains(folder: Path) -> None:
+def test_stable_baselines_trains_in_it(folder: Path) -> None:
     from stable_baselines3 import PPO
 
     env = gymnasium.make(IDS[0], user_model=str(folder / IDS[0]))

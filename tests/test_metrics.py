@@ -92,3 +92,10 @@ def test_paired_bootstrap_sees_the_pairing() -> None:
     assert metrics.paired_bootstrap(better, pages) < 0.001
     assert metrics.paired_bootstrap(pages, better) > 0.999
     assert metrics.paired_bootstrap(pages, pages) == 1.0
+
+
+def test_holm_by_hand() -> None:
+    # in order .01 * 4, .02 * 3, .03 * 2 (not below the one before: .06), .6 * 1
+    np.testing.assert_allclose(metrics.holm([0.03, 0.6, 0.01, 0.02]), [0.06, 0.6, 0.04, 0.06])
+    np.testing.assert_allclose(metrics.holm([0.7, 0.6]), [1.0, 1.0])
+    np.testing.assert_allclose(metrics.holm([0.04]), [0.04])

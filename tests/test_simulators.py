@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recgym import RecGymError
@@ -50,6 +50,7 @@ class TestChoose:
     def test_a_row_of_zeros_takes_the_last_option(self) -> None:
         assert choose(np.zeros((1, 4)), np.array([[0.3]])).tolist() == [3]
 
+    @settings(deadline=None)
     @given(
         weights=st.lists(st.floats(0, 1e6, width=32), min_size=1, max_size=9).filter(any),
         uniform=st.floats(0, 1, exclude_max=True),

@@ -6,7 +6,6 @@ import random
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -122,26 +121,52 @@ def test_other_agents_resume_too(agent: str, model: str, tmp_path: Path) -> None
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
+SUICIDE = """
+import json, os, signal, sys
+import torch
+from recgym_agents import training
+
+torch.set_num_threads(1)
+settings, where, count = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3])
+calls = 0
+
+def die(*ignored):
+    global calls
+    calls += 1
+    if calls == count:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+def save_arrays(path, arrays, info):
+    die()  # the line of metrics is written, its checkpoint is not
+    save(path, arrays, info)
+
+save = training.save_arrays
+if where == "checkpoint":
+    training.save_arrays = save_arrays
+config = training.TrainConfig(**settings)
+training.train(config, die if where == "step" else lambda *ignored: None)
+"""
+LUCK = random.Random(5)
+
+
+@pytest.mark.parametrize(
+    ("where", "count"),
+    [
+        ("step", 5 * LUCK.randrange(2, 9) + LUCK.randrange(1, 5)),  # between two checkpoints
+        ("step", 5 * LUCK.randrange(2, 9)),  # just before one
+        ("checkpoint", LUCK.randrange(2, 10)),
+    ],
+)
 def test_a_killed_run_ends_as_one_that_was_not(
-    whole: Path, model: str, tmp_path: Path, repository: Path
+    where: str, count: int, whole: Path, model: str, tmp_path: Path, repository: Path
 ) -> None:
-    program = (
-        "import json, sys, torch; torch.set_num_threads(1)\n"
-        "from recgym_agents.training import TrainConfig, train\n"
-        "train(TrainConfig(**json.loads(sys.argv[1])))"
-    )
-    command = [sys.executable, "-c", program, json.dumps(asdict(config(model, tmp_path)))]
+    settings = json.dumps(asdict(config(model, tmp_path)))
+    command = [sys.executable, "-c", SUICIDE, settings, where, str(count)]
     paths = os.pathsep.join(str(repository / folder) for folder in (".", "agents"))
     environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
-    deadline = time.monotonic() + 120
-    while not (tmp_path / CHECKPOINT).exists() and process.poll() is None:
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-    time.sleep(random.uniform(0.0, 0.1))
-    process.send_signal(signal.SIGKILL)
-    _, errors = process.communicate()
-    assert process.returncode == -signal.SIGKILL, errors.decode()
+    process = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert process.returncode == -signal.SIGKILL, process.stderr
+    assert (tmp_path / CHECKPOINT).exists()
     assert not (tmp_path / DONE).exists()
     train(config(model, tmp_path))
     assert_same_run(whole, tmp_path)
@@ -164,6 +189,75 @@ def test_the_best_policy_is_kept(model: str, tmp_path: Path) -> None:
 def test_a_folder_with_another_run_is_refused(whole: Path, model: str) -> None:
     with pytest.raises(RecGymError, match="holds a run with seed=3, not 4"):
         train(config(model, whole, seed=4))
+
+
+@pytest.mark.parametrize("step", [100, 400])
+def test_a_run_with_a_user_model_that_was_refitted_since_is_refused(
+    step: int, tmp_path: Path
+) -> None:
+    random_user_model().save(tmp_path / "model")
+    settings = config(str(tmp_path / "model"), tmp_path / "run", validation_episodes=0)
+    with pytest.raises(Stop):
+        train(settings, stop_at(step))
+    model = random_user_model(seed=0)
+    other = random_user_model(seed=1).members
+    replace(model, members=other).save(tmp_path / "model")
+    with pytest.raises(RecGymError, match="holds a run with user model='[0-9a-f]{64}', not '"):
+        train(settings)
+    model.save(tmp_path / "model")
+    train(settings)
+
+
+def test_a_file_and_a_strange_folder_are_refused(model: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(RecGymError, match="file: is a file"):
+        train(config(model, tmp_path / "file"))
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(RecGymError, match=r"config\.json: not the configuration of a run"):
+        train(config(model, tmp_path))
+
+
+def test_metrics_that_were_cut_are_refused(model: str, tmp_path: Path) -> None:
+    with pytest.raises(Stop):
+        train(config(model, tmp_path), stop_at(100))
+    os.truncate(tmp_path / METRICS, 10)
+    with pytest.raises(RecGymError, match=r"metrics\.jsonl: 10 bytes, the checkpoint was written"):
+        train(config(model, tmp_path))
+    assert (tmp_path / METRICS).stat().st_size == 10
+
+
+def test_a_script_says_what_the_system_refused_in_one_line(
+    tmp_path: Path,
+    repository: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.syspath_prepend(repository / "scripts")
+    monkeypatch.setattr(sys, "argv", ["script"])
+    from command_line import run
+
+    def main() -> None:
+        (tmp_path / "none" / "file").write_text("")
+
+    with pytest.raises(SystemExit) as stopped:
+        run(main)
+    assert stopped.value.code == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    assert "No such file" in lines[0]
+
+
+def test_the_interval_over_a_single_user_is_null(
+    whole: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(repository / "scripts")
+    import evaluate as script
+
+    script.main(whole, episodes=1, out=whole.parent / "evaluation.json")
+    text = (whole.parent / "evaluation.json").read_text()
+    assert "NaN" not in text
+    assert json.loads(text)["reward_per_step"]["low"] is None
 
 
 def test_a_finished_run_is_left_alone(whole: Path, model: str) -> None:
@@ -207,7 +301,16 @@ def test_an_altered_checkpoint_is_refused(model: str, tmp_path: Path) -> None:
         ({"env_args": {"slates": 3}}, "unknown environment argument 'slates'"),
         ({"agent": "user-greedy-ensemble"}, None),
         ({"loop_args": {"update": 3}}, "loop: no setting 'update'"),
+        ({"loop_args": {"capacity": 0}}, "capacity=0: must be at least 1"),
+        ({"agent_args": {"discount": 1.5}}, "discount=1.5: must be in 0..1"),
         ({"steps": -1}, "steps=-1"),
+        ({"seed": -1}, "seed=-1"),
+        ({"reports": 0}, "reports=0"),
+        ({"validation_episodes": -1}, "validation_episodes=-1"),
+        *(
+            ({"env_args": {name: 1}}, f"environment argument '{name}'")
+            for name in ("autoreset_mode", "observe", "num_envs", "backend", "vector_kwargs")
+        ),
     ],
 )
 def test_wrong_settings_leave_nothing_behind(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,12 +11,12 @@ import torch
 
 from recgym.arrays import Array
 from recgym.data import Catalog, Dataset, Sessions
-from recgym.users import gan, minimax, scoring
+from recgym.users import gan, minimax, scoring, training
 from recgym.users.fitting import fit_user_model
 from recgym.users.gan import GANUserConfig
 from recgym.users.pages import Pages
 from recgym.users.synthetic import SyntheticUsers, draw_histories, draw_slates, random_click_rate
-from recgym.users.training import FitConfig, ItemTable, PageTensors, initial_params
+from recgym.users.training import FitConfig, ItemTable, PageTensors, Select, initial_params
 
 N_ITEMS = 30
 CONFIG = GANUserConfig(window=4, weights=2, features=4, hidden=(8,), units=5)
@@ -190,9 +191,71 @@ def test_the_game_starts_from_the_entropy_solution() -> None:
         torch.testing.assert_close(our, theirs)
 
 
+def say_scores(monkeypatch: pytest.MonkeyPatch, *scores: float) -> list[str]:
+    """Lets the game read these validation scores in turn; returns where it notes which it asks."""
+    told, asked = iter(scores), []
+
+    def validation_score(*arguments: object) -> float:
+        asked.append(str(arguments[-1]))
+        return next(told)
+
+    monkeypatch.setattr(minimax, "validation_score", validation_score)
+    return asked
+
+
+@pytest.mark.parametrize("select", [None, "log_likelihood", "precision_at_1"])
+def test_the_start_of_the_game_is_its_first_candidate(
+    select: Select | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset, l2 = small_dataset(), replace(CONFIG, regularizer="l2")
+    fit = replace(FIT, select=select, patience=2)
+    start = fit_user_model(dataset, CONFIG, fit, test_users=False).members["train"]
+    asked = say_scores(monkeypatch, 0.3, 0.3, 0.2)  # the second epoch no better: it stops
+    end = fit_user_model(dataset, l2, fit, test_users=False).members["train"]
+    assert asked == [select or "precision_at_1"] * 3
+    for name, value in start.items():
+        np.testing.assert_array_equal(end[name], value)
+    np.testing.assert_array_equal(end["behaviour.output"], start["reward.output"])
+
+
+@pytest.mark.parametrize("select", [None, "log_likelihood", "precision_at_1"])
+def test_likelihood_keeps_the_epoch_that_is_best_by_the_chosen_score(
+    select: Select | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    by_score = {"log_likelihood": [-3.0, -2.0, -1.0], "precision_at_1": [0.2, 0.4, 0.3]}
+    epochs = iter(range(3))
+
+    def validate(*arguments: object) -> scoring.PageScores:
+        epoch = next(epochs)
+        found = {name: np.array([values[epoch]]) for name, values in by_score.items()}
+        return scoring.PageScores(**found, precision_at_2=np.zeros(1))
+
+    told: list[float] = []
+    monkeypatch.setattr(training, "validate", validate)
+    pages = Pages.of(small_dataset().sessions, CONFIG.window, N_ITEMS)
+    task = training.Task(pages, np.arange(64), np.arange(8), seed=0)
+    features = torch.randn(N_ITEMS, CONFIG.features)
+    snapshots: list[torch.Tensor] = []
+    real = training.BestSoFar.stops
+
+    def stops(self: training.BestSoFar, score: float, *rest: Any) -> bool:
+        snapshots.append(rest[0]["reward.output"].detach().clone())
+        return real(self, score, *rest)
+
+    monkeypatch.setattr(training.BestSoFar, "stops", stops)
+    params, _ = training.maximise_likelihood(
+        CONFIG, replace(FIT, select=select), task, features, lambda _, score: told.append(score)
+    )
+    assert told == by_score[select or "log_likelihood"]
+    assert torch.equal(params["reward.output"], snapshots[int(np.argmax(told))])
+
+
 @pytest.mark.parametrize("frozen", [True, False])
-def test_both_players_move_unless_the_reward_is_frozen(frozen: bool) -> None:
+def test_both_players_move_unless_the_reward_is_frozen(
+    frozen: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dataset = small_dataset()
+    say_scores(monkeypatch, 0.1, 0.2)
     fit = replace(FIT, frozen_reward=frozen, epochs=1)
     entropy = fit_user_model(dataset, CONFIG, fit, test_users=False)
     l2 = fit_user_model(dataset, replace(CONFIG, regularizer="l2"), fit, test_users=False)

@@ -11,8 +11,9 @@ import torch
 
 from recgym.errors import RecGymError
 from recgym.users import gan
-from recgym_agents.loops import Arrays, Transitions, World, random_slates, recommend
+from recgym_agents.loops import Arrays, Transitions, World, recommend
 from recgym_agents.scan import score_eager
+from recgym_agents.slates import random_slates
 
 ROWS = 64
 """Users whose whole catalogue ``UserGreedy`` scores at once."""
@@ -38,6 +39,7 @@ class RandomAgent:
     """Shows items drawn uniformly; nothing is learned."""
 
     def __init__(self, config: BaselineConfig, world: World, seed: int) -> None:
+        world.check_candidates(config.remove_clicked)
         self.config, self.world = config, world
         self.rng = np.random.default_rng(seed)
 

@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recgym.errors import RecGymError
 from recgym_agents.encoders import Activation, ItemFeatures, PositionWeightEncoder
 from recgym_agents.heads import AdditiveHead, Candidates, CascadeHead
-from recgym_agents.loops import Arrays, Transitions, World, random_slates, recommend, within
+from recgym_agents.loops import Arrays, Transitions, World, recommend, within
 from recgym_agents.losses import cascade_loss, q_target
+from recgym_agents.ranges import AT_LEAST_1, SHARE, check_ranges
 from recgym_agents.scan import ScoreFunction, score_eager
+from recgym_agents.slates import random_slates
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,13 @@ class SlateDQNConfig:
     """Choose the next slate with the network, and value it with the target network."""
     remove_clicked: bool = True
     """Items in the observed history are no candidates (Algorithm 1)."""
+
+    def __post_init__(self) -> None:
+        """Raises RecGymError for a setting out of its range."""
+        counts = ("hidden", "window", "weights", "embedding", "target_period")
+        positive = (float(np.finfo(np.float32).tiny), np.inf)
+        ranges = dict.fromkeys(counts, AT_LEAST_1)
+        check_ranges(self, ranges | {"discount": SHARE, "learning_rate": positive})
 
 
 class QNetwork(nn.Module):
@@ -93,12 +101,7 @@ class SlateDQN:
         seed: int,
         score: ScoreFunction = score_eager,
     ) -> None:
-        spoken_for = world.slate_size + (world.window if config.remove_clicked else 0)
-        if world.n_items < spoken_for:
-            raise RecGymError(
-                f"{world.n_items} items are too few for slates of {world.slate_size} without the"
-                f" {world.window} clicked ones; set remove_clicked to false, or a smaller window"
-            )
+        world.check_candidates(config.remove_clicked)
         self.config, self.world, self.score = config, world, score
         self.rng = np.random.default_rng(seed)
         self.network = QNetwork(config, world, torch.Generator().manual_seed(seed))

@@ -16,7 +16,9 @@ from recgym_agents.table import Entry, entry_of
 PARAMS = "params.safetensors"
 
 
-def save_agent(folder: Path | str, agent: Agent, name: str, entry: Entry, about: Any) -> None:
+def save_agent(
+    folder: Path | str, agent: Agent, name: str, entry: Entry, about: dict[str, Any]
+) -> None:
     """Writes ``params.safetensors``: the policy, the catalog's features, and how to build it again.
 
     Args:
@@ -24,7 +26,8 @@ def save_agent(folder: Path | str, agent: Agent, name: str, entry: Entry, about:
         agent: to be saved.
         name: of the agent in ``AGENTS``.
         entry: that it was built with.
-        about: plain JSON kept beside it, such as the environment and the seed.
+        about: kept beside it, plain JSON, such as the environment; its "seed" (0 if there is none)
+            seeds the loaded agent.
     """
     arrays, info = agent.policy()
     contents = {f"policy.{key}": array for key, array in arrays.items()}
@@ -41,7 +44,7 @@ def save_agent(folder: Path | str, agent: Agent, name: str, entry: Entry, about:
     save_arrays(Path(folder) / PARAMS, contents, stored)
 
 
-def load_agent(folder: Path | str) -> tuple[Agent, Any]:
+def load_agent(folder: Path | str) -> tuple[Agent, dict[str, Any]]:
     """Reads a folder that ``save_agent`` wrote; no environment is needed.
 
     Returns:
@@ -56,9 +59,10 @@ def load_agent(folder: Path | str) -> tuple[Agent, Any]:
         raise RecGymError(f"{path}: not an agent")
     entry = entry_of(stored["agent"], stored["config"], {})
     world = World(**stored["world"], features=arrays.get("features"))
-    agent = entry.builder(entry.config, world, 0)
+    about = stored["about"]
+    agent = entry.builder(entry.config, world, int(about.get("seed", 0)))
     agent.load_policy(within(arrays, "policy."), stored["policy"])
-    return agent, stored["about"]
+    return agent, about
 
 
 def check_world(agent: Agent, world: World) -> None:

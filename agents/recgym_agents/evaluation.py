@@ -18,6 +18,11 @@ from recgym_agents.loops import Agent, World
 
 ROWS = 250
 """Episodes that are run at once."""
+OWNED = (
+    *("id", "num_envs", "vectorization_mode", "vector_kwargs", "wrappers", "simulator"),
+    *("observe", "autoreset_mode", "backend", "device", "compile", "render_mode"),
+)
+"""Arguments of a vector environment that whoever trains or evaluates sets, not ``env_args``."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,8 @@ def make_vector_env(
     """Makes a vector environment whose observations are item ids.
 
     Raises:
-        RecGymError: an unknown environment or argument, or an environment that is not RecGym's.
+        RecGymError: an unknown environment or argument, an environment that is not RecGym's, or
+            an argument that is not for the user to set.
     """
     try:
         spec = gymnasium.spec(env_id)
@@ -60,6 +66,11 @@ def make_vector_env(
         raise RecGymError(f"environment {env_id!r}: {error}") from None
     if spec.vector_entry_point != "recgym.envs:SlateVectorEnv":
         raise RecGymError(f"environment {env_id!r}: not one of RecGym's slate environments")
+    for name in env_args:
+        if name in OWNED:
+            raise RecGymError(
+                f"environment argument {name!r}: set by training and evaluation, omit it"
+            )
     arguments = {"observe": "items", "autoreset_mode": autoreset_mode, **env_args}
     env = gymnasium.make_vec(spec, num_envs, **arguments)
     assert isinstance(env, SlateVectorEnv)
@@ -83,6 +94,8 @@ def evaluate(
     """
     if episodes < 1:
         raise RecGymError(f"episodes={episodes}: at least 1 is needed")
+    if seed < 0:
+        raise RecGymError(f"seed={seed}: must be at least 0")
     env = make_vector_env(env_id, env_args, min(episodes, ROWS), "next-step")
     return run_episodes(agent, env, episodes, seed)
 

@@ -12,6 +12,7 @@ import numpy as np
 from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
 from recgym.users.folder import FittedUserModel
+from recgym_agents.ranges import AT_LEAST_0, AT_LEAST_1, SHARE, check_ranges
 
 Arrays = dict[str, np.ndarray]
 
@@ -53,6 +54,21 @@ class World:
             user_model=models[0].user_model if models else None,
             user_members=tuple(model.member for model in models),
         )
+
+    def check_candidates(self, remove_clicked: bool) -> None:
+        """Checks that a slate can always be filled.
+
+        Raises:
+            RecGymError: too few items, without the clicked ones if those are removed.
+        """
+        spoken_for = self.slate_size + (self.window if remove_clicked else 0)
+        if self.n_items < spoken_for:
+            without = f" without the {self.window} clicked ones" if remove_clicked else ""
+            remedy = "set remove_clicked to false, or a smaller window or slate_size"
+            raise RecGymError(
+                f"{self.n_items} items are too few for slates of {self.slate_size}{without}; "
+                + (remedy if remove_clicked else "set a smaller slate_size")
+            )
 
 
 class Transitions(NamedTuple):
@@ -125,20 +141,6 @@ def recommend(agent: Agent, history: Sequence[int]) -> list[int]:
     return [int(item) for item in agent.act(observation[None])[0]]
 
 
-def random_slates(
-    rng: np.random.Generator, world: World, n_rows: int, excluded: np.ndarray
-) -> np.ndarray:
-    """Draws slates (B, K) of distinct items uniformly, without the items ``excluded`` (B, X)."""
-    slate = rng.integers(world.n_items, size=(n_rows, world.slate_size))
-    while True:
-        bad = (slate[:, :, None] == excluded[:, None, :]).any(2)
-        for j in range(1, world.slate_size):
-            bad[:, j] |= (slate[:, :j] == slate[:, j : j + 1]).any(1)
-        if not bad.any():
-            return slate
-        slate[bad] = rng.integers(world.n_items, size=int(bad.sum()))
-
-
 class Replay:
     """The last ``capacity`` transitions, sampled uniformly with replacement."""
 
@@ -193,6 +195,13 @@ class LoopConfig:
     """The same once ``explore_share`` of the steps are done; it falls linearly between."""
     explore_share: float = 0.5
     """Share of the steps over which exploration falls."""
+
+    def __post_init__(self) -> None:
+        """Raises RecGymError for a setting out of its range."""
+        counts = ("num_envs", "updates", "batch_size", "capacity")
+        shares = ("explore_start", "explore_end", "explore_share")
+        ranges = dict.fromkeys(counts, AT_LEAST_1) | dict.fromkeys(shares, SHARE)
+        check_ranges(self, ranges | {"warm_up": AT_LEAST_0})
 
 
 class ReplayLoop:

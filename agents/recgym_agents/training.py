@@ -13,11 +13,20 @@ from typing import Any, Literal
 import numpy as np
 
 from recgym.errors import RecGymError
-from recgym.files import load_arrays, read_json, save_arrays, write_json, write_text
+from recgym.files import (
+    load_arrays,
+    read_json,
+    save_arrays,
+    sha256_of_arrays,
+    write_json,
+    write_text,
+)
+from recgym.users.folder import FittedUserModel
 from recgym_agents.cascading_dqn import SlateDQN
 from recgym_agents.checkpoints import save_agent
 from recgym_agents.evaluation import ROWS, make_vector_env, run_episodes
 from recgym_agents.loops import Arrays, LoopConfig, ReplayLoop, World, means, within
+from recgym_agents.ranges import AT_LEAST_0, AT_LEAST_1, check_ranges
 from recgym_agents.scan import compiled_score
 from recgym_agents.table import entry_of
 
@@ -72,14 +81,19 @@ def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> No
     """
     folder = Path(config.out)
     entry = entry_of(config.agent, config.agent_args, config.loop_args)
-    if config.steps < 0 or config.reports < 1:
-        raise RecGymError(f"steps={config.steps}, reports={config.reports}: must be positive")
+    lowest = ("steps", "seed", "validation_episodes")
+    check_ranges(config, dict.fromkeys(lowest, AT_LEAST_0) | {"reports": AT_LEAST_1})
+    if folder.exists() and not folder.is_dir():
+        raise RecGymError(f"{folder}: is a file; a run needs a folder")
     seeds = [int(s) for s in np.random.SeedSequence(config.seed).generate_state(4)]
     schedule = entry.loop or LoopConfig(num_envs=1)
     env = make_vector_env(config.env, config.env_args, schedule.num_envs, "disabled")
-    agent = entry.builder(entry.config, World.of(env), seeds[0])
+    world = World.of(env)
+    agent = entry.builder(entry.config, world, seeds[0])
     agent.policy()  # raises here, not at the end, if the agent lacks something
     record = {name: value for name, value in asdict(config).items() if name != "out"}
+    if world.user_model is not None:
+        record["user_model"] = _digest(world.user_model)
     if _is_done(folder, record):
         return
     if isinstance(agent, SlateDQN) and _compiles(config, agent, schedule):
@@ -164,19 +178,37 @@ class _Run:
         return info["metrics_length"], self.loop.steps_done
 
 
+def _digest(model: FittedUserModel) -> str:
+    """Returns the SHA-256 of all that users of a model do: the folder it came from may be refitted.
+
+    It is over the item features, members, histories, configuration, and whether items are spent.
+    """
+    text = json.dumps([asdict(model.config), model.info["repeat_clicks"]], sort_keys=True)
+    arrays = {"features": model.features, "config": np.frombuffer(text.encode(), np.uint8)}
+    arrays |= {f"histories.{split}": ids for split, ids in model.histories.items()}
+    for member, params in model.members.items():
+        arrays |= {f"{member}/{name}": array for name, array in params.items()}
+    return sha256_of_arrays(arrays)
+
+
 def _is_done(folder: Path, record: dict[str, Any]) -> bool:
     """Returns whether the run of this configuration is done already.
 
     Raises:
-        RecGymError: the folder holds a run with another configuration.
+        RecGymError: the folder holds a run with another configuration, or user model.
     """
     if (folder / CONFIG).exists():
         other = read_json(folder / CONFIG)
+        if not isinstance(other, dict):
+            raise RecGymError(f"{folder / CONFIG}: not the configuration of a run; remove {folder}")
+        if "user_model" in record:  # runs made before it was recorded are taken on trust
+            other.setdefault("user_model", record["user_model"])
         differing = [name for name in record if other.get(name) != record[name]]
         if differing:
             name = differing[0]
+            label = "user model" if name == "user_model" else name
             raise RecGymError(
-                f"{folder} holds a run with {name}={other.get(name)!r}, not {record[name]!r};"
+                f"{folder} holds a run with {label}={other.get(name)!r}, not {record[name]!r};"
                 " choose another --out, or remove it"
             )
     return (folder / DONE).exists()
@@ -206,11 +238,20 @@ def _metrics(folder: Path, length: int, step: int) -> Iterator[Callable[[dict[st
     """Opens ``metrics.jsonl``, cut to ``length`` bytes, and TensorBoard, purged after ``step``.
 
     Yields a function that writes a line, and returns the length of the file after it.
+
+    Raises:
+        RecGymError: the file is shorter than that.
     """
     from torch.utils.tensorboard import SummaryWriter
 
     path = folder / METRICS
     path.touch()
+    found = path.stat().st_size
+    if found < length:
+        raise RecGymError(
+            f"{path}: {found} bytes, the checkpoint was written after {length}; put the file back,"
+            f" or remove {folder} and train again"
+        )
     os.truncate(path, length)
     writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
     with open(path, "a", encoding="utf-8") as file:

@@ -93,8 +93,8 @@ class Backend(Protocol):
     def array(self, values: np.ndarray) -> Array:
         """Returns a copy of NumPy values in this backend."""
 
-    def step(self, state: State, action: Any, noise: Noise) -> Batch:
-        """Checks and repairs slates, and steps; an error leaves all as it was."""
+    def step(self, state: State, action: Any) -> Batch:
+        """Checks and repairs slates, draws noise, and steps; an error leaves all as it was."""
 
     def noise_state(self) -> dict[str, np.ndarray]:
         """Returns what the environment's generator does not know about the noise."""
@@ -122,11 +122,12 @@ class NumpyBackend:
         """See ``Backend.array``."""
         return values.copy()
 
-    def step(self, state: State, action: Any, noise: Noise) -> Batch:
+    def step(self, state: State, action: Any) -> Batch:
         """See ``Backend.step``."""
         n_rows = len(state["step"])
         ids = slates.as_ids(action, (n_rows, self.simulator.slate_size))
         slate, replaced = slates.repaired(ids, self.simulator.n_items)
+        noise = self.draw(n_rows, self.simulator.step_noise)
         return batch_transition(self.simulator, state, slate, replaced, noise)
 
     def noise_state(self) -> dict[str, np.ndarray]:
@@ -176,11 +177,12 @@ class TorchBackend:
 
         return torch.tensor(values, device=self._device)
 
-    def step(self, state: State, action: Any, noise: Noise) -> Batch:
+    def step(self, state: State, action: Any) -> Batch:
         """See ``Backend.step``."""
         import torch
 
-        ids = self._ids(action, (len(state["step"]), self.simulator.slate_size))
+        n_rows = len(state["step"])
+        ids = self._ids(action, (n_rows, self.simulator.slate_size))
         if ids.device.type == "cpu":  # in NumPy, which sorts short rows faster, on the same memory
             checked = slates.repaired(ids.numpy(), self.simulator.n_items)
             slate, replaced = (torch.from_numpy(array) for array in checked)
@@ -188,6 +190,7 @@ class TorchBackend:
             slate, replaced = slates.repaired(ids, self.simulator.n_items)
         if self._transition is None:
             self._transition = self._build()
+        noise = self.draw(n_rows, self.simulator.step_noise)
         after, *rest = self._transition(state, slate, replaced, noise)
         return Batch(Transition(*after), *rest)
 

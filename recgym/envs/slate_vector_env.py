@@ -134,8 +134,7 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             raise RecGymError(
                 "step: some rows are done; reset them: reset(options={'reset_mask': done})"
             )
-        noise = self._backend.draw(self.num_envs, self.simulator.step_noise)
-        after, info, done, some_done = self._backend.step(self._state, actions, noise)
+        after, info, done, some_done = self._backend.step(self._state, actions)
         if self._any_done and self._mode == "next-step":
             self._restart(after, info, self._done)
             for values in (after.reward, after.terminated, after.truncated, done):

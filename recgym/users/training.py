@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,6 +19,9 @@ from recgym.users.scoring import PageScores, score_choices
 VALIDATION_BLOCK = 2_048
 """Pages of a validation batch."""
 
+Select = Literal["log_likelihood", "precision_at_1"]
+"""Mean score of the validation pages."""
+
 
 @dataclass(frozen=True)
 class FitConfig:
@@ -26,10 +30,13 @@ class FitConfig:
     epochs: int = 40
     """Passes over the training pages at most."""
     patience: int = 3
-    """Epochs without a better validation log-likelihood after which fitting stops."""
+    """Epochs without a better validation score after which fitting stops."""
+    select: Select | None = None
+    """Validation score that stops a fit and picks its checkpoint, both of maximum likelihood and
+    of the minimax game; if None, log-likelihood of the one and precision at 1 of the other."""
     batch_pages: int = 512
     """Pages of a gradient step (position weight)."""
-    batch_users: int = 16
+    batch_users: int = 8
     """Users of a gradient step (LSTM)."""
     learning_rate: float = 6e-3
     """Step size of AdamW."""
@@ -214,10 +221,11 @@ def maximise_likelihood(
         fit: how.
         task: the pages.
         table: item features to learn, or (N, D) frozen features.
-        on_epoch: called with the number of the epoch and its validation log-likelihood.
+        on_epoch: called with the number of the epoch and its validation score.
 
     Returns:
-        The parameters and item features that were best in validation.
+        The parameters and item features of the epoch that was best in validation, by
+        ``fit.select`` (log-likelihood if None).
     """
     params = initial_params(config, task.seed, fit.dtype)
     groups = [{"params": list(params.values()), "weight_decay": fit.weight_decay}]
@@ -236,8 +244,8 @@ def maximise_likelihood(
             torch.autograd.backward(loss)
             optimizer.step()
         features = _features(table).detach()
-        scores = validate(tensors, params, features, task.validation)
-        score = float(scores.log_likelihood.mean())
+        select = fit.select or "log_likelihood"
+        score = validation_score(tensors, params, features, task.validation, select)
         on_epoch(epoch, score)
         if best.stops(score, params, features):
             break
@@ -265,11 +273,18 @@ def validate(tensors: PageTensors, params: Params, features: Tensor, chosen: Arr
     return score_choices(np.concatenate(logits), tensors.target.numpy()[chosen])
 
 
+def validation_score(
+    tensors: PageTensors, params: Params, features: Tensor, chosen: Array, select: Select
+) -> float:
+    """Returns the mean score of the chosen pages (precision: of those with a click)."""
+    return float(getattr(validate(tensors, params, features, chosen), select).mean())
+
+
 class BestSoFar:
     """Keeps the parameters that were best in validation, and says when to stop."""
 
     def __init__(self, patience: int) -> None:
-        """Stops after ``patience`` epochs without a better score."""
+        """Stops after ``patience`` candidates without a better score."""
         self.patience = patience
         self.score = -np.inf
         self.waited = 0
@@ -277,7 +292,7 @@ class BestSoFar:
         self.features = torch.empty(0)
 
     def stops(self, score: float, params: dict[str, Tensor], features: Tensor) -> bool:
-        """Notes an epoch's score; true if fitting should stop."""
+        """Notes a candidate's score; true if fitting should stop."""
         if score > self.score:
             self.score, self.waited = score, 0
             self.params = {name: value.detach().clone() for name, value in params.items()}

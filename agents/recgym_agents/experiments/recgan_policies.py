@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from recgym.files import sha256_of
-from recgym.metrics import mean_and_error, paired_bootstrap, paired_t
+from recgym.metrics import holm, mean_and_error, paired_t
 from recgym.users.folder import SHIPPED
 from recgym_agents.checkpoints import load_agent
 from recgym_agents.evaluation import evaluate
@@ -35,6 +35,11 @@ BAGS = 5
 WINDOW = 30
 """Clicked items observed: all of an episode, so that no policy need show a spent item."""
 WORLDS = ("train", "test")
+"""The model of the training users, and that of the test users."""
+TRAINED = "trained"
+"""The world that a policy trained in: one of the two, or the ensemble."""
+MARGIN = 0.01
+"""Clicks per step by which a policy may fall short and still click at least as often."""
 
 POLICIES: dict[str, tuple[str, dict[str, Any]]] = {
     "random": ("random", {}),
@@ -115,17 +120,29 @@ def train_policy(cell: Cell, budget: Budget, folder: Path) -> Path:
 
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
-    """Trains one policy, and scores it in both users' models with luck that all policies share."""
+    """Trains one policy, and scores it in both users' models with luck that all policies share.
+
+    A policy that trained in neither, but in an ensemble, is scored there as well.
+    """
     agent, _ = load_agent(train_policy(cell, budget, place.folder))
     result: Result = {"arrays": {}}
-    for world in WORLDS:
-        env_args = {"slate_size": cell["slate_size"], "window": WINDOW, "split": world}
+    worlds: dict[str, dict[str, Any]] = {world: {"split": world} for world in WORLDS}
+    if _world_trained_in(cell["policy"]) == TRAINED:
+        worlds[TRAINED] = POLICIES[cell["policy"]][1]
+    for world, where in worlds.items():
+        env_args = {"slate_size": cell["slate_size"], "window": WINDOW, **where}
         episodes = budget["users"] * budget["repeats"]
         luck = 1_000 + cell["seed"]
         users, reward, click_rate = evaluate(agent, ENVIRONMENT, env_args, episodes, luck).by_user()
         result[world] = {"reward": float(reward.mean()), "click_rate": float(click_rate.mean())}
         result["arrays"][world] = reward.round(5).tolist()
     return result
+
+
+def _world_trained_in(policy: str) -> str:
+    """The key of a cell's result for the world that its policy trained in."""
+    _, where = POLICIES[policy]
+    return TRAINED if "ensemble" in where else str(where.get("split", "train"))
 
 
 @dataclass(frozen=True)
@@ -143,10 +160,11 @@ class Scores:
 Table3 = dict[tuple[str, str], Scores]
 """(policy, world) -> scores."""
 
+AT_LEAST = "cascading clicks at least as often as RWD1"
 CLAIMS = (
     ("cascading beats user-greedy on held-out users", "test", "reward", "cascading", "user-greedy"),
     ("cascading beats additive on held-out users", "test", "reward", "cascading", "additive"),
-    ("cascading clicks at least as often as RWD1", "test", "click_rate", "cascading", "RWD1"),
+    (AT_LEAST, "test", "click_rate", "cascading", "RWD1"),
     ("cascading beats user-greedy where it trained", "train", "reward", "cascading", "user-greedy"),
     (
         "with an ensemble, cascading beats user-greedy on held-out users",
@@ -172,27 +190,34 @@ PAIRS = (
 
 def summarise(finished: list[Finished], budget: Budget) -> Page:
     """Builds the tables, the paired tests, and the verdicts."""
-    parts, claims, figures = [], [], {}
+    parts, figures, tables = [], {}, {}
     for size in budget["slate_sizes"]:
         found = _read(finished, size)
         header = ["policy", "reward, train users", "click rate", "reward, test users", "click rate"]
-        header += ["gain over user-greedy, test", "paper: reward", "click rate", "gain"]
+        header += [
+            "reward, where it trained",
+            "gain over user-greedy, test",
+            "paper: reward",
+            "click rate",
+            "gain",
+        ]
         pairs = [_best_two(found), *(pair for pair in PAIRS if pair != _best_two(found))]
         tests = ["reward, test users", "difference", "95% over seeds", "p, seeds"]
-        tests += ["users better off", "p, users"]
+        tests += ["users better off"]
         parts += [
             f"## Slates of {size}",
             "Reward per step and click rate, mean ± standard error over seeds, in the model of the "
-            "training users and in the model of the test users. Gains are shares of user-greedy's.",
+            "training users and in the model of the test users; reward also in the model, or the "
+            "ensemble, that the policy trained in. Gains are shares of user-greedy's.",
             table(header, [_row(policy, size, found) for policy in POLICIES]),
-            "Paired tests, the best two policies first: two-sided t-test over seeds; one-sided "
-            "bootstrap over users, each user's reward averaged over seeds.",
+            "Paired two-sided t-tests over seeds, the best two policies first, not corrected for "
+            "their number; and the share of users whose reward, averaged over seeds, is higher.",
             table(tests, [_test(ours, theirs, found) for ours, theirs in pairs]),
             f"![Reward by policy, slates of {size}](recgan-policies-{size}.png)",
         ]
-        claims += [_claim(size, found, *claim) for claim in CLAIMS]
+        tables[size] = found
         figures[f"recgan-policies-{size}"] = _figure(found)
-    return Page(tuple(claims), "\n\n".join(parts), figures)
+    return Page(tuple(_claims(tables)), "\n\n".join(parts), figures)
 
 
 def _read(finished: list[Finished], size: int) -> Table3:
@@ -200,11 +225,12 @@ def _read(finished: list[Finished], size: int) -> Table3:
     found = {}
     for policy in POLICIES:
         runs = having(finished, policy=policy, slate_size=size)
-        for world in WORLDS:
+        for world in (*WORLDS, TRAINED):
+            key = _world_trained_in(policy) if world == TRAINED else world
             found[policy, world] = Scores(
-                reward=np.array([one.result[world]["reward"] for one in runs]),
-                click_rate=np.array([one.result[world]["click_rate"] for one in runs]),
-                users=np.mean([one.result["arrays"][world] for one in runs], axis=0),
+                reward=np.array([one.result[key]["reward"] for one in runs]),
+                click_rate=np.array([one.result[key]["click_rate"] for one in runs]),
+                users=np.mean([one.result["arrays"][key] for one in runs], axis=0),
             )
     return found
 
@@ -215,6 +241,7 @@ def _row(policy: str, size: int, found: Table3) -> list[str]:
     for world in WORLDS:
         own = found[policy, world]
         texts += [seeds_text(own.reward), seeds_text(own.click_rate)]
+    texts.append(seeds_text(found[policy, TRAINED].reward))
     greedy = found["user-greedy", "test"].reward.mean()
     texts.append(f"{100 * (found[policy, 'test'].reward.mean() / greedy - 1):+.1f}%")
     if policy not in PAPER:
@@ -241,22 +268,45 @@ def _test(ours: str, theirs: str, found: Table3) -> list[str]:
         f"{gain.low:+.4f} .. {gain.high:+.4f}",
         p_text(paired_t(one.reward, other.reward)),
         f"{100 * float(np.mean(one.users > other.users)):.0f}%",
-        p_text(paired_bootstrap(one.users, other.users)),
     ]
 
 
-def _claim(
-    size: int, found: Table3, text: str, world: str, metric: str, ours: str, theirs: str
-) -> Claim:
-    """A claim is reproduced if it holds with p < .05 over seeds; "at least": if its mean does."""
-    one, other = (getattr(found[policy, world], metric) for policy in (ours, theirs))
-    gain, p = mean_and_error(one - other), paired_t(one, other)
-    holds = gain.mean >= 0 if "at least" in text else gain.mean > 0 and p < 0.05
+def _claims(tables: dict[int, Table3]) -> list[Claim]:
+    """The claims at every slate size; the p-values of those that say "beats" are one family."""
+    family = [(size, text) for size in tables for text, *_ in CLAIMS if text != AT_LEAST]
+    p_values = []
+    for size, text in family:
+        one, other = _compared(tables[size], text)
+        p_values.append(paired_t(one, other))
+    corrected = dict(zip(family, holm(np.array(p_values)), strict=True))
+    return [
+        _claim(size, found, text, corrected.get((size, text)))
+        for size, found in tables.items()
+        for text, *_ in CLAIMS
+    ]
+
+
+def _compared(found: Table3, text: str) -> tuple[np.ndarray, np.ndarray]:
+    """The scores by seed of a claim's two policies."""
+    _, world, metric, ours, theirs = next(claim for claim in CLAIMS if claim[0] == text)
+    return getattr(found[ours, world], metric), getattr(found[theirs, world], metric)
+
+
+def _claim(size: int, found: Table3, text: str, p: float | None) -> Claim:
+    """Judges "beats" by p < .05, corrected; "at least" (no p) by the interval's lower bound."""
+    one, other = _compared(found, text)
+    gain = mean_and_error(one - other)
+    if p is None:
+        holds = gain.low >= -MARGIN
+        test = f"difference {gain.low:+.4f} .. {gain.high:+.4f}"
+    else:
+        holds = gain.mean > 0 and p < 0.05
+        test = f"p {p_text(p)}"
     return Claim(
         f"{text}, slates of {size}",
         "reproduced" if holds else "not reproduced",
-        f"{metric.replace('_', ' ')} {one.mean():.3f} against {other.mean():.3f} "
-        f"({100 * gain.mean / other.mean():+.1f}%), p {p_text(p)}",
+        f"{'click rate' if text == AT_LEAST else 'reward'} {one.mean():.3f} against "
+        f"{other.mean():.3f} ({100 * gain.mean / other.mean():+.1f}%), {test}",
     )
 
 
@@ -284,8 +334,9 @@ EXPERIMENT = Experiment(
     method="""
 The environment is RecGAN-v0 with its shipped user models, fitted on MovieLens 100K. A policy trains
 in the model of the training users ("cascading-ensemble": each episode draws one of five models
-fitted on bootstraps of the training users), and is then scored once in that model and in the one
-fitted on other users, on the same item features. The ceilings train in the test users' model.
+fitted on bootstraps of the training users). It is then scored in the model of the training users
+and in the one fitted on other users, on the same item features; cascading-ensemble is scored in its
+ensemble too. The ceilings train in the test users' model.
 
 The deep Q-learners take equal numbers of steps and updates; each keeps the policy that earned most
 in validation episodes in its own training environment. popularity learns from as many random
@@ -293,9 +344,20 @@ slates. user-greedy shows the items of the highest reward in the training users'
 user-greedy-ensemble in the mean of five bootstraps. Every policy meets the same users and the same
 luck; a seed is a training and a luck.
 
+Step size (3e-3) and target period (50 updates) were chosen for cascading at slates of 5 by its
+reward in validation episodes. additive and RWD1 share both, and were not tuned apart.
+
+All inference is conditional on this one pair of fitted user models, one of the training and one of
+the test users, and on their 1,000 synthetic users each. Errors and tests cover the seeds of
+training and luck; they do not say what another log, another division of its users, or another fit
+would give.
+
 The paper's figures are from Ant Financial news, so its rewards are on another scale: compare the
-gains over user-greedy, and the order. Rule: a claim is reproduced if it holds with p < .05 in a
-paired t-test over seeds; "at least as often" if the mean difference is not negative.""",
+gains over user-greedy, and the order.
+
+Rule: "beats" is a higher mean with p < .05 in a two-sided paired t-test over seeds, Holm-corrected
+over all such claims of this page. "At least as often" is non-inferiority: the lower bound of the
+95% interval over seeds of the difference in click rate is at least -0.01.""",
     budget=BUDGET,
     smoke_budget=SMOKE,
     cells=cells,

@@ -196,7 +196,8 @@ def _against_paper(view: str, rules: dict[str, Scored]) -> list[Claim]:
         gap = bootstrap(rules["gan-lstm"].hits - rules["gan-pw"].hits)
         claims.append(
             Claim(
-                f"gan-pw is nearly as good as gan-lstm on {view} (within {MARGIN:.0f} points of P@1)",
+                f"gan-pw is nearly as good as gan-lstm on {view} "
+                f"(within {MARGIN:.0f} points of P@1)",
                 "reproduced" if 100 * gap.high <= MARGIN else "not reproduced",
                 f"gan-lstm {100 * gap.mean:+.1f} ({100 * gap.low:+.1f} .. {100 * gap.high:+.1f})",
             )
@@ -238,12 +239,12 @@ ranks by (clicks + 1/2) / (shows + 1) on training pages.
 
 Yelp and Taobao are the samples that the authors released, smaller than the data of Table 1.
 "ml-100k" takes ratings of 1 and 2 stars as pages without a click, "ml-100k-click" every rating as a
-click. MovieLens pages show 39 other movies *of the rated movie's own release year*: movies near the time
-of the rating, as the paper's sentence reads literally, would give the rated one away by its age;
-Table 1's MovieLens column is therefore no yardstick for ours.
+click. MovieLens pages show 39 other movies *of the rated movie's own release year*: movies near the
+time of the rating, as the paper's sentence reads literally, would give the rated one away by its
+age; Table 1's MovieLens column, which stands beside both, is therefore no yardstick for ours.
 
 Rules: "beats" is a paired bootstrap over test pages with p < .01. The others are non-inferiority
-with a margin of 2 points of P@1, fixed beforehand, on 95% intervals over test pages: a figure of
+with a margin of 2 points of P@1, on 95% intervals over test pages: a figure of
 Table 1 counts as reproduced if our interval's lower bound is at least the figure less 2 points, and
 gan-pw as nearly as good as gan-lstm if the upper bound of gan-lstm's lead is at most 2 points.""",
     budget=BUDGET,
