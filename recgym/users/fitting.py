@@ -88,8 +88,8 @@ def fit_user_model(
     if test_users:
         if len(test) < 2:
             raise RecGymError(
-                f"dataset {dataset.info['name']}: a model of the test users needs two of their pages"
-                f" at least, one to stop early on; there is {len(test)}"
+                f"dataset {dataset.info['name']}: a model of the test users needs two of their"
+                f" pages at least, one to stop early on; there is {len(test)}"
             )
         draws = np.random.default_rng(seed).random(len(test))
         held_out = draws < HELD_OUT_SHARE
