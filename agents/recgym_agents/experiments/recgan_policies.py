@@ -336,7 +336,8 @@ The environment is RecGAN-v0 with its shipped user models, fitted on MovieLens 1
 in the model of the training users ("cascading-ensemble": each episode draws one of five models
 fitted on bootstraps of the training users). It is then scored in the model of the training users
 and in the one fitted on other users, on the same item features; cascading-ensemble is scored in its
-ensemble too. The ceilings train in the test users' model.
+ensemble too. The ceilings train in the test users' model. They are not optima: a policy above them
+shows that learning in that model did not find its best slates with this budget.
 
 The deep Q-learners take equal numbers of steps and updates; each keeps the policy that earned most
 in validation episodes in its own training environment. popularity learns from as many random
