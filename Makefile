@@ -53,7 +53,7 @@ docs: install
 shipped: install
 	$(SCRIPT)/prepare.py movielens --out data/ml-100k
 	$(SCRIPT)/fit.py --data data/ml-100k --model gan-pw --bags 5 --double --out recgym/users/shipped/recgan
-	$(SCRIPT)/fit.py --data data/ml-100k --model gan-lstm --bags 5 --double --out recgym/users/shipped/recgan-lstm
+	$(SCRIPT)/fit.py --data data/ml-100k --model gan-lstm --double --out recgym/users/shipped/recgan-lstm
 
 benchmark: install
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[peers]'
