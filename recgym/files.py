@@ -26,6 +26,7 @@ def atomic_write(path: Path | str) -> Iterator[Path]:
     try:
         yield temporary
         with open(temporary, "rb+") as file:
+            os.fchmod(file.fileno(), 0o644)  # safetensors writes files that only their owner reads
             os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
