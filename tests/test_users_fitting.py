@@ -94,7 +94,7 @@ def test_pages_by_hand() -> None:
 def test_what_is_trained_is_what_is_simulated(config: GANUserConfig) -> None:
     dataset = small_dataset()
     pages = Pages.of(dataset.sessions, config.window, N_ITEMS)
-    params = initial_params(config, seed=0)
+    params = initial_params(config, np.random.default_rng(0))
     features = torch.randn(N_ITEMS, config.features)
     tensors = PageTensors(config, pages)
     with torch.no_grad():
@@ -107,11 +107,12 @@ def test_what_is_trained_is_what_is_simulated(config: GANUserConfig) -> None:
 @pytest.mark.parametrize("config", [CONFIG, LSTM])
 def test_a_fitted_model_beats_what_needs_none(config: GANUserConfig) -> None:
     dataset = small_dataset(n_users=96)
-    model = fit_user_model(dataset, config, replace(FIT, epochs=15), test_users=False)
+    fit = replace(FIT, epochs=40, patience=10, learning_rate=3e-2)
+    model = fit_user_model(dataset, config, fit, test_users=False)
     floors = model.scores["floors"]
     for name in ("random", "item_ctr"):
         assert model.scores["log_likelihood"] > floors[name]["log_likelihood"]
-        assert model.scores["precision_at_1"] > floors[name]["precision_at_1"]
+        assert model.scores["precision_at_1"] > floors[name]["precision_at_1"] + 0.1
 
 
 def test_members_share_features_and_one_seed_gives_one_model() -> None:
@@ -144,7 +145,8 @@ def test_progress_is_reported_for_every_member_and_epoch() -> None:
 def test_items_without_data_keep_little_but_their_side_features() -> None:
     dataset = small_dataset()
     shown = set(dataset.pages("train").slate_items)
-    table = ItemTable(dataset.catalog.features, features=4, scale=0.0, seed=0, dtype=torch.float32)
+    rng = np.random.default_rng(0)
+    table = ItemTable(dataset.catalog.features, 4, scale=0.0, rng=rng, dtype=torch.float32)
     assert shown == set(range(N_ITEMS))
     features = table.forward().detach().numpy()
     # with no embedding, items of equal side features are equal: here none are, and all are linear
@@ -178,7 +180,7 @@ def test_for_a_fixed_reward_l2_behaviour_approaches_sparsemax(eta: float) -> Non
 
 def test_the_game_starts_from_the_entropy_solution() -> None:
     config = replace(CONFIG, eta=2.0)
-    params = initial_params(config, seed=0)
+    params = initial_params(config, np.random.default_rng(0))
     started = minimax.warm_start(config, params)
     l2 = replace(config, regularizer="l2")
     assert started.keys() == gan.shapes(l2).keys()
@@ -233,7 +235,7 @@ def test_likelihood_keeps_the_epoch_that_is_best_by_the_chosen_score(
     told: list[float] = []
     monkeypatch.setattr(training, "validate", validate)
     pages = Pages.of(small_dataset().sessions, CONFIG.window, N_ITEMS)
-    task = training.Task(pages, np.arange(64), np.arange(8), seed=0)
+    task = training.Task(pages, np.arange(64), np.arange(8), seed=0, name="train")
     features = torch.randn(N_ITEMS, CONFIG.features)
     snapshots: list[torch.Tensor] = []
     real = training.BestSoFar.stops
@@ -283,7 +285,7 @@ def users_who(click: float, repeat_clicks: bool, count: int = 200) -> SyntheticU
     params["reward.bias0"] = np.ones(1, np.float32)
     params["reward.output"] = np.full(1, click, np.float32)
     features = np.zeros((N_ITEMS, 4), np.float32)
-    return SyntheticUsers(config, params, features, repeat_clicks, count, seed=0)
+    return SyntheticUsers(config, params, features, repeat_clicks, count, np.random.default_rng(0))
 
 
 def test_the_random_click_rate_is_that_of_the_choice_model() -> None:

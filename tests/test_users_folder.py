@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -78,11 +79,16 @@ def test_damaged_parameters_are_one_line(damage, tmp_path: Path) -> None:
     assert "\n" not in str(error.value)
 
 
-def test_an_altered_configuration_is_noticed(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "was", "becomes"),
+    [("config.json", '"window": 3', '"window": 4'), ("scores.json", "-1.5", "-1.4")],
+)
+def test_an_altered_text_is_noticed(name: str, was: str, becomes: str, tmp_path: Path) -> None:
     model().save(tmp_path)
-    path = tmp_path / "config.json"
-    path.write_text(path.read_text().replace('"window": 3', '"window": 4'))
-    with pytest.raises(RecGymError, match=r"config\.json: altered"):
+    path = tmp_path / name
+    assert was in path.read_text()
+    path.write_text(path.read_text().replace(was, becomes))
+    with pytest.raises(RecGymError, match=rf"{re.escape(name)}: altered"):
         FittedUserModel.load(tmp_path)
 
 

@@ -19,7 +19,7 @@ SMALL = GANUserConfig(window=3, weights=2, features=4, hidden=(5,), units=6)
 CONFIGS = [
     SMALL,
     replace(SMALL, history="lstm"),
-    replace(SMALL, hidden=(5, 7), activation="elu", state_activation="relu"),
+    replace(SMALL, hidden=(5, 7), activation="elu", state_activation="elu"),
     replace(SMALL, regularizer="l2", state_activation="linear"),
     replace(SMALL, eta=2.0, no_click=False),
 ]
@@ -67,8 +67,9 @@ def test_a_model_of_one_unit_by_hand() -> None:
     np.testing.assert_array_equal(logits, rewards)
 
 
-def test_position_weights_are_equation_4() -> None:
-    config = SMALL
+@pytest.mark.parametrize("activation", ["relu", "elu", "linear"])
+def test_position_weights_are_equation_4(activation) -> None:
+    config = replace(SMALL, state_activation=activation)
     params, features = random_params(config), random_features(config)
     tables = gan.prepare(config, params, features)
     history = np.array([[3, 7, 1, 4, N_ITEMS], [0, 1, 2, 3, 4]])
@@ -77,8 +78,9 @@ def test_position_weights_are_equation_4() -> None:
     for row in range(2):
         clicked = padded[history[row, -3:]].T  # F: d x m
         columns = clicked @ params["position.weight"] + params["position.bias"].T  # d x n
-        elu = np.where(columns > 0, columns, np.expm1(columns))
-        np.testing.assert_allclose(encoding[row], elu.T.reshape(-1), rtol=1e-5, atol=1e-6)
+        sigma = {"relu": 0.0 * columns, "elu": np.expm1(columns), "linear": columns}[activation]
+        expected = np.where(columns > 0, columns, sigma)
+        np.testing.assert_allclose(encoding[row], expected.T.reshape(-1), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("config", [SMALL, CONFIGS[2]])

@@ -5,47 +5,60 @@ from __future__ import annotations
 import numpy as np
 
 from recgym.arrays import Array
-from recgym.data.dataset import Dataset
-from recgym.data.sessions import Sessions
+from recgym.data.dataset import Dataset, Split
 from recgym.metrics import item_ctr, precision
 
 YEAR = "year"
 """The catalog's feature that orders items by their age."""
 
 
-def floors(dataset: Dataset) -> dict[str, dict[str, float]]:
-    """Scores trivial rules on the clicked pages of the test users.
+def item_rates(dataset: Dataset) -> Array:
+    """Returns the click rate (N,) of every item on the training users' pages."""
+    training = dataset.pages("train")
+    clicked = training.item[training.click >= 0]
+    return item_ctr(training.slate_items, clicked, dataset.catalog.n_items)
 
-    The rules: ``random``; ``item_ctr``, the click rate of an item on the training users' pages;
-    ``first_slot`` and ``last_slot``; and, where the catalog has years, ``oldest`` and
-    ``newest``. Ties are broken at random (in expectation).
+
+def rule_scores(dataset: Dataset, slates: Array) -> dict[str, Array]:
+    """Scores the items of pages by trivial rules; the higher, the sooner shown.
+
+    Args:
+        dataset: whose training users' pages the rules may read.
+        slates: (P, K) item ids; what empty slots hold does not matter.
 
     Returns:
-        rule -> ``precision_at_1``, ``precision_at_2``. Empty if no test page has a click.
+        rule -> scores (P, K): ``random``, a constant; ``item_ctr``, the logarithm of
+        ``item_rates``; ``first_slot``; ``last_slot``; and, where the catalog says when items are
+        from, ``oldest`` and ``newest``.
     """
-    test = dataset.pages("test")
-    test = test.select(test.click >= 0)
-    if test.n_pages == 0:
-        return {}
-    slates = test.padded_slates()
     names = dataset.catalog.feature_names
-    by_item = {
-        "random": np.zeros(dataset.catalog.n_items),
-        "item_ctr": _click_rates(dataset.pages("train"), dataset.catalog.n_items),
-    }
+    n_items = dataset.catalog.n_items
+    by_item = {"random": np.zeros(n_items), "item_ctr": np.log(item_rates(dataset))}
     if YEAR in names:
-        year = dataset.catalog.features[:, names.index(YEAR)]
+        year = dataset.catalog.features[:, names.index(YEAR)].astype(np.float64)
         by_item |= {"oldest": -year, "newest": year}
-    scores = {rule: values[slates] for rule, values in by_item.items()}
-    slot = np.broadcast_to(np.arange(slates.shape[1]), slates.shape)
-    scores |= {"first_slot": -slot, "last_slot": slot}
-    return {rule: _precisions(score, slates, test.click) for rule, score in scores.items()}
+    slot = np.broadcast_to(np.arange(slates.shape[1], dtype=np.float64), slates.shape)
+    item = np.clip(slates, 0, n_items - 1)
+    scores = {rule: values[item] for rule, values in by_item.items()}
+    return scores | {"first_slot": -slot, "last_slot": slot}
 
 
-def _click_rates(sessions: Sessions, n_items: int) -> Array:
-    return item_ctr(sessions.slate_items, sessions.item[sessions.click >= 0], n_items)
+def floors(dataset: Dataset, split: Split = "test") -> dict[str, dict[str, float]]:
+    """Scores ``rule_scores`` on the clicked pages of one split, ties broken at random.
+
+    Returns:
+        rule -> ``precision_at_1``, ``precision_at_2``, expected. Empty if no page has a click.
+    """
+    pages = dataset.pages(split)
+    pages = pages.select(pages.click >= 0)
+    if pages.n_pages == 0:
+        return {}
+    slates = pages.padded_slates()
+    return {
+        rule: _precisions(np.where(slates >= 0, scores, -np.inf), pages.click)
+        for rule, scores in rule_scores(dataset, slates).items()
+    }
 
 
-def _precisions(scores: Array, slates: Array, click: Array) -> dict[str, float]:
-    shown = np.where(slates >= 0, scores, -np.inf)
-    return {f"precision_at_{k}": float(precision(shown, click, k).mean()) for k in (1, 2)}
+def _precisions(scores: Array, click: Array) -> dict[str, float]:
+    return {f"precision_at_{k}": float(precision(scores, click, k).mean()) for k in (1, 2)}

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
 from recgym import rendering
-from recgym.arrays import Array, namespace
+from recgym.arrays import Array, keep_freed_memory, namespace
 from recgym.envs import infos
 from recgym.envs.backends import Backend, NumpyBackend, TorchBackend, Transition
 from recgym.envs.options import check_options, mask_of, users_of
@@ -67,6 +67,7 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         if num_envs < 1:
             raise RecGymError(f"num_envs={num_envs}: must be at least 1")
         world = build_world(simulator, arguments, render_mode, max_episode_steps)
+        keep_freed_memory()
         self._backend = _backend(world, backend, device, compile)
         self.simulator = self._backend.simulator
         self.num_envs = num_envs

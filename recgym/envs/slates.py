@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from recgym.arrays import Array, namespace
+from recgym.arrays import Array, contiguous, namespace
 from recgym.errors import RecGymError
 
 
@@ -44,15 +44,17 @@ def repaired(slate: Array, n_items: int) -> tuple[Array, Array]:
     replaced = xp.zeros(len(slate), dtype=xp.int64, device=slate.device)
     if len(slate) == 1 and _is_plain(slate[0].tolist(), n_items):
         return slate, replaced
-    ordered = xp.sort(slate, axis=1)
-    lowest, room = ordered[:, 0], n_items - 1 - ordered[:, -1]
-    if xp.count_nonzero((lowest | room) < 0):  # the sign of either
+    by_slot = contiguous(slate.T)
+    if xp.any((by_slot | (n_items - 1 - by_slot)) < 0):  # the sign of either
         raise _out_of_range(slate, n_items)
-    repeats = ordered[:, 1:] == ordered[:, :-1]
-    if xp.count_nonzero(repeats):
-        rows = repeats.any(axis=1)
+    repeats = xp.zeros_like(replaced, dtype=xp.bool)
+    for distance in range(1, slate.shape[1]):
+        equal = by_slot[distance:] == by_slot[:-distance]
+        if xp.any(equal):
+            repeats |= xp.any(equal, axis=0)
+    if xp.any(repeats):
         slate = xp.asarray(slate, copy=True)
-        slate[rows], replaced[rows] = repair(slate[rows])
+        slate[repeats], replaced[repeats] = repair(slate[repeats])
     return slate, replaced
 
 

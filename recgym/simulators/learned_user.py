@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from gymnasium import spaces
 
-from recgym.arrays import Array, namespace
+from recgym.arrays import Array, contiguous, namespace
 from recgym.errors import RecGymError
 from recgym.simulators.base import Noise, Response, Simulator, State
 from recgym.simulators.checks import one_of, whole
@@ -17,7 +17,7 @@ from recgym.simulators.ensemble import Ensemble
 from recgym.users import gan
 from recgym.users.folder import SHIPPED, FittedUserModel
 
-LAST_RESORT = -1e300
+LAST_RESORT = -1e30
 """Utility of clicking nothing where that is no option: above only that of spent items."""
 UNROLLED = 64
 """Longest history that torch compares column by column, four times faster when compiled."""
@@ -178,7 +178,7 @@ class LearnedUser:
         logits, rewards = gan.respond(self.config, self._tables, state, slate)
         xp = namespace(logits)
         # Eq. 3: what is clicked maximises utility plus Gumbel noise, with softmax probabilities.
-        utilities = xp.asarray(logits, dtype=xp.float64) - xp.log(-xp.log(noise.uniform))
+        utilities = logits - xp.log(-xp.log(noise.uniform))
         if self.spends:
             utilities[:, :-1][_contains(state["history"], slate)] = -xp.inf
             if not self.config.no_click:
@@ -239,7 +239,7 @@ def _pad(histories: np.ndarray, width: int, n_items: int) -> np.ndarray:
 def _contains(history: Array, slate: Array) -> Array:
     """Returns which items of slates (B, K) are in their rows' histories (B, W), bool (B, K)."""
     if isinstance(history, np.ndarray):
-        by_time, by_slot = np.ascontiguousarray(history.T), np.ascontiguousarray(slate.T)
+        by_time, by_slot = contiguous(history.T), contiguous(slate.T)
         return (by_slot[:, None] == by_time).any(axis=1).T
     if history.shape[1] > UNROLLED:
         return (slate[:, :, None] == history[:, None, :]).any(axis=2)

@@ -20,7 +20,7 @@ from recgym.users.folder import FittedUserModel
 from recgym.users.gan import GANUserConfig, Params
 from recgym.users.pages import Pages
 from recgym.users.synthetic import SyntheticUsers, draw_histories, random_click_rate
-from recgym.users.training import FitConfig, ItemTable, Task, maximise_likelihood
+from recgym.users.training import FitConfig, ItemTable, Task, maximise_likelihood, stream
 
 SYNTHETIC_USERS = 1_000
 """Initial histories stored with a model."""
@@ -76,14 +76,14 @@ def fit_user_model(
             )
     training, validation, test = by_split
     side, scale = dataset.catalog.features, fit.embedding_scale
-    table = ItemTable(side, config.features, scale, seed, fit.dtype)
+    table = ItemTable(side, config.features, scale, stream(seed, "items"), fit.dtype)
 
-    def member(name: str, stream: int, chosen: Array, held_out: Array, items: Any) -> Any:
-        task = Task(pages, chosen, held_out, seed=seed * 1_000 + stream)
+    def member(name: str, chosen: Array, held_out: Array, items: Any) -> Any:
+        task = Task(pages, chosen, held_out, seed, name)
         return _fit(config, fit, task, items, lambda e, score: on_epoch(name, e, score))
 
     members: dict[str, Params] = {}
-    params, features = member("train", 0, training, validation, table)
+    params, features = member("train", training, validation, table)
     members["train"] = params
     if test_users:
         if len(test) < 2:
@@ -91,13 +91,14 @@ def fit_user_model(
                 f"dataset {dataset.info['name']}: a model of the test users needs two of their"
                 f" pages at least, one to stop early on; there is {len(test)}"
             )
-        draws = np.random.default_rng(seed).random(len(test))
+        draws = stream(seed, "held-out pages").random(len(test))
         held_out = draws < HELD_OUT_SHARE
         held_out[draws.argmin()], held_out[draws.argmax()] = True, False
-        members["test"], _ = member("test", 1, test[~held_out], test[held_out], features)
+        members["test"], _ = member("test", test[~held_out], test[held_out], features)
     for bag in range(bags):
-        chosen = _resample_users(pages, training, np.random.default_rng([seed, bag]))
-        members[f"bag{bag}"], _ = member(f"bag{bag}", 2 + bag, chosen, validation, features)
+        bag_name = f"bag{bag}"
+        chosen = _resample_users(pages, training, stream(seed, f"{bag_name}: users"))
+        members[bag_name], _ = member(bag_name, chosen, validation, features)
 
     arrays = {
         name: {key: value.float().numpy() for key, value in params.items()}
@@ -145,8 +146,9 @@ def _assemble(
     histories: dict[str, Array] = {}
     click_rates: dict[str, float] = {}
     for split in [name for name in ("train", "test") if name in members]:
+        rng = stream(seed, f"{split}: synthetic users")
         users = SyntheticUsers(
-            config, members[split], features, repeat_clicks, SYNTHETIC_USERS, seed
+            config, members[split], features, repeat_clicks, SYNTHETIC_USERS, rng
         )
         histories[split] = draw_histories(users, page_size)
         click_rates[split] = random_click_rate(users)

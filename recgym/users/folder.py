@@ -64,9 +64,11 @@ class FittedUserModel:
         for member, params in self.members.items():
             arrays |= {f"{member}/{name}": array for name, array in params.items()}
         config = {"config": asdict(self.config), "info": dict(self.info)}
-        write_json(folder / "scores.json", dict(self.scores))
-        write_json(folder / "config.json", config)
-        save_arrays(folder / "params.safetensors", arrays, info=read_json(folder / "config.json"))
+        texts = {"config.json": config, "scores.json": dict(self.scores)}
+        for name, value in texts.items():
+            write_json(folder / name, value)
+        written = {name: read_json(folder / name) for name in texts}
+        save_arrays(folder / "params.safetensors", arrays, info=written)
 
     @staticmethod
     def load(folder: Path | str) -> FittedUserModel:
@@ -80,11 +82,12 @@ class FittedUserModel:
         if not folder.is_dir():
             raise RecGymError(f"{folder}: no user model here; make one with scripts/fit.py")
         arrays, written = load_arrays(folder / "params.safetensors")
-        stored = read_json(folder / "config.json")
-        if stored != written:
-            raise RecGymError(
-                f"{folder / 'config.json'}: altered since params.safetensors was written"
-            )
+        if not isinstance(written, dict) or set(written) != {"config.json", "scores.json"}:
+            raise RecGymError(f"{folder / 'params.safetensors'}: not the arrays of a user model")
+        for name, contents in written.items():
+            if read_json(folder / name) != contents:
+                raise RecGymError(f"{folder / name}: altered since params.safetensors was written")
+        stored = written["config.json"]
         config = _read_config(stored, folder / "config.json")
         members: dict[str, dict[str, Array]] = {}
         histories: dict[str, Array] = {}
@@ -100,7 +103,7 @@ class FittedUserModel:
             members=dict(sorted(members.items(), key=lambda pair: _order(pair[0]))),
             histories=histories,
             info=stored["info"],
-            scores=read_json(folder / "scores.json"),
+            scores=written["scores.json"],
         )
         _check(model, folder / "params.safetensors")
         return model

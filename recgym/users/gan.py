@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from recgym.arrays import Array, namespace
+from recgym.arrays import Array, contiguous, namespace
 
 ZEROS = np.zeros(1 << 16, np.float32)
 """What NumPy compares blocks with: 3x faster than comparing with a scalar."""
@@ -40,7 +40,7 @@ class GANUserConfig:
     """Clicked items that the position weights see (m in Eq. 4)."""
     weights: int = 4
     """Sets of position weights (n in Eq. 4)."""
-    state_activation: Literal["elu", "relu", "linear"] = "elu"
+    state_activation: Literal["elu", "relu", "linear"] = "relu"
     """The activation of Eq. 4 (the authors' code uses none)."""
     units: int = 20
     """Units of the LSTM."""
@@ -110,15 +110,15 @@ def prepare(config: GANUserConfig, params: Params, features: Array) -> Params:
     tables = {"features": features}
     if config.history == "lstm":
         tables["lstm.input"] = features @ params["lstm.input"].T + params["lstm.bias"]
-        tables["lstm.recurrent"] = _contiguous(params["lstm.recurrent"].T)
+        tables["lstm.recurrent"] = contiguous(params["lstm.recurrent"].T)
     else:
-        tables["position.weight"] = _contiguous(params["position.weight"].T)
+        tables["position.weight"] = contiguous(params["position.weight"].T)
         tables["position.bias"] = params["position.bias"].reshape(-1)
     for net in config.nets:
         tables[f"{net}.items"] = features @ params[f"{net}.item"].T + params[f"{net}.bias0"]
-        tables[f"{net}.state"] = _contiguous(params[f"{net}.state"].T)
+        tables[f"{net}.state"] = contiguous(params[f"{net}.state"].T)
         for layer in range(1, len(config.hidden)):
-            tables[f"{net}.weight{layer}"] = _contiguous(params[f"{net}.weight{layer}"].T)
+            tables[f"{net}.weight{layer}"] = contiguous(params[f"{net}.weight{layer}"].T)
             tables[f"{net}.bias{layer}"] = params[f"{net}.bias{layer}"]
         tables[f"{net}.output"] = params[f"{net}.output"]
     return tables
@@ -149,8 +149,10 @@ def encode(config: GANUserConfig, tables: Params, state: State) -> Array:
     if config.history == "lstm":
         return state["hidden"]
     history = state["history"][:, -config.window :]
-    weighted = tables["position.weight"] @ rows(tables["features"], history)  # (B, n, D)
-    encoding = weighted.reshape(-1, config.encoding_size) + tables["position.bias"]
+    clicked = rows(tables["features"], history.T)  # (W, B, D)
+    weighted = product(tables["position.weight"], clicked.reshape(config.window, -1))  # (n, B * D)
+    by_user = weighted.reshape(config.weights, len(history), -1).swapaxes(0, 1)  # (B, n, D)
+    encoding = by_user.reshape(-1, config.encoding_size) + tables["position.bias"]
     return _activate(config.state_activation, encoding)
 
 
@@ -197,24 +199,22 @@ def utilities(
     """
     n_rows, n_slots = slate.shape
     hidden = rows(tables[f"{net}.items"], slate.T)  # (K, B, H)
-    hidden += encoding @ tables[f"{net}.state"]
+    hidden += product(encoding, tables[f"{net}.state"])
     hidden = _activate(config.activation, hidden).reshape(n_slots * n_rows, -1)
     for layer in range(1, len(config.hidden)):
-        hidden = hidden @ tables[f"{net}.weight{layer}"] + tables[f"{net}.bias{layer}"]
+        hidden = product(hidden, tables[f"{net}.weight{layer}"]) + tables[f"{net}.bias{layer}"]
         hidden = _activate(config.activation, hidden)
-    return (hidden @ tables[f"{net}.output"]).reshape(n_slots, n_rows).T
+    return product(hidden, tables[f"{net}.output"]).reshape(n_slots, n_rows).T
 
 
 def advance(config: GANUserConfig, tables: Params, state: State, item: Array) -> State:
     """Returns the state after the users clicked ``item`` (B,); -1 leaves a row as it was."""
     xp = namespace(item)
-    clicked = item >= 0
-    history = state["history"]
-    n_rows, width = history.shape
-    seen = xp.empty((n_rows, width + 1), dtype=history.dtype, device=history.device)
-    seen[:, :-1] = history
-    seen[:, -1] = item
-    after = {"history": xp.where(clicked[:, None], seen[:, 1:], seen[:, :-1])}
+    clicked, history = item >= 0, state["history"]
+    moved = xp.empty_like(history)
+    moved[:, :-1] = history[:, 1:]
+    moved[:, -1] = item
+    after = {"history": xp.where(clicked[:, None], moved, history)}
     if config.history == "lstm":
         after |= _lstm_cell(tables, state, item, clicked)
     return after
@@ -240,12 +240,18 @@ def _lstm_cell(tables: Params, state: State, item: Array, clicked: Array) -> Sta
     }
 
 
+def product(x: Array, y: Array) -> Array:
+    """Returns ``x @ y`` of matrices, or of a matrix and a vector; NumPy's ``dot`` starts sooner."""
+    return x.dot(y) if isinstance(x, np.ndarray) else x @ y
+
+
 def rows(table: Array, ids: Array) -> Array:
-    """Returns ``table[ids]`` as a new array, by the fastest way that each library has."""
+    """Returns rows ``table[ids]`` of a matrix as a new array, by each library's fastest way."""
     if isinstance(table, np.ndarray):
         return table.take(ids, axis=0)
-    flat = namespace(table).take(table, ids.reshape(-1), axis=0)
-    return flat.reshape(*ids.shape, *table.shape[1:])
+    from torch.nn import functional
+
+    return functional.embedding(ids, table)
 
 
 def _activate(name: str, x: Array) -> Array:
@@ -257,7 +263,7 @@ def _activate(name: str, x: Array) -> Array:
 
         return functional.relu(x) if name == "relu" else functional.elu(x)
     if x.size <= FEW:
-        return _at_least(name, x, np.float32(0.0))
+        return _at_least(name, x, ZEROS[0])
     flat = x.reshape(-1)
     for start in range(0, len(flat), len(ZEROS)):  # blocks that stay in the cache
         block = flat[start : start + len(ZEROS)]
@@ -284,8 +290,3 @@ def beside(slots: Array, outside: float) -> Array:
     if outside:
         values[:, -1] = outside
     return values
-
-
-def _contiguous(x: Array) -> Array:
-    """A transposed matrix laid out in rows, which NumPy multiplies faster for one row."""
-    return np.ascontiguousarray(x) if isinstance(x, np.ndarray) else x

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -115,7 +114,7 @@ def play(
     behaviour_step = torch.optim.Adam(alpha, lr=fit.game_learning_rate)
     reward_step = torch.optim.Adam(theta, lr=fit.game_learning_rate)
     tensors = PageTensors(config, task.pages, fit.dtype)
-    rng = np.random.default_rng(task.seed)
+    rng = task.stream("game")
     best = BestSoFar(fit.patience)
     select = fit.select or "precision_at_1"
     score = validation_score(tensors, params, features, task.validation, select)

@@ -11,6 +11,7 @@ from recgym import metrics
 from recgym.arrays import Array
 from recgym.data import Dataset
 from recgym.data.dataset import Split
+from recgym.data.floors import rule_scores
 from recgym.users import gan
 from recgym.users.folder import FittedUserModel
 from recgym.users.gan import GANUserConfig, Params
@@ -18,6 +19,8 @@ from recgym.users.pages import Pages
 
 BLOCK = 1_024
 """Pages scored at a time."""
+CHOICE_MODELS = ("random", "item_ctr")
+"""Those of the floors that give probabilities; the others only rank."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,30 +100,19 @@ def floors(dataset: Dataset, split: Split = "test") -> dict[str, PageScores]:
     """Scores what needs no user model, on the pages of one split.
 
     Returns:
-        "random"; "item_ctr" (click rates of the training users' pages; as a choice model its rates
-        are normalised within the page); "first_slot" (the first slot, then the second, ...); and
-        "oldest", "newest" where the catalog says when items are from. Where pages without a click
-        exist, each gives them the training users' share, so that log-likelihoods compare.
+        Scores by rule, see ``recgym.data.floors.rule_scores``. "random" and "item_ctr" are choice
+        models too: rates normalised within the page. Where pages without a click exist, they give
+        them the training users' share, so that log-likelihoods compare.
     """
-    n_items = dataset.catalog.n_items
-    pages = Pages.of(dataset.pages(split), 1, n_items)
-    training = Pages.of(dataset.pages("train"), 1, n_items)
-    slots = np.broadcast_to(-np.arange(pages.slates.shape[1], dtype=float), pages.slates.shape)
-    log_rate = np.append(np.log(_item_ctr(training)), 0.0)
-    rates = {"random": np.zeros(n_items + 1)[pages.slates], "item_ctr": log_rate[pages.slates]}
-    ranks: dict[str, Array] = {"first_slot": slots}
-    year = _years(dataset)
-    if year is not None:
-        newest = np.append(year, 0.0)[pages.slates]
-        ranks |= {"oldest": -newest, "newest": newest}
-    no_click = 1.0 - float(training.clicked.mean())
-    found = {
-        name: score_choices(_with_outside(utility, no_click, pages), pages.target)
-        for name, utility in (rates | ranks).items()
-    }
-    nothing = np.full(pages.n_pages, np.nan)
-    for name in ranks:  # a ranking is not a choice model
-        found[name] = replace(found[name], log_likelihood=nothing)
+    pages = Pages.of(dataset.pages(split), 1, dataset.catalog.n_items)
+    training = dataset.pages("train")
+    no_click = 1.0 - float((training.click[training.slate_sizes > 0] >= 0).mean())
+    found = {}
+    for rule, utility in rule_scores(dataset, pages.slates).items():
+        scores = score_choices(_with_outside(utility, no_click, pages), pages.target)
+        if rule not in CHOICE_MODELS:
+            scores = replace(scores, log_likelihood=np.full(pages.n_pages, np.nan))
+        found[rule] = scores
     return found
 
 
@@ -132,17 +124,6 @@ def _with_outside(utility: Array, no_click: float, pages: Pages) -> Array:
     with np.errstate(divide="ignore"):
         odds = np.log(no_click) - np.log1p(-no_click)
     return np.concatenate([logits, total + odds], axis=1)
-
-
-def _item_ctr(pages: Pages) -> Array:
-    clicked = pages.clicked
-    items = pages.slates[np.flatnonzero(clicked), pages.target[clicked]]
-    return metrics.item_ctr(pages.slates[~pages.absent], items, pages.n_items)
-
-
-def _years(dataset: Dataset) -> Array | None:
-    names = dataset.catalog.feature_names
-    return dataset.catalog.features[:, names.index("year")] if "year" in names else None
 
 
 def summary(scores: PageScores, floors: dict[str, PageScores]) -> dict[str, Any]:

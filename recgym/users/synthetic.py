@@ -36,7 +36,7 @@ class SyntheticUsers:
         features: Array,
         repeat_clicks: bool,
         count: int,
-        seed: int,
+        rng: np.random.Generator,
     ) -> None:
         """Starts ``count`` users.
 
@@ -46,12 +46,12 @@ class SyntheticUsers:
             features: (N, D) item features.
             repeat_clicks: whether a user may click an item twice.
             count: U.
-            seed: of slates and clicks.
+            rng: draws slates and clicks.
         """
         self.config = config
         self.n_items = len(features)
         self.tables = gan.prepare(config, params, features)
-        self.rng = np.random.default_rng(seed)
+        self.rng = rng
         self.repeat_clicks = repeat_clicks
         self.state = gan.initial(config, self.tables, np.full((count, config.window), self.n_items))
         self.spent = np.zeros((count, self.n_items), bool)

@@ -65,7 +65,12 @@ class ItemTable(nn.Module):
     """Item features (N, D): a learned embedding plus a projection of the catalog's features."""
 
     def __init__(
-        self, side: Array, features: int, scale: float, seed: int, dtype: torch.dtype
+        self,
+        side: Array,
+        features: int,
+        scale: float,
+        rng: np.random.Generator,
+        dtype: torch.dtype,
     ) -> None:
         """Draws initial values.
 
@@ -73,11 +78,10 @@ class ItemTable(nn.Module):
             side: (N, F) catalog features; F may be 0.
             features: D.
             scale: standard deviation of the embeddings.
-            seed: of the initial values.
+            rng: draws the initial values.
             dtype: of all values.
         """
         super().__init__()
-        rng = np.random.default_rng(seed)
         spread = side.std(axis=0) if len(side) else np.ones(0)
         scaled = (side - side.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
         embedding = scale * rng.standard_normal((len(side), features))
@@ -93,10 +97,9 @@ class ItemTable(nn.Module):
 
 
 def initial_params(
-    config: GANUserConfig, seed: int, dtype: torch.dtype = torch.float32
+    config: GANUserConfig, rng: np.random.Generator, dtype: torch.dtype = torch.float32
 ) -> dict[str, Tensor]:
     """Returns random parameters: uniform within 1 / sqrt(inputs), as torch's own layers start."""
-    rng = np.random.default_rng(seed)
     params = {}
     for name, shape in gan.shapes(config).items():
         if name.startswith("lstm."):
@@ -176,7 +179,17 @@ class Task:
     validation: Array
     """numbers of the pages that stop the fit early"""
     seed: int
-    """of initial parameters, order, and item dropout"""
+    name: str
+    """of the member; with the seed it decides the initial parameters, order, and item dropout"""
+
+    def stream(self, purpose: str) -> np.random.Generator:
+        """Returns the task's generator for one purpose."""
+        return stream(self.seed, f"{self.name}: {purpose}")
+
+
+def stream(seed: int, name: str) -> np.random.Generator:
+    """Returns a generator that is independent of those of every other name and seed."""
+    return np.random.default_rng([seed, *name.encode()])
 
 
 def batches(
@@ -227,13 +240,13 @@ def maximise_likelihood(
         The parameters and item features of the epoch that was best in validation, by
         ``fit.select`` (log-likelihood if None).
     """
-    params = initial_params(config, task.seed, fit.dtype)
+    params = initial_params(config, task.stream("parameters"), fit.dtype)
     groups = [{"params": list(params.values()), "weight_decay": fit.weight_decay}]
     if isinstance(table, ItemTable):
         groups.append({"params": [table.embedding], "weight_decay": fit.embedding_decay})
         groups.append({"params": [table.projection], "weight_decay": fit.weight_decay})
     optimizer = torch.optim.AdamW(groups, lr=fit.learning_rate)
-    rng = np.random.default_rng(task.seed)
+    rng = task.stream("likelihood")
     tensors = PageTensors(config, task.pages, fit.dtype)
     best = BestSoFar(fit.patience)
     for epoch in range(fit.epochs):

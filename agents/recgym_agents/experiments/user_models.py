@@ -154,7 +154,7 @@ def _score_view(finished: list[Finished], log: str, smallest: int) -> dict[str, 
     scored: dict[str, Scored] = {}
     for floor_cell in having(finished, log=log, model="floors"):
         for rule in floor_cell.result["scores"]:
-            if rule != "first_slot" or log == "trivago":
+            if not rule.endswith("_slot") or (rule, log) == ("first_slot", "trivago"):
                 scored[rule] = Scored([floor_cell], rule, smallest)
     for model in MODELS:
         runs = having(finished, log=log, model=model)
