@@ -188,8 +188,8 @@ class LearnedUser:
         item = gan.beside(slate, -1)[row, option]
         after = state | gan.advance(self.config, self._tables, state, item)
         after["step"] = state["step"] + 1
-        stays = xp.zeros(len(option), dtype=xp.bool, device=option.device)
-        return after, Response(self._slots[option], item, rewards[row, option], stays)
+        terminated = option < 0  # nobody leaves
+        return after, Response(self._slots[option], item, rewards[row, option], terminated)
 
     def to(self, backend: str, device: str) -> Self:
         """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""
@@ -239,6 +239,9 @@ def _pad(histories: np.ndarray, width: int, n_items: int) -> np.ndarray:
 def _contains(history: Array, slate: Array) -> Array:
     """Returns which items of slates (B, K) are in their rows' histories (B, W), bool (B, K)."""
     if isinstance(history, np.ndarray):
+        if len(slate) == 1:  # faster than arrays
+            spent = set(history[0].tolist())
+            return np.array([[item in spent for item in slate[0].tolist()]])
         by_time, by_slot = contiguous(history.T), contiguous(slate.T)
         return (by_slot[:, None] == by_time).any(axis=1).T
     if history.shape[1] > UNROLLED:

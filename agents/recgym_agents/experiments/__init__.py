@@ -10,6 +10,7 @@ from recgym_agents.experiments.experiment import Experiment
 EXPERIMENTS = {
     "user-models": "recgym_agents.experiments.user_models",
     "regularizers": "recgym_agents.experiments.regularizers",
+    "recgan-tuning": "recgym_agents.experiments.recgan_tuning",
     "recgan-policies": "recgym_agents.experiments.recgan_policies",
     "figure-5": "recgym_agents.experiments.figure_5",
 }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -89,6 +91,11 @@ class Experiment:
     cells: Callable[[Budget], list[Cell]]
     run_cell: Callable[[Cell, Budget, Place], Result]
     summarise: Callable[[list[Finished], Budget], Page]
+
+
+def folder_of(cell: Path, spent: Budget) -> Path:
+    """Returns the folder, in a cell's own, of what was trained with this budget and no other."""
+    return cell / f"agent-{hashlib.sha256(json.dumps(spent).encode()).hexdigest()[:8]}"
 
 
 def cell_id(cell: Cell) -> str:

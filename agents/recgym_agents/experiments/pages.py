@@ -74,15 +74,13 @@ def _text(
     cost = f"{len(seconds)} cells, {sum(seconds) / 60:.0f} minutes of one CPU thread in all"
     if seconds:
         cost += f" (median {np.median(seconds):.0f} s a cell, longest {max(seconds):.0f} s)"
-    claims = [[claim.text, f"**{claim.verdict}**", claim.evidence] for claim in page.claims]
     missing = sorted(set(outcome.unavailable.values()))
     parts = [
         f"# {experiment.title}",
         f"Reproduces: {experiment.reproduces}",
         f"    {command}",
         f"Cost: {cost}. Raw numbers: [{experiment.name}.json]({experiment.name}.json).",
-        "## Verdicts",
-        table(["claim", "verdict", "numbers"], claims).replace("|---|---:|---:|", "|---|---|---|"),
+        *([_verdicts(page)] if page.claims else []),
         page.body.strip(),
         "## Method",
         experiment.method.strip(),
@@ -91,6 +89,12 @@ def _text(
     if missing:
         parts.insert(4, "Data not available here: " + "; ".join(Path(_).name for _ in missing))
     return "\n\n".join(parts) + "\n"
+
+
+def _verdicts(page: Page) -> str:
+    claims = [[claim.text, f"**{claim.verdict}**", claim.evidence] for claim in page.claims]
+    rows = table(["claim", "verdict", "numbers"], claims)
+    return "## Verdicts\n\n" + rows.replace("|---|---:|---:|", "|---|---|---|")
 
 
 def _plain(value: Any) -> str:

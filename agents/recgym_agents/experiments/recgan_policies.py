@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +23,7 @@ from recgym_agents.experiments.experiment import (
     Page,
     Place,
     Result,
+    folder_of,
     having,
 )
 from recgym_agents.experiments.pages import p_text, seeds_text, table
@@ -69,9 +68,9 @@ BUDGET: Budget = {
     "user_model": USER_MODEL,
     "seeds": [0, 1, 2, 3, 4],
     "slate_sizes": [3, 5],
-    "steps": 24_000,
-    "reports": 10,
-    "validation_episodes": 100,
+    "steps": 96_000,
+    "reports": 12,
+    "validation_episodes": 200,
     "users": 1_000,
     "repeats": 1,
 }
@@ -104,7 +103,7 @@ def train_policy(cell: Cell, budget: Budget, folder: Path) -> Path:
     spent = {
         name: budget[name] for name in ("user_model", "steps", "reports", "validation_episodes")
     }
-    folder = folder / f"agent-{hashlib.sha256(json.dumps(spent).encode()).hexdigest()[:8]}"
+    folder = folder_of(folder, spent)
     config = TrainConfig(
         env=ENVIRONMENT,
         agent=agent,
