@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,7 +25,7 @@ from command_line import run
 from measurement import Block, Figure, Section, alternate, machine, milliseconds, page, rate, ratio
 from recgym.files import write_json, write_text
 from recgym_agents import scan
-from recgym_agents.heads import CascadeHead
+from recgym_agents.heads import CascadeHead, concatenated_greedy
 
 RECGAN = "RecGAN-v0"
 SARDINE = "sardine/SlateTopK-Bored-v0"
@@ -59,12 +60,11 @@ def recgan_stepper() -> Callable[[], int]:
     return single_stepper(env, random_slates(simulator.n_items, simulator.slate_size))
 
 
-def sardine_stepper() -> Callable[[], int]:
-    """SARDINE's top-k slates: 1,000 items, slates of 10; unchecked, as ours is."""
+def sardine_stepper(slate_size: int) -> Callable[[], int]:
+    """SARDINE's top-k slates of 1,000 items; unchecked, as ours is."""
     importlib.import_module("sardine")
-    return single_stepper(
-        gymnasium.make(SARDINE, disable_env_checker=True), random_slates(1000, 10)
-    )
+    env = gymnasium.make(SARDINE, slate_size=slate_size, disable_env_checker=True)
+    return single_stepper(env, random_slates(1000, slate_size))
 
 
 def recsim_stepper() -> Callable[[], int]:
@@ -75,7 +75,8 @@ def recsim_stepper() -> Callable[[], int]:
 
 
 PEERS: dict[str, tuple[Callable[[], Callable[[], int]], float | None]] = {
-    "SARDINE SlateTopK (1,000 items, slate 10)": (sardine_stepper, 2.0),
+    "SARDINE SlateTopK (1,000 items, slate 5)": (partial(sardine_stepper, 5), 2.0),
+    "SARDINE SlateTopK (1,000 items, slate 10)": (partial(sardine_stepper, 10), None),
     "RecSim interest evolution (10 candidates, slate 3)": (recsim_stepper, None),
 }
 """Name -> its stepper, and how many times faster we promise to be."""
@@ -115,8 +116,8 @@ def vector_block(num_envs: int, backend: str, compiled: bool) -> Block:
     """Returns a block that steps a vector environment with random slates."""
     env: Any = gymnasium.make_vec(RECGAN, num_envs, backend=backend, compile=compiled)
     env.reset(seed=0)
-    size = (16, num_envs, env.simulator.slate_size)
-    slates = np.random.default_rng(0).integers(0, env.simulator.n_items, size)
+    n_items, size = env.simulator.n_items, env.simulator.slate_size
+    slates = np.reshape(random_slates(n_items, size, 16 * num_envs), (16, num_envs, size))
     actions = list(slates if backend == "numpy" else torch.as_tensor(slates))
 
     def step() -> int:
@@ -154,28 +155,6 @@ def compiled_already() -> Iterator[None]:
         yield
 
 
-def concatenated(head: CascadeHead, state: Tensor, features: Tensor) -> Tensor:
-    """Returns greedy slates (B, K) by the plain way: a feature vector for every candidate.
-
-    Args:
-        head: the Q-networks.
-        state: (B, S).
-        features: item feature vectors (N, D).
-    """
-    rows = torch.arange(len(state))
-    known, slate = state, torch.empty(len(state), 0, dtype=torch.int64)
-    for j in range(head.slate_size):
-        pairs = (len(state), len(features), -1)
-        inputs = torch.cat([known[:, None].expand(pairs), features.expand(pairs)], dim=2)
-        weight = torch.cat([head.state_weight[j], *head.item_weight[j, : j + 1]])
-        scores = torch.relu(inputs @ weight + head.bias[j]) @ head.output[j]
-        scores[rows[:, None], slate] = -torch.inf
-        item = scores.argmax(1)
-        slate = torch.cat([slate, item[:, None]], dim=1)
-        known = torch.cat([known, features[item]], dim=1)
-    return slate
-
-
 def scans(rounds: int) -> Section:
     """Greedy slates for a training update: fused, in eager blocks, and concatenated."""
     generator = torch.Generator().manual_seed(0)
@@ -189,7 +168,7 @@ def scans(rounds: int) -> Section:
         "fused": lambda: head.greedy(state, nothing, candidates, fused),
         "eager": lambda: head.greedy(state, nothing, candidates, scan.score_eager),
         "plain": lambda: head.greedy(state, nothing, candidates, scan.score_plain),
-        "concatenated": lambda: concatenated(head, state, features),
+        "concatenated": lambda: concatenated_greedy(head, state, nothing, candidates.features),
     }
     slates = [way() for way in ways.values()]
     with compiled_already():

@@ -28,7 +28,8 @@ def main(
     """Runs the cells of an experiment that are not finished, then writes its page.
 
     Args:
-        name: user-models, regularizers, recgan-tuning, recgan-policies or figure-5.
+        name: user-models, regularizers, recgan-tuning, recgan-policies,
+            recgan-divisions or figure-5.
         smoke: a minute's worth of everything; writes below OUT/smoke only.
         workers: processes at once, each with one thread.
         data: folder of raw logs (gan_yelp.tsv, gan_taobao.tsv, trivago.parquet);

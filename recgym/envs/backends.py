@@ -152,8 +152,7 @@ class TorchBackend:
 
     def __init__(self, simulator: Simulator, device: str, compile: bool) -> None:
         self._torch_generator = _generator_on(device)
-        if compile:
-            _need_compiler()
+        self._compile_errors = _need_compiler() if compile else ()
         self.simulator = simulator.to("torch", device)
         self._device = device
         self._compile = compile
@@ -191,7 +190,14 @@ class TorchBackend:
         if self._transition is None:
             self._transition = self._build()
         noise = self.draw(n_rows, self.simulator.step_noise)
-        after, *rest = self._transition(state, slate, replaced, noise)
+        try:
+            after, *rest = self._transition(state, slate, replaced, noise)
+        except self._compile_errors as error:
+            cause = str(error).strip().splitlines()[0]
+            raise RecGymError(
+                f"compile=True: torch.compile does not work here ({cause}); mend the C++ compiler,"
+                " or leave compile=False"
+            ) from None
         return Batch(Transition(*after), *rest)
 
     def noise_state(self) -> dict[str, np.ndarray]:
@@ -240,7 +246,9 @@ def _generator_on(device: str) -> Any:
         raise RecGymError(f"device={device!r}: torch cannot use it ({reason})") from None
 
 
-def _need_compiler() -> None:
+def _need_compiler() -> tuple[type[Exception], ...]:
+    """Returns what torch.compile raises where it fails, or says that there is no compiler."""
+    from torch._dynamo.exc import TorchDynamoException
     from torch._inductor import cpp_builder, exc
 
     try:
@@ -250,3 +258,4 @@ def _need_compiler() -> None:
             "compile=True needs a C++ compiler: install g++ or clang++, name one in the variable"
             " CXX, or leave compile=False"
         ) from None
+    return (TorchDynamoException,)

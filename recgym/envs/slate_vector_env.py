@@ -94,13 +94,15 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         """Starts an episode in every row, or in those of a mask.
 
         Args:
-            seed: seeds the environment's random numbers.
+            seed: one integer, which seeds the random numbers of all rows.
             options: {"user": i} or {"user": int array (B,)} to meet those users, drawn otherwise;
                 {"reset_mask": bool array (B,)} to leave the other rows as they are.
 
         Raises:
             RecGymError: an unknown option, or a value that does not fit.
         """
+        if isinstance(seed, list | tuple | np.ndarray):
+            raise RecGymError("reset: seed must be one integer; all rows share one generator")
         super().reset(seed=seed)
         given = check_options(options, ("user", "reset_mask"))
         users = users_of(given, self.num_envs, self.simulator.n_users)

@@ -24,6 +24,8 @@ def as_ids(action: Any, shape: tuple[int, ...]) -> np.ndarray:
         raise RecGymError(f"action of shape {ids.shape}: must be {shape}, one item id a slot")
     if ids.dtype.kind not in "iu":
         raise RecGymError(f"action of type {ids.dtype}: item ids must be integers")
+    if ids.dtype == np.uint64:  # ids beyond int64 are out of range; let the error name them so
+        ids = np.minimum(ids, np.uint64(2**63 - 1))
     return ids.astype(np.int64, copy=False)
 
 

@@ -12,6 +12,7 @@ EXPERIMENTS = {
     "regularizers": "recgym_agents.experiments.regularizers",
     "recgan-tuning": "recgym_agents.experiments.recgan_tuning",
     "recgan-policies": "recgym_agents.experiments.recgan_policies",
+    "recgan-divisions": "recgym_agents.experiments.recgan_divisions",
     "figure-5": "recgym_agents.experiments.figure_5",
 }
 """Name of an experiment -> the module whose ``EXPERIMENT`` it is."""

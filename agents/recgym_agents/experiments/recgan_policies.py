@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -27,6 +27,7 @@ from recgym_agents.experiments.experiment import (
     having,
 )
 from recgym_agents.experiments.pages import p_text, seeds_text, table
+from recgym_agents.loops import Agent
 from recgym_agents.training import TrainConfig, train
 
 ENVIRONMENT = "RecGAN-v0"
@@ -40,19 +41,36 @@ TRAINED = "trained"
 MARGIN = 0.01
 """Clicks per step by which a policy may fall short and still click at least as often."""
 
-POLICIES: dict[str, tuple[str, dict[str, Any]]] = {
-    "random": ("random", {}),
-    "popularity": ("popularity", {}),
-    "user-greedy": ("user-greedy", {}),
-    "user-greedy-ensemble": ("user-greedy-ensemble", {}),
-    "RWD1": ("cascading-dqn-click", {}),
-    "additive": ("additive-dqn", {}),
-    "cascading": ("cascading-dqn", {}),
-    "cascading-ensemble": ("cascading-dqn", {"ensemble": BAGS}),
-    "ceiling-user-greedy": ("user-greedy", {"split": "test"}),
-    "ceiling-cascading": ("cascading-dqn", {"split": "test"}),
+EnvArgs = dict[str, Any]
+NO_ARGS: EnvArgs = {}
+
+
+class Policy(NamedTuple):
+    """A row of Table 3."""
+
+    agent: str
+    world: EnvArgs = NO_ARGS
+    """Where it trains, if not in the model of the training users."""
+
+
+POLICIES = {
+    "random": Policy("random"),
+    "popularity": Policy("popularity"),
+    "user-greedy": Policy("user-greedy"),
+    "user-greedy-ensemble": Policy("user-greedy-ensemble"),
+    "RWD1": Policy("cascading-dqn-click"),
+    "additive": Policy("additive-dqn"),
+    "cascading": Policy("cascading-dqn"),
+    "cascading-ensemble": Policy("cascading-dqn", {"ensemble": BAGS}),
+    "ceiling-user-greedy": Policy("user-greedy", {"split": "test"}),
+    "ceiling-cascading": Policy("cascading-dqn", {"split": "test"}),
 }
-"""Policy -> agent, and where it trains if not in the model of the training users."""
+TUNED: dict[str, dict[str, Any]] = {
+    "cascading-dqn": {"learning_rate": 3e-3, "target_period": 200},
+    "additive-dqn": {"learning_rate": 3e-3, "target_period": 200},
+    "cascading-dqn-click": {"learning_rate": 3e-3, "target_period": 200},
+}
+"""Agent -> the settings that the experiment recgan-tuning found best for it."""
 
 PAPER = {
     "user-greedy": {3: (21.37, 0.67), 5: (22.97, 0.71)},
@@ -97,20 +115,28 @@ def cells(budget: Budget) -> list[Cell]:
     ]
 
 
-def train_policy(cell: Cell, budget: Budget, folder: Path) -> Path:
-    """Trains a cell's agent unless it is trained already with this budget; returns its folder."""
-    agent, where = POLICIES[cell["policy"]]
+def train_policy(cell: Cell, budget: Budget, folder: Path, world: EnvArgs = NO_ARGS) -> Path:
+    """Trains a cell's agent unless it is trained already with this budget; returns its folder.
+
+    Args:
+        cell: its policy, slate size, and seed.
+        budget: what it may spend.
+        folder: the cell's.
+        world: arguments of the environment, beside the policy's own.
+    """
+    policy = POLICIES[cell["policy"]]
     spent = {
         name: budget[name] for name in ("user_model", "steps", "reports", "validation_episodes")
     }
     folder = folder_of(folder, spent)
     config = TrainConfig(
         env=ENVIRONMENT,
-        agent=agent,
+        agent=policy.agent,
         steps=budget["steps"],
         seed=cell["seed"],
         out=str(folder),
-        env_args={"slate_size": cell["slate_size"], "window": WINDOW, **where},
+        env_args={"slate_size": cell["slate_size"], "window": WINDOW, **world, **policy.world},
+        agent_args=TUNED.get(policy.agent, {}),
         reports=budget["reports"],
         validation_episodes=budget["validation_episodes"],
     )
@@ -119,29 +145,35 @@ def train_policy(cell: Cell, budget: Budget, folder: Path) -> Path:
 
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
-    """Trains one policy, and scores it in both users' models with luck that all policies share.
-
-    A policy that trained in neither, but in an ensemble, is scored there as well.
-    """
+    """Trains one policy, and scores it in both users' models; see ``score_policy``."""
     agent, _ = load_agent(train_policy(cell, budget, place.folder))
+    return score_policy(agent, cell, budget)
+
+
+def score_policy(agent: Agent, cell: Cell, budget: Budget, world: EnvArgs = NO_ARGS) -> Result:
+    """Plays a cell's policy in both users' models, with luck that all policies of a seed share.
+
+    A policy that trained in neither, but in an ensemble, is scored there as well. Arguments as in
+    ``train_policy``.
+    """
     result: Result = {"arrays": {}}
-    worlds: dict[str, dict[str, Any]] = {world: {"split": world} for world in WORLDS}
+    worlds: dict[str, dict[str, Any]] = {name: {"split": name} for name in WORLDS}
     if _world_trained_in(cell["policy"]) == TRAINED:
-        worlds[TRAINED] = POLICIES[cell["policy"]][1]
-    for world, where in worlds.items():
-        env_args = {"slate_size": cell["slate_size"], "window": WINDOW, **where}
+        worlds[TRAINED] = POLICIES[cell["policy"]].world
+    for name, where in worlds.items():
+        env_args = {"slate_size": cell["slate_size"], "window": WINDOW, **world, **where}
         episodes = budget["users"] * budget["repeats"]
         luck = 1_000 + cell["seed"]
         users, reward, click_rate = evaluate(agent, ENVIRONMENT, env_args, episodes, luck).by_user()
-        result[world] = {"reward": float(reward.mean()), "click_rate": float(click_rate.mean())}
-        result["arrays"][world] = reward.round(5).tolist()
+        result[name] = {"reward": float(reward.mean()), "click_rate": float(click_rate.mean())}
+        result["arrays"][name] = reward.round(5).tolist()
     return result
 
 
 def _world_trained_in(policy: str) -> str:
     """The key of a cell's result for the world that its policy trained in."""
-    _, where = POLICIES[policy]
-    return TRAINED if "ensemble" in where else str(where.get("split", "train"))
+    world = POLICIES[policy].world
+    return TRAINED if "ensemble" in world else str(world.get("split", "train"))
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from recgym_agents.training import METRICS, TrainConfig, train
 
 AGENTS = ("cascading-dqn", "additive-dqn", "cascading-dqn-click")
 SLATE_SIZE = 5
-LEARNING_RATES = (1e-3, 3e-3)
+LEARNING_RATES = (3e-4, 1e-3, 3e-3)
 TARGET_PERIODS = (50, 200, 500)
 """The grid; the same for all agents."""
 
@@ -94,7 +94,7 @@ def _figure(finished: list[Finished]) -> Figure:
         for one in having(finished, agent=agent):
             rate, period = one.cell["learning_rate"], one.cell["target_period"]
             rewards = one.result["validation_reward"]
-            style = "-" if rate == max(LEARNING_RATES) else "--"
+            style = (":", "--", "-")[LEARNING_RATES.index(rate)]
             colour = f"C{TARGET_PERIODS.index(period)}"
             axes.plot(rewards, style, color=colour, label=f"{rate:g}, {period}")
         axes.set_title(agent, fontsize=9)

@@ -1,0 +1,195 @@
+"""What the environments are given: slates that repeat items, and input that cannot be."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as st_numpy
+
+from recgym import RecGymError
+from recgym.envs import SlateEnv, SlateVectorEnv, slates
+from recgym.simulators import SIMULATORS
+from tests.fixtures.tiny_world import TinyWorld
+
+
+@pytest.fixture(autouse=True)
+def _tiny_world(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SIMULATORS, "tiny", TinyWorld)
+
+
+class TestBadInput:
+    @pytest.mark.parametrize(
+        ("action", "message"),
+        [
+            ([1, 2], r"action of shape \(2,\): must be \(3,\)"),
+            ([[1, 2, 3]], r"action of shape \(1, 3\)"),
+            (7, r"action of shape \(\)"),
+            ([1.0, 2.0, 3.0], "action of type float64: item ids must be integers"),
+            ([True, False, True], "action of type bool"),
+            ([1, 2, 6], r"item id 6 in slot 2 is out of range; ids are 0\.\.5"),
+            ([1, -1, 2], "item id -1 in slot 1"),
+            (np.array([1, 2**63, 3], np.uint64), "item id 9223372036854775807 in slot 1"),
+        ],
+    )
+    def test_actions(self, action: Any, message: str) -> None:
+        env = SlateEnv("tiny")
+        env.reset(seed=0, options={"user": 0})
+        with pytest.raises(RecGymError, match=message) as error:
+            env.step(action)
+        assert "\n" not in str(error.value)
+        assert env.step([0, 1, 2])[0].tolist() == [0, 1]
+
+    @pytest.mark.parametrize("backend", ["numpy", "torch"])
+    def test_actions_of_many_rows(self, backend: str) -> None:
+        env = SlateVectorEnv("tiny", 2, backend=backend)
+        env.reset(seed=0)
+        arrays, rng = env.get_state()
+        array: Any = np.array if backend == "numpy" else torch.tensor
+        with pytest.raises(RecGymError, match=r"shape \(2, 2\): must be \(2, 3\)"):
+            env.step(array([[0, 1], [2, 3]]))
+        with pytest.raises(RecGymError, match="item id 9 in row 1, slot 2 is out of range"):
+            env.step(array([[0, 1, 2], [0, 1, 9]]))
+        with pytest.raises(RecGymError, match="must be integers"):
+            env.step(array([[0.0, 1, 2], [0, 1, 2]]))
+        after, rng_after = env.get_state()
+        assert rng_after == rng
+        assert all((after[name] == arrays[name]).all() for name in arrays)
+        assert env.step(array([[0, 1, 2], [0, 1, 2]]))[0][:, 1].tolist() == [1, 1]
+
+    @pytest.mark.parametrize("make", [SlateEnv, SlateVectorEnv])
+    def test_arguments(self, make: Any) -> None:
+        for arguments, message in [
+            ({"horizons": 3}, "unknown environment argument 'horizons'.*known: n_items, .*horizon"),
+            ({"render_mode": "human"}, "render_mode='human': must be one of ansi, rgb_array"),
+            ({"horizon": 3, "max_episode_steps": 4}, "give one of them"),
+            ({"horizon": 0}, "horizon=0"),
+        ]:
+            with pytest.raises(RecGymError, match=message):
+                make("tiny", **arguments)
+        env = make("tiny", max_episode_steps=9)
+        assert env.simulator.horizon == 9
+
+    def test_arguments_of_the_vector_environment(self) -> None:
+        for arguments, message in [
+            ({"num_envs": 0}, "num_envs=0"),
+            ({"autoreset_mode": "NextStep"}, "must be one of next-step, same-step, disabled"),
+            ({"backend": "jax"}, "backend='jax': must be one of numpy, torch"),
+            ({"compile": True}, "need backend='torch'"),
+            ({"device": "cuda"}, "need backend='torch'"),
+            ({"backend": "torch", "device": "nowhere"}, "device='nowhere': torch cannot use it"),
+        ]:
+            with pytest.raises(RecGymError, match=message) as error:
+                SlateVectorEnv("tiny", **arguments)  # type: ignore[arg-type]
+            assert "\n" not in str(error.value)
+
+    def test_no_compiler(self) -> None:
+        from torch._inductor import config
+
+        with (
+            config.patch({"cpp.cxx": ("no-such-compiler",)}),
+            pytest.raises(RecGymError, match=r"compile=True needs a C\+\+ compiler") as error,
+        ):
+            SlateVectorEnv("tiny", backend="torch", compile=True)
+        assert "\n" not in str(error.value)
+
+    def test_a_compiler_that_fails(self, tmp_path: Path) -> None:
+        """It names its version, as it is asked to when the environment is made, and nothing else.
+
+        In a process of its own, since what another test has compiled needs no compiler.
+        """
+        compiler = tmp_path / "g++"
+        compiler.write_text('#!/bin/sh\n[ "$1" = --version ] && echo 1.0\n')
+        compiler.chmod(0o755)
+        code = (
+            "import gymnasium, numpy as np, recgym\n"
+            "env = gymnasium.make_vec('RecGAN-v0', 3, backend='torch', compile=True)\n"
+            "env.reset(seed=0)\n"
+            "try: env.step(np.tile(np.arange(5), (3, 1)))\n"
+            "except recgym.RecGymError as error: print(error)\n"
+        )
+        places = {"CXX": str(compiler), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}
+        environment = os.environ | places | {"PYTHONPATH": os.pathsep.join(sys.path)}
+        command = [sys.executable, "-c", code]
+        found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+        assert found.stdout.startswith("compile=True: torch.compile does not work here (")
+        assert found.stdout.count("\n") == 1
+
+    def test_one_seed_for_all_rows(self) -> None:
+        with pytest.raises(RecGymError, match="seed must be one integer"):
+            SlateVectorEnv("tiny", 2).reset(seed=[1, 2])  # type: ignore[arg-type]
+
+    @pytest.mark.parametrize("make", [SlateEnv, SlateVectorEnv])
+    def test_reset_options(self, make: Any) -> None:
+        env = make("tiny")
+        for options, message in [
+            ({"usr": 1}, "reset option 'usr' is unknown; known: user"),
+            ({"user": 7}, r"reset option 'user': .*7.* is out of range 0\.\.6"),
+            ({"user": -1}, "out of range"),
+            ({"user": 0.5}, "must be one whole number"),
+            ({"user": [1, 2]}, "must be one whole number"),
+        ]:
+            with pytest.raises(RecGymError, match=message):
+                env.reset(options=options)
+
+    def test_reset_masks(self) -> None:
+        env = SlateVectorEnv("tiny", 2)
+        for mask in ([True], [False, False], [1, 0]):
+            with pytest.raises(RecGymError, match="must be 2 bools"):
+                env.reset(options={"reset_mask": np.array(mask)})
+        with pytest.raises(RecGymError, match="first reset must be of all rows"):
+            env.reset(options={"reset_mask": np.array([True, False])})
+        with pytest.raises(RecGymError, match="call reset first"):
+            env.step([[0, 1, 2]] * 2)
+        with pytest.raises(RecGymError, match="call reset first"):
+            env.get_state()
+
+
+class TestRepair:
+    @pytest.mark.parametrize(
+        ("slate", "repaired"),
+        [
+            ([3, 1, 4], [3, 1, 4]),
+            ([3, 3, 3], [3, 0, 1]),
+            ([0, 0, 2], [0, 1, 2]),
+            ([1, 0, 0], [1, 0, 2]),
+            ([2, 5, 2], [2, 5, 0]),
+        ],
+    )
+    def test_by_hand(self, slate: list[int], repaired: list[int]) -> None:
+        shown, replaced = slates.repaired(np.array([slate, [9, 8, 7]]), 10)
+        assert shown.tolist() == [repaired, [9, 8, 7]]
+        changed = sum(old != new for old, new in zip(slate, repaired, strict=True))
+        assert replaced.tolist() == [changed, 0]
+
+    @settings(deadline=None)
+    @given(
+        st_numpy.arrays(
+            np.int64,
+            st.tuples(st.integers(1, 5), st.integers(1, 7)),
+            elements=st.integers(0, 8),
+        )
+    )
+    def test_against_its_definition_in_both_libraries(self, slate: np.ndarray) -> None:
+        expected = []
+        for row in slate.tolist():
+            shown: list[int] = []
+            absent = iter(sorted(set(range(20)) - set(row)))
+            for item in row:
+                shown.append(next(absent) if item in shown else item)
+            expected.append(shown)
+        before = slate.copy()
+        shown_numpy, replaced = slates.repaired(slate, 20)
+        shown_torch, replaced_torch = slates.repaired(torch.tensor(slate), 20)
+        assert shown_numpy.tolist() == shown_torch.tolist() == expected
+        assert (slate == before).all()
+        assert replaced.tolist() == (shown_numpy != slate).sum(axis=1).tolist()
+        assert replaced.tolist() == replaced_torch.tolist()
