@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from recgym.arrays import Array
 from recgym.files import atomic_write, write_json, write_text
@@ -50,6 +51,28 @@ def p_text(p: float) -> str:
     ('.031', '<.001')
     """
     return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
+
+
+def dots(panels: dict[str, dict[str, Array]], unit: str) -> Figure:
+    """Draws every replicate of every policy as a dot, and their mean as a line.
+
+    Args:
+        panels: title -> policy -> a value for each replicate; the policies are the same in all.
+        unit: of the values.
+    """
+    policies = list(next(iter(panels.values())))
+    figure = Figure(figsize=(8, 1.0 + 0.26 * len(policies)), layout="constrained")
+    drawn = figure.subplots(1, len(panels), sharey=True)
+    for axes, (title, found) in zip(drawn, panels.items(), strict=True):
+        for place, values in enumerate(found.values()):
+            axes.scatter(values, np.full(len(values), place), s=16, color="#2458b3", alpha=0.5)
+            axes.vlines(np.mean(values), place - 0.3, place + 0.3, color="#e07b1a")
+        axes.set_title(title, fontsize=9)
+        axes.set_xlabel(unit)
+        axes.spines[["top", "right"]].set_visible(False)
+    drawn[0].set_yticks(range(len(policies)), policies, fontsize=8)
+    drawn[0].invert_yaxis()
+    return figure
 
 
 def write_page(

@@ -20,7 +20,7 @@ from recgym_agents.experiments.experiment import (
     Place,
     Result,
 )
-from recgym_agents.experiments.pages import p_text, seeds_text, table
+from recgym_agents.experiments.pages import dots, p_text, seeds_text, table
 from recgym_agents.experiments.recgan_policies import (
     BUDGET as TABLE_3,
 )
@@ -139,22 +139,15 @@ def _claims(finished: list[Finished]) -> list[Claim]:
 
 def _figure(finished: list[Finished]) -> Figure:
     """Each division's gain over user-greedy, in both worlds."""
-    figure = Figure(figsize=(8, 2.8), layout="constrained")
-    panels = figure.subplots(1, len(WORLDS), sharey=True)
-    shown = [policy for policy in POLICIES if policy not in ("random", "user-greedy")]
-    for axes, world in zip(panels, WORLDS, strict=True):
+    panels = {}
+    for world in WORLDS:
         greedy = _scores(finished, "user-greedy", world, "reward")
-        for place, policy in enumerate(shown):
-            gain = 100 * (_scores(finished, policy, world, "reward") / greedy - 1)
-            axes.scatter(gain, np.full(len(gain), place), s=16, color="#2458b3", alpha=0.5)
-            axes.vlines(gain.mean(), place - 0.3, place + 0.3, color="#e07b1a")
-        axes.axvline(0.0, color="#b8b8b8", linewidth=1)
-        axes.set_title(f"model of the {world} users", fontsize=9)
-        axes.set_xlabel("gain over user-greedy, %")
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_yticks(range(len(shown)), shown, fontsize=8)
-    panels[0].invert_yaxis()
-    return figure
+        panels[f"model of the {world} users"] = {
+            policy: 100 * (_scores(finished, policy, world, "reward") / greedy - 1)
+            for policy in POLICIES
+            if policy not in ("random", "user-greedy")
+        }
+    return dots(panels, "gain over user-greedy, %")
 
 
 EXPERIMENT = Experiment(

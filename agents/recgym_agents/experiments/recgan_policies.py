@@ -26,7 +26,7 @@ from recgym_agents.experiments.experiment import (
     folder_of,
     having,
 )
-from recgym_agents.experiments.pages import p_text, seeds_text, table
+from recgym_agents.experiments.pages import dots, p_text, seeds_text, table
 from recgym_agents.loops import Agent
 from recgym_agents.training import TrainConfig, train
 
@@ -343,19 +343,11 @@ def _claim(size: int, found: Table3, text: str, p: float | None) -> Claim:
 
 def _figure(found: Table3) -> Figure:
     """Reward per step of every policy and seed, in both worlds."""
-    figure = Figure(figsize=(8, 3.6), layout="constrained")
-    panels = figure.subplots(1, len(WORLDS), sharey=True)
-    for axes, world in zip(panels, WORLDS, strict=True):
-        for place, policy in enumerate(POLICIES):
-            reward = found[policy, world].reward
-            axes.scatter(reward, np.full(len(reward), place), s=16, color="#2458b3", alpha=0.5)
-            axes.vlines(reward.mean(), place - 0.3, place + 0.3, color="#e07b1a")
-        axes.set_title(f"model of the {world} users", fontsize=9)
-        axes.set_xlabel("reward per step")
-        axes.spines[["top", "right"]].set_visible(False)
-    panels[0].set_yticks(range(len(POLICIES)), POLICIES, fontsize=8)
-    panels[0].invert_yaxis()
-    return figure
+    panels = {
+        f"model of the {world} users": {policy: found[policy, world].reward for policy in POLICIES}
+        for world in WORLDS
+    }
+    return dots(panels, "reward per step")
 
 
 EXPERIMENT = Experiment(
