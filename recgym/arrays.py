@@ -34,6 +34,32 @@ def contiguous(array: Array) -> Array:
     return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array
 
 
+def product(x: Array, y: Array) -> Array:
+    """Returns ``x @ y`` of matrices, or of a matrix and a vector; NumPy's ``dot`` starts sooner."""
+    return x.dot(y) if isinstance(x, np.ndarray) else x @ y
+
+
+def rows(table: Array, ids: Array) -> Array:
+    """Returns rows ``table[ids]`` of a matrix as a new array, by each library's fastest way."""
+    if isinstance(table, np.ndarray):
+        return table.take(ids, axis=0)
+    from torch.nn import functional
+
+    return functional.embedding(ids, table)
+
+
+def remember(history: Array, item: Array) -> Array:
+    """Returns histories (B, W) with ``item`` (B,) as the last, the first forgotten.
+
+    An item of -1 leaves a row as it was.
+    """
+    xp = namespace(history)
+    moved = xp.empty_like(history)
+    moved[:, :-1] = history[:, 1:]
+    moved[:, -1] = item
+    return xp.where((item >= 0)[:, None], moved, history)
+
+
 def keep_freed_memory() -> None:
     """Lets the allocator keep what is freed, rather than fetch it from the system at every step.
 

@@ -44,7 +44,7 @@ def page(name: str) -> str:
             "|---|---|---|",
             *rows,
             "",
-            *_card(str(arguments["user_model"])),
+            *(_card(str(arguments["user_model"])) if "user_model" in arguments else []),
         ]
     )
 

@@ -9,6 +9,7 @@ import gymnasium
 ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "RecGAN-v0": {"simulator": "learned-user", "user_model": "recgan"},
     "RecGAN-LSTM-v0": {"simulator": "learned-user", "user_model": "recgan-lstm"},
+    "SlateMDP-v0": {"simulator": "slate-mdp"},
 }
 """Environment id -> the arguments of its shell; the shells themselves are imported when made."""
 

@@ -13,6 +13,7 @@ from recgym.simulators.base import Noise, Response, Simulator, State, choose
 __all__ = ["Noise", "Response", "SIMULATORS", "Simulator", "State", "build", "choose"]
 
 SIMULATORS: dict[str, str | Callable[..., Simulator]] = {
+    "slate-mdp": "recgym.simulators.slate_mdp:SlateMDP",
     "learned-user": "recgym.simulators.learned_user:learned_user",
 }
 """Name -> builder, or where it lies ("module:name")."""

@@ -84,8 +84,17 @@ def choose(weights: Array, uniform: Array) -> Array:
     Returns:
         int64 (B,): the chosen option, never one of weight 0; the last in a row of zeros.
     """
-    xp = namespace(weights)
-    cumulative = weights.cumsum(axis=1)
+    return invert(weights.cumsum(axis=1), uniform)
+
+
+def invert(cumulative: Array, uniform: Array) -> Array:
+    """Draws one option a row by inverting its distribution function, as ``choose`` does.
+
+    Args:
+        cumulative: sums of the weights up to each option (B, K).
+        uniform: draws from [0, 1), (B, 1).
+    """
+    xp = namespace(cumulative)
     reached = xp.asarray(cumulative > uniform * cumulative[:, -1:], dtype=xp.int8)
     reached[:, -1] = 1
     return reached.argmax(axis=1)

@@ -9,7 +9,7 @@ from typing import Self
 import numpy as np
 from gymnasium import spaces
 
-from recgym.arrays import Array, contiguous, namespace
+from recgym.arrays import Array, contiguous, namespace, rows
 from recgym.errors import RecGymError
 from recgym.simulators.base import Noise, Response, Simulator, State
 from recgym.simulators.checks import one_of, whole
@@ -163,7 +163,7 @@ class LearnedUser:
         user = xp.asarray(noise.uniform[:, 0] * self.n_users, dtype=xp.int64)
         if users is not None:
             user = xp.where(users >= 0, users, user)
-        state = {name: gan.rows(starts, user) for name, starts in self._starts.items()}
+        state = {name: rows(starts, user) for name, starts in self._starts.items()}
         return state | {"user": user, "step": xp.zeros_like(user)}
 
     def observe(self, state: State) -> Array:
@@ -171,7 +171,7 @@ class LearnedUser:
         recent = state["history"][:, -self.window :]
         if self.view == "items":
             return namespace(recent).asarray(recent, copy=True)
-        return gan.rows(self._padded_features, recent).reshape(-1, self.window * self.n_features)
+        return rows(self._padded_features, recent).reshape(-1, self.window * self.n_features)
 
     def step(self, state: State, slate: Array, noise: Noise) -> tuple[State, Response]:
         """Shows the slates and returns the answers, see ``Simulator.step``."""

@@ -17,7 +17,7 @@ from typing import Literal
 
 import numpy as np
 
-from recgym.arrays import Array, contiguous, namespace
+from recgym.arrays import Array, contiguous, namespace, product, remember, rows
 
 ZEROS = np.zeros(1 << 16, np.float32)
 """What NumPy compares blocks with: 3x faster than comparing with a scalar."""
@@ -209,14 +209,9 @@ def utilities(
 
 def advance(config: GANUserConfig, tables: Params, state: State, item: Array) -> State:
     """Returns the state after the users clicked ``item`` (B,); -1 leaves a row as it was."""
-    xp = namespace(item)
-    clicked, history = item >= 0, state["history"]
-    moved = xp.empty_like(history)
-    moved[:, :-1] = history[:, 1:]
-    moved[:, -1] = item
-    after = {"history": xp.where(clicked[:, None], moved, history)}
+    after = {"history": remember(state["history"], item)}
     if config.history == "lstm":
-        after |= _lstm_cell(tables, state, item, clicked)
+        after |= _lstm_cell(tables, state, item, item >= 0)
     return after
 
 
@@ -238,20 +233,6 @@ def _lstm_cell(tables: Params, state: State, item: Array, clicked: Array) -> Sta
         "hidden": xp.where(clicked, new_hidden, hidden),
         "cell": xp.where(clicked, new_cell, cell),
     }
-
-
-def product(x: Array, y: Array) -> Array:
-    """Returns ``x @ y`` of matrices, or of a matrix and a vector; NumPy's ``dot`` starts sooner."""
-    return x.dot(y) if isinstance(x, np.ndarray) else x @ y
-
-
-def rows(table: Array, ids: Array) -> Array:
-    """Returns rows ``table[ids]`` of a matrix as a new array, by each library's fastest way."""
-    if isinstance(table, np.ndarray):
-        return table.take(ids, axis=0)
-    from torch.nn import functional
-
-    return functional.embedding(ids, table)
 
 
 def _activate(name: str, x: Array) -> Array:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recgym.arrays import Array
+from recgym.arrays import Array, rows
 from recgym.users import gan
 from recgym.users.gan import GANUserConfig, Params
 from recgym.users.pages import Pages
@@ -162,7 +162,7 @@ class PageTensors:
             "bias_ih_l0": params["lstm.bias"],
             "bias_hh_l0": torch.zeros_like(params["lstm.bias"]),
         }
-        inputs = gan.rows(features, items)
+        inputs = rows(features, items)
         units, _ = torch.func.functional_call(self.lstm, weights, (inputs,))
         units = nn.functional.pad(units, (0, 0, 1, 0))  # before the first click: zeros
         return units[row, clicks]
