@@ -94,7 +94,11 @@ def regularizer_cells(split: int, hits: dict[str, list[list[float]]]) -> list[Fi
         for seed, pages in enumerate(by_seed):
             mean = sum(pages) / len(pages)
             scores = {"gan-lstm": {"precision_at_1": mean, "precision_at_2": 0.9}}
-            result = {"scores": scores, "arrays": {"gan-lstm": [pages, pages]}}
+            result = {
+                "scores": scores,
+                "validation_precision_at_1": 0.6,
+                "arrays": {"gan-lstm": [pages, pages]},
+            }
             cell = {"variant": variant, "split": split, "seed": seed}
             cells.append(Finished(cell, result, 1.0))
     return cells
@@ -117,6 +121,7 @@ def test_l2_must_beat_entropy_over_seeds_and_over_pages() -> None:
     assert found[text.format("l2-frozen-reward")] == "not reproduced"
     assert row_of(page, "1", "l2")[2] == "70.8 ± 4.2"
     assert row_of(page, "1 (released)", "entropy-by-likelihood")[2:] == [
+        "60.0 ± 0.0",
         "50.0 ± 0.0",
         "90.0 ± 0.0",
         "73.1 / 88.8",

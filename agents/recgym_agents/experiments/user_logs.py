@@ -8,6 +8,7 @@ from typing import Any, Literal
 from recgym.arrays import Array
 from recgym.data import Dataset, read_display_sets, read_movielens, read_trivago
 from recgym.data.dataset import split_users
+from recgym.users import FittedUserModel
 from recgym.users.fitting import fit_user_model
 from recgym.users.pages import Pages
 from recgym.users.presets import Model, preset
@@ -49,16 +50,17 @@ def divide_again(dataset: Dataset, seed: int) -> Dataset:
     return replace(dataset, split=split_users(dataset.n_users, seed))
 
 
-def fit_and_score(
+def fit_one(
     dataset: Dataset,
     model: Model,
     epochs: int | None,
     seed: int,
     regularizer: Regularizer = "entropy",
-    frozen_reward: bool = False,
     select: Select = "log_likelihood",
-) -> Result:
-    """Fits a user model to training users as ``scripts/fit.py`` does, and scores it on test users.
+    eta: float = 1.0,
+    **game: Any,
+) -> FittedUserModel:
+    """Fits a user model to the training users, as ``scripts/fit.py`` does.
 
     Args:
         dataset: the log.
@@ -66,16 +68,17 @@ def fit_and_score(
         epochs: the most that are fitted; the preset's if None.
         seed: of the fit.
         regularizer: of the user's behaviour.
-        frozen_reward: in the L2 game, move only the behaviour.
         select: validation score that stops the fit, and the L2 game after it.
-
-    Returns:
-        As ``result_of``.
+        eta: strength of exploitation (Eq. 2).
+        **game: fields of ``FitConfig`` that set the L2 game.
     """
     config, fit = preset(dataset.info["name"], model, regularizer)
-    epochs = epochs or fit.epochs
-    fit = replace(fit, epochs=epochs, frozen_reward=frozen_reward, select=select)
-    fitted = fit_user_model(dataset, config, fit, test_users=False, seed=seed)
+    fit = replace(fit, epochs=epochs or fit.epochs, select=select, **game)
+    return fit_user_model(dataset, replace(config, eta=eta), fit, test_users=False, seed=seed)
+
+
+def score_one(dataset: Dataset, model: Model, fitted: FittedUserModel) -> Result:
+    """Scores a user model on test users; returns as ``result_of``."""
     return result_of(dataset, {model: score(fitted, dataset)})
 
 

@@ -18,7 +18,7 @@ from recgym_agents.experiments.experiment import (
     having,
 )
 from recgym_agents.experiments.pages import p_text, seeds_text, table
-from recgym_agents.experiments.user_logs import MODELS, fit_and_score, read_log, score_floors
+from recgym_agents.experiments.user_logs import MODELS, fit_one, read_log, score_floors, score_one
 
 LOGS = ("yelp", "taobao", "trivago", "ml-100k", "ml-100k-click")
 
@@ -76,7 +76,8 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     dataset = read_log(cell["log"], place)
     if cell["model"] == "floors":
         return score_floors(dataset)
-    return fit_and_score(dataset, cell["model"], budget["epochs"], cell["seed"])
+    fitted = fit_one(dataset, cell["model"], budget["epochs"], cell["seed"])
+    return score_one(dataset, cell["model"], fitted)
 
 
 class Scored:
