@@ -82,7 +82,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     if cell["split"] != 1:
         dataset = divide_again(dataset, seed=cell["split"])
     variant = VARIANTS[cell["variant"]]
-    games: list[dict[str, float]] = [{}]
+    games: list[dict[str, Any]] = [{}]
     if variant.get("regularizer") == "l2":
         settings = itertools.product(budget["game_learning_rates"], budget["etas"])
         games = [{"game_learning_rate": rate, "eta": eta} for rate, eta in settings]

@@ -13,7 +13,7 @@ from recgym.users.fitting import fit_user_model
 from recgym.users.pages import Pages
 from recgym.users.presets import Model, preset
 from recgym.users.scoring import PageScores, floors, score
-from recgym.users.training import Select
+from recgym.users.training import FitConfig, Select
 from recgym_agents.experiments.experiment import DataNotAvailable, Place, Result
 
 Regularizer = Literal["entropy", "l2"]
@@ -57,8 +57,9 @@ def fit_one(
     seed: int,
     regularizer: Regularizer = "entropy",
     select: Select = "log_likelihood",
+    frozen_reward: bool = False,
     eta: float = 1.0,
-    **game: Any,
+    game_learning_rate: float = FitConfig.game_learning_rate,
 ) -> FittedUserModel:
     """Fits a user model to the training users, as ``scripts/fit.py`` does.
 
@@ -69,11 +70,18 @@ def fit_one(
         seed: of the fit.
         regularizer: of the user's behaviour.
         select: validation score that stops the fit, and the L2 game after it.
+        frozen_reward: in the L2 game, move only the behaviour.
         eta: strength of exploitation (Eq. 2).
-        **game: fields of ``FitConfig`` that set the L2 game.
+        game_learning_rate: step size of both players of the L2 game.
     """
     config, fit = preset(dataset.info["name"], model, regularizer)
-    fit = replace(fit, epochs=epochs or fit.epochs, select=select, **game)
+    fit = replace(
+        fit,
+        epochs=epochs or fit.epochs,
+        select=select,
+        frozen_reward=frozen_reward,
+        game_learning_rate=game_learning_rate,
+    )
     return fit_user_model(dataset, replace(config, eta=eta), fit, test_users=False, seed=seed)
 
 
