@@ -37,7 +37,7 @@ class Page(NamedTuple):
     """Slates shown in this episode, this one included."""
     user: int | None
     slate: Sequence[int]
-    """Item ids by slot, none before the first slate."""
+    """Item ids by slot; none before the first slate, -1 where nothing was shown."""
     click: int
     """Clicked slot, -1 for none."""
     reward: float
@@ -95,6 +95,7 @@ def _lines(page: Page, titles: Titles) -> list[str]:
     slots = [
         f"{'>' if slot == page.click else ' '} {slot + 1:2d} {titles(item)}"
         for slot, item in enumerate(page.slate)
+        if item >= 0
     ]
     return [heading, *slots, "" if page.click >= 0 or not slots else "  nothing clicked"]
 

@@ -11,11 +11,12 @@ import torch
 
 from recgym.arrays import Array
 from recgym.data import Catalog, Dataset, Sessions
+from recgym.spaces import draw_slates
 from recgym.users import gan, minimax, scoring, training
 from recgym.users.fitting import fit_user_model
 from recgym.users.gan import GANUserConfig
 from recgym.users.pages import Pages
-from recgym.users.synthetic import SyntheticUsers, draw_histories, draw_slates, random_click_rate
+from recgym.users.synthetic import SyntheticUsers, draw_histories, random_click_rate
 from recgym.users.training import FitConfig, ItemTable, PageTensors, Select, initial_params
 
 N_ITEMS = 30

@@ -6,10 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
+import gymnasium
 import numpy as np
 
 from recgym.arrays import Array
-from recgym.envs import infos, slates
+from recgym.envs import actions, infos
 from recgym.errors import RecGymError
 from recgym.simulators.base import Noise, Simulator, State
 
@@ -19,7 +20,7 @@ class Transition(NamedTuple):
 
     state: State
     slate: Array
-    """Item ids as they were shown (B, K)."""
+    """Item ids as they were shown (B, K); -1 where nothing was."""
     observation: Array
     reward: Array
     terminated: Array
@@ -41,29 +42,29 @@ class Batch(NamedTuple):
 
 
 def transition(
-    simulator: Simulator, state: State, slate: Array, replaced: Array, noise: Noise
+    simulator: Simulator, state: State, action: Array, replaced: Array, noise: Noise
 ) -> Transition:
     """Steps B episodes.
 
     Args:
         simulator: the world.
         state: of the B episodes.
-        slate: distinct item ids (B, K).
+        action: distinct item ids (B, K), or what a view asks for.
         replaced: ids that were replaced in each slate (B,).
         noise: as much of it as ``simulator.step_noise`` says.
     """
-    state, response = simulator.step(state, slate, noise)
-    click, item, reward, terminated = response
+    state, response = simulator.step(state, action, noise)
+    click, item, reward, terminated, slate = response
     truncated = (state["step"] >= simulator.horizon) > terminated  # and not terminated
     info = {"click": click, "item": item, "repaired": replaced}
     return Transition(state, slate, simulator.observe(state), reward, terminated, truncated, info)
 
 
 def batch_transition(
-    simulator: Simulator, state: State, slate: Array, replaced: Array, noise: Noise
+    simulator: Simulator, state: State, action: Array, replaced: Array, noise: Noise
 ) -> Batch:
     """Steps B episodes: the pure function that torch.compile fuses, see ``transition``."""
-    after = transition(simulator, state, slate, replaced, noise)
+    after = transition(simulator, state, action, replaced, noise)
     done = after.terminated | after.truncated
     info = after.info | infos.of_episode(simulator, after.state)
     return Batch(after, info, done, done.any())
@@ -125,10 +126,10 @@ class NumpyBackend:
     def step(self, state: State, action: Any) -> Batch:
         """See ``Backend.step``."""
         n_rows = len(state["step"])
-        ids = slates.as_ids(action, (n_rows, self.simulator.slate_size))
-        slate, replaced = slates.repaired(ids, self.simulator.n_items)
+        array = actions.as_array(action, self.simulator.action_space, (n_rows,))
+        checked, replaced = actions.check(self.simulator.action_space, array)
         noise = self.draw(n_rows, self.simulator.step_noise)
-        return batch_transition(self.simulator, state, slate, replaced, noise)
+        return batch_transition(self.simulator, state, checked, replaced, noise)
 
     def noise_state(self) -> dict[str, np.ndarray]:
         """See ``Backend.noise_state``."""
@@ -181,17 +182,17 @@ class TorchBackend:
         import torch
 
         n_rows = len(state["step"])
-        ids = self._ids(action, (n_rows, self.simulator.slate_size))
-        if ids.device.type == "cpu":  # in NumPy, which sorts short rows faster, on the same memory
-            checked = slates.repaired(ids.numpy(), self.simulator.n_items)
-            slate, replaced = (torch.from_numpy(array) for array in checked)
+        space, tensor = self.simulator.action_space, self._tensor(action, n_rows)
+        if tensor.device.type == "cpu":  # in NumPy, which starts sooner, on the same memory
+            arrays = actions.check(space, tensor.numpy())
+            checked, replaced = (torch.from_numpy(array) for array in arrays)
         else:
-            slate, replaced = slates.repaired(ids, self.simulator.n_items)
+            checked, replaced = actions.check(space, tensor)
         if self._transition is None:
             self._transition = self._build()
         noise = self.draw(n_rows, self.simulator.step_noise)
         try:
-            after, *rest = self._transition(state, slate, replaced, noise)
+            after, *rest = self._transition(state, checked, replaced, noise)
         except self._compile_errors as error:
             cause = str(error).strip().splitlines()[0]
             raise RecGymError(
@@ -214,17 +215,18 @@ class TorchBackend:
         """Leaves out the compiled function, which does not pickle and is made again when needed."""
         return self.__dict__ | {"_transition": None}
 
-    def _ids(self, action: Any, shape: tuple[int, ...]) -> Array:
+    def _tensor(self, action: Any, n_rows: int) -> Array:
+        """Returns actions as a tensor on the device, see ``actions.as_array``."""
         import torch
 
+        space = self.simulator.action_space
         if not isinstance(action, torch.Tensor):
-            return self.array(slates.as_ids(action, shape))
-        if action.shape != shape:
-            found = tuple(action.shape)
-            raise RecGymError(f"action of shape {found}: must be {shape}, one item id a slot")
-        if action.is_floating_point() or action.is_complex() or action.dtype == torch.bool:
-            raise RecGymError(f"action of type {action.dtype}: item ids must be integers")
-        return action.to(self._device, torch.int64)
+            return self.array(actions.as_array(action, space, (n_rows,)))
+        inexact = action.is_floating_point() or action.is_complex() or action.dtype == torch.bool
+        shape = (n_rows, *(space.shape or ()))
+        actions.check_kind(tuple(action.shape), shape, not inexact, str(action.dtype), space)
+        box = isinstance(space, gymnasium.spaces.Box)
+        return action.to(self._device, torch.float32 if box else torch.int64)
 
     def _build(self) -> Callable[..., Any]:
         import torch

@@ -6,13 +6,12 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium import spaces
 
 from recgym import rendering
-from recgym.envs import infos, slates
+from recgym.envs import actions, infos
 from recgym.envs.backends import draw, transition
 from recgym.envs.options import check_options, users_of
-from recgym.envs.world import RENDER_MODES, build_world
+from recgym.envs.world import RENDER_MODES, build_world, masks_of
 from recgym.errors import RecGymError
 from recgym.simulators.base import State
 
@@ -25,6 +24,7 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
     Args:
         simulator: name of the simulator, see ``recgym.simulators.SIMULATORS``.
+        view: another way to give slates, see ``recgym.simulators.views.VIEWS``; None for item ids.
         render_mode: "ansi" (text), "rgb_array" (an image), or None.
         titles: folder of a prepared dataset, whose titles are shown in renders; ids when None.
         max_episode_steps: another name of the simulator's ``horizon``.
@@ -40,18 +40,17 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self,
         simulator: str,
         *,
+        view: str | None = None,
         render_mode: str | None = None,
         titles: str | None = None,
         max_episode_steps: int | None = None,
         **arguments: Any,
     ) -> None:
-        self.simulator = build_world(simulator, arguments, render_mode, max_episode_steps)
+        self.simulator = build_world(simulator, arguments, render_mode, max_episode_steps, view)
         self.render_mode = render_mode
         self._titles = rendering.load_titles(titles, self.simulator.n_items)
         self.observation_space = self.simulator.observation_space
-        self.action_space = spaces.MultiDiscrete(
-            [self.simulator.n_items] * self.simulator.slate_size
-        )
+        self.action_space = self.simulator.action_space
         self._state: State | None = None
         self._over = False
         self._shown = NOTHING
@@ -80,7 +79,8 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         """Shows a slate.
 
         Args:
-            action: K item ids by slot. A repeated id is replaced by the lowest id not in the slate.
+            action: K item ids by slot, or what the view asks for. A repeated id is replaced by the
+                lowest id not in the slate.
 
         Raises:
             RecGymError: another shape, an id out of range, or the episode is over.
@@ -88,18 +88,27 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         if self._state is None or self._over:
             raise RecGymError("step: no episode has begun, or it is over; call reset first")
         simulator = self.simulator
-        ids = slates.as_ids(action, (simulator.slate_size,))[None]
-        slate, replaced = slates.repaired(ids, simulator.n_items)
+        array = actions.as_array(action, simulator.action_space, ())[None]
+        checked, replaced = actions.check(simulator.action_space, array)
         noise = draw(self.np_random, 1, simulator.step_noise)
-        after = transition(simulator, self._state, slate, replaced, noise)
+        after = transition(simulator, self._state, checked, replaced, noise)
         reward, truncated = after.reward.item(), after.truncated.item()
         terminated = after.terminated.item()
         info = {name: values.item() for name, values in after.info.items()}
         self._state, self._over = after.state, terminated or truncated
         if self.render_mode is not None:
-            self._shown = slate[0].tolist(), info["click"], reward
+            self._shown = after.slate[0].tolist(), info["click"], reward
         observation = after.observation[0]
         return observation, reward, terminated, truncated, self._info(self._state, info)
+
+    def action_masks(self) -> np.ndarray:
+        """Returns which actions would not repeat an item, bool (N,), for view="item-by-item".
+
+        Raises:
+            RecGymError: another view, or no episode has begun.
+        """
+        masks = masks_of(self.simulator, self._state)
+        return np.asarray(masks[0])
 
     def render(self) -> Any:
         """Returns a picture of the last slate: text, or an image (height, width, 3)."""

@@ -6,7 +6,6 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
 from recgym import rendering
@@ -14,7 +13,7 @@ from recgym.arrays import Array, keep_freed_memory, namespace
 from recgym.envs import infos
 from recgym.envs.backends import Backend, NumpyBackend, TorchBackend, Transition
 from recgym.envs.options import check_options, mask_of, users_of
-from recgym.envs.world import RENDER_MODES, build_world
+from recgym.envs.world import RENDER_MODES, build_world, masks_of
 from recgym.errors import RecGymError
 from recgym.simulators.base import Simulator, State
 
@@ -32,6 +31,7 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
 
     Args:
         simulator: name of the simulator, see ``recgym.simulators.SIMULATORS``.
+        view: another way to give slates, see ``recgym.simulators.views.VIEWS``; None for item ids.
         num_envs: episodes, B.
         autoreset_mode: "next-step", "same-step", or "disabled" (then reset the rows that are done
             with ``reset(options={"reset_mask": done})``).
@@ -52,6 +52,7 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         simulator: str,
         num_envs: int = 1,
         *,
+        view: str | None = None,
         autoreset_mode: str = "next-step",
         backend: str = "numpy",
         device: str = "cpu",
@@ -66,7 +67,7 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             raise RecGymError(f"autoreset_mode={autoreset_mode!r}: must be one of {known}")
         if num_envs < 1:
             raise RecGymError(f"num_envs={num_envs}: must be at least 1")
-        world = build_world(simulator, arguments, render_mode, max_episode_steps)
+        world = build_world(simulator, arguments, render_mode, max_episode_steps, view)
         keep_freed_memory()
         self._backend = _backend(world, backend, device, compile)
         self.simulator = self._backend.simulator
@@ -78,7 +79,7 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             "autoreset_mode": _gymnasium_mode(autoreset_mode),
         }
         self.single_observation_space = world.observation_space
-        self.single_action_space = spaces.MultiDiscrete([world.n_items] * world.slate_size)
+        self.single_action_space = world.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
         self._titles = rendering.load_titles(titles, world.n_items)
@@ -126,7 +127,8 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         """Shows a slate to every user.
 
         Args:
-            actions: item ids (B, K). A repeated id is replaced by the lowest id not in its slate.
+            actions: item ids (B, K), or what the view asks for. A repeated id is replaced by the
+                lowest id not in its slate.
 
         Raises:
             RecGymError: another shape, an id out of range, or ``reset`` is due.
@@ -153,6 +155,14 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             self._shown = tuple(map(_to_numpy, shown))
         info = infos.with_masks(info, namespace(done).ones_like(done)) | final
         return after.observation, after.reward, after.terminated, after.truncated, info
+
+    def action_masks(self) -> Array:
+        """Returns which actions would not repeat an item, bool (B, N), for view="item-by-item".
+
+        Raises:
+            RecGymError: another view, or no episode has begun.
+        """
+        return masks_of(self.simulator, self._state)
 
     def render(self) -> tuple[Any, ...] | None:
         """Returns a picture of each row's last slate: text, or an image (height, width, 3)."""

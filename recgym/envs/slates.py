@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from recgym.arrays import Array, contiguous, namespace
 from recgym.errors import RecGymError
-
-
-def as_ids(action: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Returns an action as int64 item ids of ``shape``.
-
-    Raises:
-        RecGymError: another shape, or ids that are not integers.
-    """
-    try:
-        ids = np.asarray(action)
-    except ValueError:
-        raise RecGymError(f"action of uneven rows: must be {shape}, one item id a slot") from None
-    if ids.shape != shape:
-        raise RecGymError(f"action of shape {ids.shape}: must be {shape}, one item id a slot")
-    if ids.dtype.kind not in "iu":
-        raise RecGymError(f"action of type {ids.dtype}: item ids must be integers")
-    if ids.dtype == np.uint64:  # ids beyond int64 are out of range; let the error name them so
-        ids = np.minimum(ids, np.uint64(2**63 - 1))
-    return ids.astype(np.int64, copy=False)
 
 
 def repaired(slate: Array, n_items: int) -> tuple[Array, Array]:

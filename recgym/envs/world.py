@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from recgym.arrays import Array
 from recgym.errors import RecGymError
 from recgym.simulators import build
-from recgym.simulators.base import Simulator
+from recgym.simulators.base import Simulator, State
+from recgym.simulators.views import ItemByItem, view_of
 
 RENDER_MODES = ["ansi", "rgb_array"]
 
@@ -17,6 +19,7 @@ def build_world(
     arguments: Mapping[str, Any],
     render_mode: str | None,
     max_episode_steps: int | None,
+    view: str | None,
 ) -> Simulator:
     """Builds the simulator of an environment from the environment's arguments.
 
@@ -25,6 +28,7 @@ def build_world(
         arguments: the simulator's arguments by name.
         render_mode: checked against the modes there are.
         max_episode_steps: given to the simulator as its ``horizon`` unless None.
+        view: name of a view around the simulator, or None.
 
     Raises:
         RecGymError: an unknown argument, or one out of its range.
@@ -35,4 +39,18 @@ def build_world(
         if arguments.get("horizon", max_episode_steps) != max_episode_steps:
             raise RecGymError("max_episode_steps is another name of horizon: give one of them")
         arguments = {**arguments, "horizon": max_episode_steps}
-    return build(simulator, arguments, also_known=("render_mode", "titles", "max_episode_steps"))
+    also_known = ("view", "render_mode", "titles", "max_episode_steps")
+    return view_of(build(simulator, arguments, also_known), view)
+
+
+def masks_of(simulator: Simulator, state: State | None) -> Array:
+    """Returns which actions are left to each row, bool (B, N).
+
+    Raises:
+        RecGymError: the simulator has no such masks, or no episode has begun.
+    """
+    if not isinstance(simulator, ItemByItem):
+        raise RecGymError("action_masks: only view='item-by-item' has them")
+    if state is None:
+        raise RecGymError("action_masks: no episode has begun; call reset first")
+    return simulator.action_masks(state)

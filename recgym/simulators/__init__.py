@@ -13,8 +13,8 @@ from recgym.simulators.base import Noise, Response, Simulator, State, choose
 __all__ = ["Noise", "Response", "SIMULATORS", "Simulator", "State", "build", "choose"]
 
 SIMULATORS: dict[str, str | Callable[..., Simulator]] = {
-    "slate-mdp": "recgym.simulators.slate_mdp:SlateMDP",
     "learned-user": "recgym.simulators.learned_user:learned_user",
+    "slate-mdp": "recgym.simulators.slate_mdp:SlateMDP",
 }
 """Name -> builder, or where it lies ("module:name")."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import gymnasium
 import numpy as np
@@ -33,6 +33,8 @@ class Response(NamedTuple):
     """Reward, float32 (B,)."""
     terminated: Array
     """Whether the user left, bool (B,)."""
+    slate: Array
+    """Item ids that were shown, int64 (B, K); -1 where nothing was."""
 
 
 class Simulator(Protocol):
@@ -56,6 +58,8 @@ class Simulator(Protocol):
     """How many uniform and how many standard normal draws one row of ``step`` consumes."""
     observation_space: gymnasium.spaces.Box
     """The space of one row of ``observe``."""
+    action_space: gymnasium.Space[Any]
+    """The space of one row's action: a ``SlateSpace``, but for views."""
     info_names: tuple[str, ...]
     """The entries of the state, int64 (B,), that environments copy into their info."""
     item_features: np.ndarray | None
@@ -67,7 +71,7 @@ class Simulator(Protocol):
     def observe(self, state: State) -> Array:
         """Returns fresh observations, (B, ...)."""
 
-    def step(self, state: State, slate: Array, noise: Noise) -> tuple[State, Response]:
+    def step(self, state: State, action: Array, noise: Noise, /) -> tuple[State, Response]:
         """Shows the slates, int64 (B, K) of distinct ids, and returns the answers."""
 
     def to(self, backend: str, device: str) -> Self:

@@ -28,6 +28,7 @@ class Ensemble:
         self.reset_noise = (first.reset_noise[0] + 1, first.reset_noise[1])
         self.step_noise = first.step_noise
         self.observation_space = first.observation_space
+        self.action_space = first.action_space
         self.item_features = first.item_features
         self.info_names: tuple[str, ...] = (*first.info_names, "member")
 
@@ -43,10 +44,10 @@ class Ensemble:
         """Returns observations, which are the same function of the state in every member."""
         return self.members[0].observe(state)
 
-    def step(self, state: State, slate: Array, noise: Noise) -> tuple[State, Response]:
+    def step(self, state: State, action: Array, noise: Noise) -> tuple[State, Response]:
         """Shows the slates to every member, and keeps each row's own."""
         inner = {name: values for name, values in state.items() if name != "member"}
-        steps = [simulator.step(inner, slate, noise) for simulator in self.members]
+        steps = [simulator.step(inner, action, noise) for simulator in self.members]
         after = self._of_member(state["member"], [after for after, _ in steps])
         response = self._of_member(state["member"], [answer._asdict() for _, answer in steps])
         return after | {"member": state["member"]}, Response(**response)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from gymnasium import spaces
@@ -14,6 +14,7 @@ from recgym.errors import RecGymError
 from recgym.simulators.base import Noise, Response, Simulator, State
 from recgym.simulators.checks import one_of, whole
 from recgym.simulators.ensemble import Ensemble
+from recgym.spaces import SlateSpace
 from recgym.users import gan
 from recgym.users.folder import SHIPPED, FittedUserModel
 
@@ -145,6 +146,7 @@ class LearnedUser:
             window = config.window + (horizon if self.spends and observe == "items" else 0)
         self.window = whole("window", window, 1)
         self.observation_space = self._space()
+        self.action_space: spaces.Space[Any] = SlateSpace(self.n_items, self.slate_size)
         histories = user_model.histories[split]
         self.n_users = len(histories)
         self._tables = gan.prepare(config, user_model.members[member], features)
@@ -189,7 +191,7 @@ class LearnedUser:
         after = state | gan.advance(self.config, self._tables, state, item)
         after["step"] = state["step"] + 1
         terminated = option < 0  # nobody leaves
-        return after, Response(self._slots[option], item, rewards[row, option], terminated)
+        return after, Response(self._slots[option], item, rewards[row, option], terminated, slate)
 
     def to(self, backend: str, device: str) -> Self:
         """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""

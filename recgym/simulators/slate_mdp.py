@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from gymnasium import spaces
@@ -13,6 +13,7 @@ from recgym.errors import RecGymError
 from recgym.simulators.base import Noise, Response, State, choose, invert
 from recgym.simulators.checks import one_of, whole
 from recgym.simulators.slate_mdp_planning import Plan, SlatePlanner
+from recgym.spaces import SlateSpace
 
 
 class SlateMDP:
@@ -98,6 +99,7 @@ class SlateMDP:
         """P(s' | s, a), (M, N, M)."""
         self.item_features = np.eye(self.n_items, dtype=np.float32)
         self.observation_space = self._space()
+        self.action_space: spaces.Space[Any] = SlateSpace(self.n_items, self.slate_size)
         self._rewards: Array = self.click_rewards.reshape(-1, 1)
         self._reached: Array = self.transition_probs.reshape(-1, self.n_states).cumsum(axis=1)
         no_item = np.zeros((1, self.n_items), np.float32)
@@ -137,7 +139,8 @@ class SlateMDP:
             "step": state["step"] + 1,
         }
         click = xp.where(clicked, candidate, -1)
-        return after, Response(click, item, xp.asarray(clicked, dtype=xp.float32), ~clicked)
+        reward = xp.asarray(clicked, dtype=xp.float32)
+        return after, Response(click, item, reward, ~clicked, slate)
 
     def to(self, backend: str, device: str) -> Self:
         """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""

@@ -5,25 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from recgym.arrays import Array
+from recgym.spaces import draw_slates
 from recgym.users import gan
 from recgym.users.gan import GANUserConfig, Params
 
 RANDOM_SLATE_SIZE = 5
 RANDOM_HORIZON = 20
 """The slates and episodes in which the click rate of a random policy is measured."""
-
-
-def draw_slates(n_items: int, rows: int, size: int, rng: np.random.Generator) -> Array:
-    """Returns (rows, size) item ids, every ordered set of distinct items equally likely."""
-    if 2 * size > n_items:  # drawing again until no item repeats would take too long
-        return rng.random((rows, n_items)).argsort(axis=1)[:, :size]
-    slates = rng.integers(n_items, size=(rows, size))
-    while True:
-        ordered = np.sort(slates, axis=1)
-        repeats = np.flatnonzero((ordered[:, 1:] == ordered[:, :-1]).any(axis=1))
-        if len(repeats) == 0:
-            return slates
-        slates[repeats] = rng.integers(n_items, size=(len(repeats), size))
 
 
 class SyntheticUsers:
