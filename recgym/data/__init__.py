@@ -1,9 +1,17 @@
 """Interaction logs as two tables (sessions and a catalog), and the readers that make them."""
 
 from recgym.data.catalog import Catalog
+from recgym.data.collecting import as_dataset, collect
 from recgym.data.dataset import SPLITS, Dataset, Split, split_users
 from recgym.data.display_sets import read_display_sets
 from recgym.data.floors import floors
+from recgym.data.logging_policies import (
+    LoggingPolicy,
+    Shown,
+    greedy_policy,
+    slate_mdp_policy,
+    uniform_policy,
+)
 from recgym.data.movielens import read_movielens
 from recgym.data.movielens_wheel import fetch_movielens_100k
 from recgym.data.sessions import Columns, Sessions
@@ -14,12 +22,19 @@ __all__ = [
     "Catalog",
     "Columns",
     "Dataset",
+    "LoggingPolicy",
     "Sessions",
+    "Shown",
     "Split",
+    "as_dataset",
+    "collect",
     "fetch_movielens_100k",
     "floors",
+    "greedy_policy",
     "read_display_sets",
     "read_movielens",
     "read_trivago",
+    "slate_mdp_policy",
     "split_users",
+    "uniform_policy",
 ]

@@ -1,0 +1,122 @@
+"""Logs from environments: sessions of a logging policy, with their propensities."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from recgym.arrays import Array
+from recgym.data.catalog import Catalog
+from recgym.data.dataset import Dataset, click_facts, split_users
+from recgym.data.logging_policies import LoggingPolicy
+from recgym.data.sessions import Sessions
+from recgym.errors import RecGymError
+from recgym.spaces import SlateSpace
+
+if TYPE_CHECKING:
+    from recgym.envs import SlateVectorEnv
+
+
+def collect(env: SlateVectorEnv, policy: LoggingPolicy, sessions: int, seed: int = 0) -> Sessions:
+    """Plays whole episodes, and returns them as a log.
+
+    Episodes are numbered in the order in which they begin, and all that begin are logged, so that
+    short ones are not favoured. A user who was met in several episodes has several sessions;
+    without users, each session has a user of its own.
+
+    Args:
+        env: a vector environment in NumPy, without a view, made with
+            ``autoreset_mode="disabled"``.
+        policy: see ``recgym.data.logging_policies``.
+        sessions: episodes.
+        seed: of the environment and of the policy.
+
+    Raises:
+        RecGymError: another kind of environment, or no sessions.
+    """
+    mode = str(env.metadata["autoreset_mode"]).rpartition(".")[2].lower().replace("_", "-")
+    if mode != "disabled" or not isinstance(env.simulator.action_space, SlateSpace):
+        raise RecGymError("collect: make the environment with autoreset_mode='disabled', no view")
+    if sessions < 1:
+        raise RecGymError(f"collect: sessions={sessions} must be at least 1")
+    rng = np.random.default_rng([seed, 1])
+    observation, info = env.reset(seed=seed)
+    session, begun = np.arange(env.num_envs), env.num_envs
+    step = np.zeros(env.num_envs, np.int64)
+    logged: list[dict[str, Array]] = []
+    while (session < sessions).any():
+        shown = policy(observation, info, rng)
+        user = info.get("user", session)
+        observation, reward, terminated, truncated, info = env.step(shown.slate)
+        page = {
+            "user": user,
+            "session": session,
+            "step": step,
+            "slate": shown.slate,
+            "click": info["click"],
+            "item": info["item"],
+            "reward": reward,
+            "slot_propensities": shown.slot_propensities,
+            "slate_propensities": shown.slate_propensities,
+        }
+        wanted = session < sessions
+        logged.append({name: np.array(values)[wanted] for name, values in page.items()})
+        done = terminated | truncated
+        step = np.where(done, 0, step + 1)
+        if done.any():
+            session = session.copy()
+            session[done] = begun + np.arange(done.sum())
+            begun += int(done.sum())
+            observation, info = env.reset(options={"reset_mask": done})
+    pages = {name: np.concatenate([part[name] for part in logged]) for name in logged[0]}
+    order = np.lexsort((pages["step"], pages["session"], pages["user"]))
+    return _sessions({name: values[order] for name, values in pages.items()})
+
+
+def _sessions(pages: dict[str, Array]) -> Sessions:
+    """Returns pages of equal slates as a log."""
+    n_pages, size = pages["slate"].shape
+    return Sessions(
+        user=pages["user"],
+        session=pages["session"],
+        step=pages["step"],
+        slate_offsets=np.arange(n_pages + 1) * size,
+        slate_items=pages["slate"].reshape(-1),
+        click=pages["click"],
+        item=pages["item"],
+        reward=pages["reward"].astype(np.float32),
+        slot_propensities=pages["slot_propensities"].reshape(-1).astype(np.float32),
+        slate_propensities=pages["slate_propensities"].astype(np.float32),
+    )
+
+
+def as_dataset(env: SlateVectorEnv, log: Sessions, name: str, seed: int = 0) -> Dataset:
+    """Returns a log of ``collect`` as a prepared dataset, which a user model can be fitted to.
+
+    Args:
+        env: where it was collected; its item features are the catalog's.
+        log: the sessions.
+        name: of the dataset.
+        seed: divides the users.
+    """
+    simulator = env.simulator
+    features = simulator.item_features
+    if features is None:
+        features = np.zeros((simulator.n_items, 0), np.float32)
+    users, user = np.unique(log.user, return_inverse=True)
+    digest = hashlib.sha256(log.slate_items.tobytes() + log.click.tobytes()).hexdigest()
+    own = {field: getattr(log, field) for field in Sessions.__dataclass_fields__}
+    info = {"name": name, "licence": "made by RecGym", "source": {}, "sha256": digest}
+    return Dataset(
+        sessions=Sessions(**(own | {"user": user.astype(np.int64)})),
+        catalog=Catalog(
+            item_id=tuple(str(item) for item in range(simulator.n_items)),
+            title=None,
+            features=features,
+            feature_names=tuple(f"feature:{column}" for column in range(features.shape[1])),
+        ),
+        split=split_users(len(users), seed),
+        info=info | click_facts(log),
+    )

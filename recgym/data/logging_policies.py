@@ -1,0 +1,90 @@
+"""Policies that make logs, and know how likely they were to show what they showed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from recgym.arrays import Array
+from recgym.errors import RecGymError
+from recgym.spaces import draw_slates
+
+
+class Shown(NamedTuple):
+    """What a logging policy shows in B rows."""
+
+    slate: Array
+    """Item ids (B, K)."""
+    slot_propensities: Array
+    """Probability that each slot shows its item, (B, K)."""
+    slate_propensities: Array
+    """Probability of the whole slate in its order, (B,)."""
+
+
+LoggingPolicy = Callable[[Array, Mapping[str, Array], np.random.Generator], Shown]
+"""Called with observations, infos, and a generator."""
+
+
+def uniform_policy(n_items: int, slate_size: int) -> LoggingPolicy:
+    """Returns the policy that shows every ordered slate of K of N items equally often."""
+
+    def show(observation: Array, info: Mapping[str, Array], rng: np.random.Generator) -> Shown:
+        n_rows = len(observation)
+        slate = draw_slates(n_items, n_rows, slate_size, rng)
+        slots = np.full(slate.shape, 1.0 / n_items)
+        return Shown(slate, slots, np.full(n_rows, 1.0 / math.perm(n_items, slate_size)))
+
+    return show
+
+
+def greedy_policy(agent: Any) -> LoggingPolicy:
+    """Returns the policy of an agent that does not explore: ``agent.act(observation)``."""
+
+    def show(observation: Array, info: Mapping[str, Array], rng: np.random.Generator) -> Shown:
+        slate = agent.act(observation)
+        return Shown(slate, np.ones(slate.shape), np.ones(len(slate)))
+
+    return show
+
+
+def slate_mdp_policy(world: Any, name: Literal["random", "max", "mix"]) -> LoggingPolicy:
+    """Returns a logging policy of IRecGAN's slate MDP (Bai et al., NeurIPS 2019, section 7.1).
+
+    "random" is ``uniform_policy``. "max" shows the K items of the highest reward in the user's
+    state, which it sees. "mix" shows them with probability 1/2, and otherwise distinct items drawn
+    evenly from the ranks of 20% to 50% of the reward.
+
+    Args:
+        world: the simulator of a SlateMDP-v0.
+        name: which.
+
+    Raises:
+        RecGymError: no such policy, or too few items between those ranks for "mix".
+    """
+    size, n_items = world.slate_size, world.n_items
+    if name == "random":
+        return uniform_policy(n_items, size)
+    ranking = np.argsort(-world.click_rewards, axis=1, kind="stable")  # (M, N)
+    first, last = n_items // 5, n_items // 2
+    middle = last - first
+    if name not in ("max", "mix"):
+        raise RecGymError(f"logging policy {name!r}: must be one of random, max, mix")
+    if name == "mix" and middle < size:
+        raise RecGymError(f"logging policy 'mix': {middle} items of middle rank, {size} slots")
+
+    def show(observation: Array, info: Mapping[str, Array], rng: np.random.Generator) -> Shown:
+        ranked, n_rows = ranking[info["state"]], len(observation)
+        slate, share = ranked[:, :size], np.ones(n_rows)
+        slots = np.ones(slate.shape)
+        if name == "mix":
+            rank = first + draw_slates(middle, n_rows, size, rng)
+            other = rng.random(n_rows) < 0.5
+            slate = np.where(other[:, None], np.take_along_axis(ranked, rank, axis=1), slate)
+            share = np.where(other, 0.5 / math.perm(middle, size), 0.5)
+            slots = np.where(other[:, None], 0.5 / middle, 0.5) * slots
+        return Shown(slate, slots, share)
+
+    return show
