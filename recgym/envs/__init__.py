@@ -18,7 +18,7 @@ def __getattr__(name: str) -> Any:
     try:
         from recgym.envs.sb3_vec_env import SB3VecEnv
     except ModuleNotFoundError as error:
-        if error.name != "stable_baselines3":
+        if not (error.name or "").startswith("stable_baselines3"):
             raise
         from recgym.errors import RecGymError
 
