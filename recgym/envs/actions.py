@@ -22,36 +22,41 @@ def as_array(action: Any, space: Space[Any], rows: tuple[int, ...]) -> np.ndarra
     Raises:
         RecGymError: another shape, or another kind of number.
     """
-    shape = rows + (space.shape or ())
     try:
         array = np.asarray(action)
     except ValueError:
-        raise RecGymError(f"action of uneven rows: must be {shape}, {_meaning(space)}") from None
-    check_kind(array.shape, shape, array.dtype.kind in "iu", str(array.dtype), space)
-    if array.dtype == np.uint64:  # what int64 cannot hold is out of range all the same
-        array = np.minimum(array, np.uint64(2**63 - 1))
+        array = np.empty(0, dtype=object)
+    kind = array.dtype.kind
+    if array.shape != rows + (space.shape or ()) or kind not in _kinds(space):
+        raise refusal(array.shape, array.dtype, space, rows)
+    if kind == "u":  # what int64 cannot hold is out of range all the same
+        array = np.minimum(array, np.iinfo(np.int64).max)
     return array.astype(np.float32 if isinstance(space, spaces.Box) else np.int64, copy=False)
 
 
-def check_kind(
-    found: tuple[int, ...], shape: tuple[int, ...], whole: bool, dtype: str, space: Space[Any]
-) -> None:
-    """Raises RecGymError unless an array is of the shape and kind that the space asks for.
+def refusal(
+    found: tuple[int, ...], dtype: Any, space: Space[Any], rows: tuple[int, ...]
+) -> RecGymError:
+    """Returns the error for an array of another shape or kind than the space asks for.
 
     Args:
         found: its shape.
-        shape: that of as many rows of the space.
-        whole: whether it holds whole numbers.
         dtype: its type.
         space: of one action.
+        rows: shape of the rows of actions.
     """
+    shape = rows + (space.shape or ())
+    if str(dtype) == "object":
+        return RecGymError(f"action of uneven rows: must be {shape}, {_meaning(space)}")
     if found != shape:
-        raise RecGymError(f"action of shape {found}: must be {shape}, {_meaning(space)}")
-    if isinstance(space, spaces.Box):
-        if not whole and "float" not in dtype:
-            raise RecGymError(f"action of type {dtype}: must be numbers")
-    elif not whole:
-        raise RecGymError(f"action of type {dtype}: item ids must be integers")
+        return RecGymError(f"action of shape {found}: must be {shape}, {_meaning(space)}")
+    wanted = "must be numbers" if isinstance(space, spaces.Box) else "item ids must be integers"
+    return RecGymError(f"action of type {dtype}: {wanted}")
+
+
+def _kinds(space: Space[Any]) -> str:
+    """Returns the kinds of NumPy types that actions of a space may have."""
+    return "iuf" if isinstance(space, spaces.Box) else "iu"
 
 
 def check(space: Space[Any], actions: Array) -> tuple[Array, Array]:

@@ -222,10 +222,13 @@ class TorchBackend:
         space = self.simulator.action_space
         if not isinstance(action, torch.Tensor):
             return self.array(actions.as_array(action, space, (n_rows,)))
-        inexact = action.is_floating_point() or action.is_complex() or action.dtype == torch.bool
-        shape = (n_rows, *(space.shape or ()))
-        actions.check_kind(tuple(action.shape), shape, not inexact, str(action.dtype), space)
         box = isinstance(space, gymnasium.spaces.Box)
+        whole = (
+            not (action.is_floating_point() or action.is_complex()) and action.dtype != torch.bool
+        )
+        fits = whole or (box and action.is_floating_point())
+        if action.shape != (n_rows, *(space.shape or ())) or not fits:
+            raise actions.refusal(tuple(action.shape), action.dtype, space, (n_rows,))
         return action.to(self._device, torch.float32 if box else torch.int64)
 
     def _build(self) -> Callable[..., Any]:
