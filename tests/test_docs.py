@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import importlib
 import io
@@ -25,11 +26,19 @@ def blocks(page: Path, language: str) -> list[str]:
 
 
 def commands(page: Path) -> Iterator[list[str]]:
-    """Yields the commands of shell blocks, continued lines joined, comments dropped."""
-    for block in blocks(page, "sh"):
-        for line in block.replace("\\\n", " ").splitlines():
-            if words := shlex.split(line, comments=True):
-                yield words
+    """Yields the commands of shell blocks, of indented lines, and of code within a line.
+
+    Continued lines are joined, comments dropped.
+    """
+    text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+    lines = [
+        line for block in blocks(page, "sh") for line in block.replace("\\\n", " ").splitlines()
+    ]
+    lines += re.findall(r"^    ((?:python scripts/|make ).*)$", text, re.MULTILINE)
+    lines += re.findall(r"`((?:python scripts/|make )[^`\n]+)`", text)
+    for line in lines:
+        if words := shlex.split(line, comments=True):
+            yield words
 
 
 def help_of(script: str, subcommand: list[str]) -> str:
@@ -59,9 +68,12 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for number, block in enumerate(blocks(page, "python")):
-        code = compile(block, f"{page.name}, block {number}", "exec")
-        if not re.search(r"\b(runs|data)/", block):  # reads what commands must have made first
-            exec(code, {})
+        tree = ast.parse(block)
+        if re.search(r"\b(runs|data)/", block):  # reads what commands must have made first
+            tree.body = [
+                line for line in tree.body if isinstance(line, ast.Import | ast.ImportFrom)
+            ]
+        exec(compile(tree, f"{page.name}, block {number}", "exec"), {})
 
 
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)

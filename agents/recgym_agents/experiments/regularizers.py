@@ -51,7 +51,7 @@ BUDGET: Budget = {
     "splits": [1, 2, 3],
     "epochs": None,
     "game_learning_rates": [1e-3, 1e-2],
-    "etas": [1.0, 3.0, 10.0],
+    "etas": [1.0, 10.0],
 }
 SMOKE: Budget = BUDGET | {
     "seeds": [0, 1],
