@@ -58,7 +58,7 @@ class TestSlateEnv:
         assert info == {"click": 1, "item": 2, "repaired": 0, "user": 4}
         _, reward, terminated, truncated, info = env.step(np.array([3, 3, 3]))
         assert (reward, info["click"], info["repaired"]) == (0.0, -1, 2)
-        _, reward, terminated, truncated, info = env.step([1, 2, 3])
+        _, reward, terminated, truncated, info = env.step(np.array([1, 2, 3], np.uint8))
         assert (terminated, truncated) == (False, True)
         assert type(reward) is float
         assert type(terminated) is type(truncated) is bool

@@ -30,7 +30,7 @@ def as_array(action: Any, space: Space[Any], rows: tuple[int, ...]) -> np.ndarra
     if array.shape != rows + (space.shape or ()) or kind not in _kinds(space):
         raise refusal(array.shape, array.dtype, space, rows)
     if kind == "u":  # what int64 cannot hold is out of range all the same
-        array = np.minimum(array, np.iinfo(np.int64).max)
+        array = np.minimum(array.astype(np.uint64), np.uint64(2**63 - 1))
     return array.astype(np.float32 if isinstance(space, spaces.Box) else np.int64, copy=False)
 
 
