@@ -23,12 +23,14 @@ from torch import Tensor
 
 from command_line import run
 from measurement import Block, Figure, Section, alternate, machine, milliseconds, page, rate, ratio
+from recgym.envs import SB3VecEnv
 from recgym.errors import RecGymError
 from recgym.files import write_json, write_text
 from recgym_agents import scan
 from recgym_agents.heads import CascadeHead, concatenated_greedy
 
 RECGAN = "RecGAN-v0"
+SLATE_MDP = "SlateMDP-v0"
 SARDINE = "sardine/SlateTopK-Bored-v0"
 FEATURES, STATE, UNITS = 16, 64, 64
 """D, the length of an encoded history, and H of the scanned networks."""
@@ -113,9 +115,9 @@ def user_model_shape() -> str:
     )
 
 
-def vector_block(num_envs: int, backend: str, compiled: bool) -> Block:
-    """Returns a block that steps a vector environment with random slates."""
-    env: Any = gymnasium.make_vec(RECGAN, num_envs, backend=backend, compile=compiled)
+def vector_block(name: str, num_envs: int, backend: str, compiled: bool) -> Block:
+    """Returns a block that steps a vector environment with random slates of distinct items."""
+    env: Any = gymnasium.make_vec(name, num_envs, backend=backend, compile=compiled)
     env.reset(seed=0)
     n_items, size = env.simulator.n_items, env.simulator.slate_size
     slates = np.reshape(random_slates(n_items, size, 16 * num_envs), (16, num_envs, size))
@@ -130,10 +132,44 @@ def vector_block(num_envs: int, backend: str, compiled: bool) -> Block:
 
 
 def vector(rounds: int) -> Section:
-    """1,024 rows with NumPy."""
-    measured = alternate({"numpy": vector_block(1024, "numpy", False)}, rounds)
-    figure = Figure("1,024 rows, NumPy", "steps/s", measured["numpy"], at_least=600_000)
-    return Section("A vector environment", [figure])
+    """Many rows with NumPy."""
+    targets = {(RECGAN, 1024): 600_000, (SLATE_MDP, 4096): 1_000_000}
+    blocks = {
+        f"{name}, {num_envs:,} rows": vector_block(name, num_envs, "numpy", False)
+        for name, num_envs in targets
+    }
+    measured = alternate(blocks, rounds)
+    figures = [
+        Figure(f"{text}, NumPy", "steps/s", measured[text], at_least=least)
+        for text, least in zip(blocks, targets.values(), strict=True)
+    ]
+    return Section("A vector environment", figures)
+
+
+def sb3(rounds: int) -> Section:
+    """Stable-Baselines3's interface at 64 rows: from one batch, and from 64 environments."""
+    from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv
+
+    def block(env: VecEnv) -> Block:
+        env.reset()
+        slates = list(np.reshape(random_slates(1682, 5, 16 * 64), (16, 64, 5)))
+
+        def step() -> int:
+            for actions in slates:
+                env.step(actions)
+            return len(slates) * 64
+
+        return rate(step)
+
+    ways = {
+        "SB3VecEnv": block(SB3VecEnv(RECGAN, 64)),
+        "DummyVecEnv": block(DummyVecEnv([lambda: gymnasium.make(RECGAN)] * 64)),
+    }
+    measured = alternate(ways, rounds)
+    speedup = ratio(measured["SB3VecEnv"], measured["DummyVecEnv"])
+    figures = [Figure("SB3VecEnv over Stable-Baselines3's DummyVecEnv", "x", speedup, at_least=5)]
+    figures += [Figure(name, "steps/s", found) for name, found in measured.items()]
+    return Section(f"{RECGAN} for Stable-Baselines3, 64 rows", figures)
 
 
 def compiled(rounds: int) -> Section:
@@ -142,7 +178,7 @@ def compiled(rounds: int) -> Section:
     for num_envs in (1024, 4096):
         torch._dynamo.reset()
         with compiled_already():
-            block = vector_block(num_envs, "torch", True)
+            block = vector_block(RECGAN, num_envs, "torch", True)
             measured = alternate({"compiled": block}, rounds)["compiled"]
         figure = Figure(f"{num_envs:,} rows, torch.compile", "steps/s", measured, 1_300_000)
         section.figures.append(figure)
@@ -255,6 +291,7 @@ def imports(rounds: int) -> Section:
 SECTIONS: dict[str, Callable[[int], Section]] = {
     "single": single,
     "vector": vector,
+    "sb3": sb3,
     "compiled": compiled,
     "scan": scans,
     "catalog": catalog,
@@ -263,7 +300,9 @@ SECTIONS: dict[str, Callable[[int], Section]] = {
 
 
 def main(
-    section: Literal["all", "single", "vector", "compiled", "scan", "catalog", "import"] = "all",
+    section: Literal[
+        "all", "single", "vector", "sb3", "compiled", "scan", "catalog", "import"
+    ] = "all",
     rounds: int = 7,
     out: Path = Path("docs/results"),
 ) -> None:
