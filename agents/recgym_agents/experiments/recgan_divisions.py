@@ -47,6 +47,8 @@ BUDGET: Budget = {
     "epochs": None,
     **{name: value for name, value in TABLE_3.items() if name not in ("seeds", "slate_sizes")},
     "user_model": "fitted anew",
+    "steps": 48_000,
+    "reports": 6,
 }
 SMOKE: Budget = BUDGET | {
     "seeds": [1, 2],
@@ -159,7 +161,7 @@ What recgan-policies cannot say: how much its verdicts owe to one division of th
 pair of fitted models. Here the users of MovieLens 100K are divided 50 / 12.5 / 37.5 anew for every
 replicate, one user model is fitted on the training users and another on the test users (item
 features shared and frozen), and the policies are trained in the one and scored in both, with the
-settings and budget of recgan-policies. The division, the fits, training, and luck all change
+settings of recgan-policies and half of its steps. The division, the fits, training, and luck all change
 together, so that errors and tests cover them all. The user models of different divisions share
 users of the one log: other logs stay out of sight.
 
