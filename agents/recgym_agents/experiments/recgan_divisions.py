@@ -161,9 +161,9 @@ What recgan-policies cannot say: how much its verdicts owe to one division of th
 pair of fitted models. Here the users of MovieLens 100K are divided 50 / 12.5 / 37.5 anew for every
 replicate, one user model is fitted on the training users and another on the test users (item
 features shared and frozen), and the policies are trained in the one and scored in both, with the
-settings of recgan-policies and half of its steps. The division, the fits, training, and luck all change
-together, so that errors and tests cover them all. The user models of different divisions share
-users of the one log: other logs stay out of sight.
+settings of recgan-policies and half of its steps. The division, the fits, training, and luck all
+change together, so that errors and tests cover them all. The user models of different divisions
+share users of the one log: other logs stay out of sight.
 
 Rule: "beats" is a higher mean with p < .05 in a two-sided paired t-test over divisions,
 Holm-corrected over the claims of this page.""",
