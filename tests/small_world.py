@@ -10,6 +10,7 @@ from gymnasium import spaces
 
 from recgym.arrays import Array
 from recgym.simulators.base import Noise, Response, State, choose
+from recgym.spaces import SlateSpace
 from recgym.users import gan
 from recgym.users.folder import FittedUserModel
 
@@ -33,6 +34,7 @@ class SmallWorld:
     reset_noise, step_noise = (0, 0), (1, 0)
     info_names = ()
     observation_space = spaces.Box(0, N_ITEMS, (WINDOW,), np.int64)
+    action_space = SlateSpace(N_ITEMS, SLATE_SIZE)
 
     def __init__(self, horizon: int = 20, features: bool = True) -> None:
         self.horizon = horizon
@@ -59,7 +61,7 @@ class SmallWorld:
             "step": state["step"] + 1,
         }
         click = np.where(clicked, option, -1)
-        return after, Response(click, item, reward, np.zeros(len(slate), np.bool_))
+        return after, Response(click, item, reward, np.zeros(len(slate), np.bool_), slate)
 
     def to(self, backend: str, device: str) -> Self:
         return self
