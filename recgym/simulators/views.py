@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import itertools
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -22,7 +23,7 @@ BLOCK = 1 << 22
 """Scores of items that are held at a time."""
 
 
-class View:
+class View(ABC):
     """A world whose action names a slate in another way; everything else is the world's own.
 
     Args:
@@ -48,13 +49,9 @@ class View:
         """Returns the world's observations."""
         return self.world.observe(state)
 
+    @abstractmethod
     def step(self, state: State, action: Array, noise: Noise) -> tuple[State, Response]:
-        """Shows the slates that the actions name."""
-        return self.world.step(state, self.slates(action), noise)
-
-    def slates(self, action: Array) -> Array:
-        """Returns the slates (B, K) that actions name."""
-        raise NotImplementedError
+        """Shows the slates that the actions name, see ``Simulator.step``."""
 
     def to(self, backend: str, device: str) -> Self:
         """Returns this view with its arrays in "numpy" or "torch", on ``device``."""
@@ -68,7 +65,19 @@ class View:
         return moved
 
 
-class EnumeratedSlates(View):
+class SlateView(View):
+    """A view in which one action names a whole slate."""
+
+    @abstractmethod
+    def slates(self, action: Array) -> Array:
+        """Returns the slates (B, K) that actions name."""
+
+    def step(self, state: State, action: Array, noise: Noise) -> tuple[State, Response]:
+        """Shows the slates that the actions name."""
+        return self.world.step(state, self.slates(action), noise)
+
+
+class EnumeratedSlates(SlateView):
     """``Discrete``: the number of a slate among all sets of K items, in lexicographic order.
 
     Raises:
@@ -93,7 +102,7 @@ class EnumeratedSlates(View):
         return rows(self._slates, action)
 
 
-class Scores(View):
+class Scores(SlateView):
     """``Box`` [-1, 1]^N: a score for every item; the K highest are shown, best first."""
 
     def __init__(self, world: Simulator) -> None:
@@ -105,7 +114,7 @@ class Scores(View):
         return top(action, self.slate_size)
 
 
-class ProtoAction(View):
+class ProtoAction(SlateView):
     """``Box`` [-1, 1]^D: a point among the items' features; the K items nearest to it are shown.
 
     Nearest is the highest inner product, exactly, as in Dulac-Arnold et al. (2015, Wolpertinger)

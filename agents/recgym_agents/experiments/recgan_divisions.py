@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -71,6 +73,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     if not (folder / "params.safetensors").exists():
         dataset = divide_again(read_log(LOG, place), cell["seed"])
         config, fit = preset(dataset.info["name"], "gan-pw")
+        fit = replace(fit, epochs=budget["epochs"] or fit.epochs)
         fit_user_model(dataset, config, fit, seed=cell["seed"]).save(folder)
     model = FittedUserModel.load(folder)
     world = {"user_model": str(folder)}
