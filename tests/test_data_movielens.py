@@ -1,0 +1,192 @@
+"""The readers of MovieLens, on small files in every published format."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from recgym.data import read_movielens
+from recgym.data.movielens import same_year_pages, sample_distinct
+from recgym.data.movielens_files import find_files, read_movies
+from recgym.errors import RecGymError
+from tests.fixtures.readers import clicked, shown
+
+RATINGS = [(5, 1, 5, 30), (5, 2, 2, 10), (5, 4, 3, 20), (9, 3, 1, 10), (9, 6, 4, 10), (9, 5, 4, 5)]
+"""user, movie, stars, seconds"""
+TITLES = {
+    1: ("Amélie", "1995", "Comedy|Romance"),
+    2: ("Brazil, part: two", "1995", "Comedy"),
+    3: ("Casino", "1995", "Drama"),
+    4: ("Dune", "1984", "Sci-Fi"),
+    5: ("unkonwn", None, ""),
+    6: ("Fargo", None, "Crime"),
+}
+
+
+def write_100k(folder: Path) -> None:
+    lines = "".join("\t".join(map(str, row)) + "\n" for row in RATINGS)
+    (folder / "u.data").write_text(lines)
+    genres = ["Comedy", "Romance", "Drama", "Sci-Fi", "Crime"]
+    column = {"Comedy": 5, "Crime": 6, "Drama": 8, "Romance": 14, "Sci-Fi": 15}
+    with open(folder / "u.item", "w", encoding="latin-1") as file:
+        for item, (title, year, kinds) in TITLES.items():
+            flags = ["0"] * 19
+            for genre in genres:
+                flags[column[genre]] = str(int(genre in kinds.split("|")))
+            date, named = ("", title) if year is None else (f"01-Jan-{year}", f"{title} ({year})")
+            file.write("|".join([str(item), named, date, "", "http://", *flags]) + "\n")
+
+
+def write_1m(folder: Path) -> None:
+    (folder / "ratings.dat").write_text("".join("::".join(map(str, r)) + "\n" for r in RATINGS))
+    with open(folder / "movies.dat", "w", encoding="latin-1") as file:
+        for item, (title, year, kinds) in TITLES.items():
+            file.write(f"{item}::{title} ({year or 'V'})::{kinds}\n")
+
+
+def write_25m(folder: Path) -> None:
+    lines = "".join(",".join(map(str, row)) + "\n" for row in RATINGS)
+    (folder / "ratings.csv").write_text("userId,movieId,rating,timestamp\n" + lines)
+    with open(folder / "movies.csv", "w", encoding="utf-8") as file:
+        file.write("movieId,title,genres\n")
+        for item, (title, year, kinds) in TITLES.items():
+            named = f"{title} ({year})" if year else title
+            file.write(f'{item},"{named}",{kinds or "(no genres listed)"}\n')
+
+
+def write_atomic(folder: Path) -> None:
+    header = "user_id:token\titem_id:token\trating:float\ttimestamp:float\n"
+    lines = "".join("\t".join(map(str, row)) + ".0\n" for row in RATINGS)
+    (folder / "ml-100k.inter").write_text(header + lines)
+    with open(folder / "ml-100k.item", "w", encoding="utf-8") as file:
+        file.write("item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq\n")
+        for item, (title, year, kinds) in TITLES.items():
+            file.write(f"{item}\t{title}\t{year or 'V'}\t{kinds.replace('|', ' ')}\n")
+
+
+FORMATS = [write_100k, write_1m, write_25m, write_atomic]
+
+
+@pytest.mark.parametrize("write", FORMATS)
+def test_every_format_of_movielens_reads_the_same(tmp_path: Path, write: object) -> None:
+    write(tmp_path)  # type: ignore[operator]
+    dataset = read_movielens(tmp_path, min_ratings=1)
+    dataset.validate()
+    sessions, catalog = dataset.sessions, dataset.catalog
+    assert catalog.item_id == tuple("123456")
+    assert catalog.title is not None
+    assert catalog.title[:4] == ("Amélie", "Brazil, part: two", "Casino", "Dune")
+    groups = {
+        name: np.flatnonzero(rows).tolist() for name, rows in catalog.groups("genre:").items()
+    }
+    assert groups == {"Comedy": [0, 1], "Crime": [5], "Drama": [2], "Romance": [0], "Sci-Fi": [3]}
+    year = catalog.features[:, catalog.feature_names.index("year")]
+    np.testing.assert_allclose(year, [3**-0.5] * 3 + [-(3**0.5), 0, 0], rtol=1e-5)
+    assert sessions.user.tolist() == [0, 0, 0, 1, 1, 1]
+    assert sessions.timestamp.tolist() == [10, 20, 30, 5, 10, 10]
+    pages = {frozenset(shown(dataset, p)): c for p, c in enumerate(clicked(dataset))}
+    assert set(pages) == {frozenset("123"), frozenset("4"), frozenset("56")}
+    assert clicked(dataset)[:4] == [None, "4", "1", "5"]
+    assert set(clicked(dataset)[4:]) == {None, "6"}
+    assert dataset.info["mended"]["movies_without_release_year"] == 2
+    assert dataset.info["no_click"]
+    assert "GroupLens" in dataset.info["licence"]
+
+
+def test_low_ratings_become_what_is_asked(tmp_path: Path) -> None:
+    write_25m(tmp_path)
+    clicks = {}
+    for low in ("no-click", "click", "drop"):
+        sessions = read_movielens(tmp_path, low_ratings=low, min_ratings=1).sessions
+        clicks[low] = (sessions.n_pages, int((sessions.click >= 0).sum()))
+    assert clicks == {"no-click": (6, 4), "click": (6, 6), "drop": (4, 4)}
+
+
+def test_same_seed_same_pages_and_ties_go_by_seed(tmp_path: Path) -> None:
+    write_25m(tmp_path)
+    reads = [read_movielens(tmp_path, min_ratings=1, seed=s) for s in (0, 0, *range(1, 9))]
+    items = [tuple(dataset.sessions.item) for dataset in reads]
+    assert items[0] == items[1]
+    assert len(set(items)) == 2  # user 9 has two ratings in one second
+
+
+def test_users_are_sampled_and_filtered(tmp_path: Path) -> None:
+    write_1m(tmp_path)
+    assert read_movielens(tmp_path, min_ratings=3, users=1).n_users == 1
+    with pytest.raises(RecGymError, match="3 users wanted: only 2 have 3 ratings or more"):
+        read_movielens(tmp_path, min_ratings=3, users=3)
+    with pytest.raises(RecGymError, match="no ratings left"):
+        read_movielens(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("write", "name", "line", "message"),
+    [
+        (write_100k, "u.data", "5\tx\t3\t1", r"line 7, column 'item': 'x' is not a number"),
+        (write_1m, "ratings.dat", "5::1::9::1", "line 7, column 'rating': a rating is"),
+        (write_25m, "ratings.csv", "5,77,3,1", "line 8, column 'movieId': .* movies.csv does not"),
+        (write_25m, "ratings.csv", "5,1,nan,1", "line 8, column 'rating': a rating is"),
+        (write_atomic, "ml-100k.inter", "5\t1\t3", "line 8: 3 fields, not 4"),
+        (write_25m, "movies.csv", "7,Gattaca", "line 8: 2 fields, not 3"),
+        (write_1m, "movies.dat", "1::Gattaca (1997)::Drama", "line 7, column 'item': 1 occurs"),
+        (write_1m, "movies.dat", "x::Gattaca (1997)::Drama", "line 7, column 'item': 'x' is not"),
+    ],
+)
+def test_a_malformed_line_of_movielens_is_named(
+    tmp_path: Path, write: object, name: str, line: str, message: str
+) -> None:
+    write(tmp_path)  # type: ignore[operator]
+    with open(tmp_path / name, "a") as file:
+        file.write(line + "\n")
+    with pytest.raises(RecGymError, match=message) as caught:
+        read_movielens(tmp_path, min_ratings=1)
+    assert str(caught.value).startswith(str(tmp_path / name))
+
+
+def test_a_folder_without_movielens_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecGymError, match=r"looked for u\.data"):
+        read_movielens(tmp_path)
+    write_25m(tmp_path)
+    (tmp_path / "movies.csv").unlink()
+    with pytest.raises(RecGymError, match=r"movies\.csv: no such file"):
+        read_movielens(tmp_path)
+
+
+def test_titles_lose_their_year(tmp_path: Path) -> None:
+    write_1m(tmp_path)
+    movies = read_movies(find_files(tmp_path))
+    assert [movie.title for movie in movies][:2] == ["Amélie", "Brazil, part: two"]
+    assert [movie.year for movie in movies] == [1995, 1995, 1995, 1984, None, None]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.integers(0, 9), min_size=1, max_size=20), st.integers(0, 6), st.integers(0, 99))
+def test_sample_distinct_draws_distinct_numbers_below_the_limit(
+    limits: list[int], count: int, seed: int
+) -> None:
+    drawn = sample_distinct(np.array(limits), count, np.random.default_rng(seed))
+    for row, limit in zip(drawn, limits, strict=True):
+        numbers = row[row >= 0].tolist()
+        assert len(numbers) == len(set(numbers)) == min(count, limit)
+        assert all(number < limit for number in numbers)
+
+
+def test_pages_show_the_rated_item_and_its_own_year_uniformly() -> None:
+    years = np.array([1990] * 5 + [2000] * 2 + [2010])
+    rated = np.tile(np.arange(8), 2_000)
+    items, sizes, slot = same_year_pages(years, rated, 4, np.random.default_rng(0))
+    offsets = np.cumsum(sizes) - sizes
+    np.testing.assert_array_equal(items[offsets + slot], rated)
+    np.testing.assert_array_equal(years[items], np.repeat(years[rated], sizes))
+    np.testing.assert_array_equal(sizes[:8], [4, 4, 4, 4, 4, 2, 2, 1])
+    page = np.repeat(np.arange(len(rated)), sizes)
+    assert len(np.unique(page * 8 + items)) == len(items)  # no item twice
+    first = rated[page] == 0
+    shares = np.bincount(items[first], minlength=5) / 2_000
+    assert np.abs(shares - [1, 0.75, 0.75, 0.75, 0.75]).max() < 0.05  # 5 standard deviations
+    slots = np.bincount(slot[rated < 5]) / 10_000
+    assert np.abs(slots - 0.25).max() < 0.022  # 5 standard deviations
