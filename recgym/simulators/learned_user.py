@@ -182,7 +182,7 @@ class LearnedUser:
         # Eq. 3: what is clicked maximises utility plus Gumbel noise, with softmax probabilities.
         utilities = logits - xp.log(-xp.log(noise.uniform))
         if self.spends:
-            utilities[:, :-1][_contains(state["history"], slate)] = -xp.inf
+            _exclude_spent(utilities, state["history"], slate)
             if not self.config.no_click:
                 utilities[:, -1] = LAST_RESORT
         option = utilities.argmax(axis=1)
@@ -238,12 +238,20 @@ def _pad(histories: np.ndarray, width: int, n_items: int) -> np.ndarray:
     return padded
 
 
+def _exclude_spent(utilities: Array, history: Array, slate: Array) -> None:
+    """Sets utilities (B, K + 1) of items in slates (B, K) that were clicked to minus infinity."""
+    if isinstance(utilities, np.ndarray) and len(slate) == 1:  # few are: sooner than arrays
+        spent = set(history[0].tolist())
+        for slot, item in enumerate(slate[0].tolist()):
+            if item in spent:
+                utilities[0, slot] = -np.inf
+    else:
+        utilities[:, :-1][_contains(history, slate)] = -np.inf
+
+
 def _contains(history: Array, slate: Array) -> Array:
     """Returns which items of slates (B, K) are in their rows' histories (B, W), bool (B, K)."""
     if isinstance(history, np.ndarray):
-        if len(slate) == 1:  # faster than arrays
-            spent = set(history[0].tolist())
-            return np.array([[item in spent for item in slate[0].tolist()]])
         by_time, by_slot = contiguous(history.T), contiguous(slate.T)
         return (by_slot[:, None] == by_time).any(axis=1).T
     if history.shape[1] > UNROLLED:
