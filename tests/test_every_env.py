@@ -1,7 +1,10 @@
-"""What holds for every registered environment id."""
+"""What holds for every registered environment id, in every view."""
 
 from __future__ import annotations
 
+import inspect
+import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -10,120 +13,241 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_of_stable_baselines
 
-from recgym import ENVIRONMENTS, pages
-from recgym.envs import SlateVectorEnv
-from tests.fixtures.user_model import random_user_model
+from recgym import ENVIRONMENTS, RecGymError, pages
+from recgym.envs.world import RENDER_MODES
+from recgym.simulators import builder
+from recgym.simulators.views import VIEWS
+from recgym.spaces import SlateSpace
+from tests.fixtures.every_env import CASES, ROWS, Case, play, refusal, rounds, world
 
-IDS = list(ENVIRONMENTS)
-HISTORIES = {"RecGAN-v0": "position-weight", "RecGAN-LSTM-v0": "lstm"}
-VARIANTS: dict[str, list[dict[str, Any]]] = {
-    name: [
-        {},
-        {"observe": "items"},
-        {"ensemble": 2},
-        {"split": "test", "window": 15, "slate_size": 3},
-    ]
-    for name in HISTORIES
-} | {
-    "SlateMDP-v0": [
-        {},
-        {"observe": "items", "window": 3},
-        {"observe": "state", "n_states": 4, "slate_size": 3, "concentration": 0.1},
-    ]
-}
-"""Every id -> arguments that it is checked with."""
-INFO = {name: {"user"} for name in HISTORIES} | {"SlateMDP-v0": {"state"}}
-"""Every id -> the entries of its info beside those of the shells."""
-Base = dict[str, dict[str, Any]]
-each_id = pytest.mark.parametrize("name", IDS)
-each_variant = pytest.mark.parametrize(
-    ("name", "arguments"), [(name, variant) for name in IDS for variant in VARIANTS[name]]
-)
+pytestmark = pytest.mark.filterwarnings("error")
+
+each_id = pytest.mark.parametrize("name", list(ENVIRONMENTS))
+each_case = pytest.mark.parametrize("case", list(CASES.values()), ids=list(CASES))
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
-    """Every id -> arguments that make it small: a user model made for these tests."""
-    folder = tmp_path_factory.mktemp("user_models")
-    arguments: Base = {name: {} for name in IDS}
-    for name, history in HISTORIES.items():
-        random_user_model(40, history=history).save(folder / name)
-        arguments[name] = {"user_model": str(folder / name)}
-    return arguments
+def make(case: Case, **arguments: Any) -> Any:
+    return gymnasium.make(case.name, **case.arguments, **arguments)
 
 
-@pytest.mark.filterwarnings("error")
-@each_variant
-def test_passes_both_checkers_without_a_warning(
-    base: Base, name: str, arguments: dict[str, Any]
-) -> None:
-    env = gymnasium.make(name, **base[name], **arguments)
+def test_every_id_is_tested() -> None:
+    assert list(ROWS) == list(ENVIRONMENTS)
+
+
+@each_id
+@pytest.mark.parametrize("view", VIEWS)
+def test_a_view_that_does_not_suit_is_refused_in_one_line(name: str, view: str) -> None:
+    """Also for the id's own arguments, which may have too many slates to number them."""
+    for arguments in ({}, *ROWS[name].variants):
+        reason = refusal(world(name, arguments), view)
+        if reason is None:
+            gymnasium.make(name, view=view, **arguments)
+        else:
+            with pytest.raises(RecGymError, match=f"view='{view}': .*{reason}") as error:
+                gymnasium.make(name, view=view, **arguments)
+            assert "\n" not in str(error.value)
+
+
+@each_case
+def test_passes_both_checkers_without_a_warning(case: Case) -> None:
+    env = make(case)
     check_env(env.unwrapped)
     check_env_of_stable_baselines(env.unwrapped, skip_render_check=False)
 
 
-@pytest.mark.filterwarnings("error")
 @each_id
-def test_its_spec_makes_it_again_from_json(base: Base, name: str) -> None:
-    env = gymnasium.make(name, **base[name], slate_size=4, observe="items")
-    assert env.spec is not None
-    again = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
-    assert again.action_space == env.action_space
-    assert (again.reset(seed=1)[0] == env.reset(seed=1)[0]).all()
-    assert env.spec.max_episode_steps is None
+def test_its_spec_makes_it_again_from_json(name: str, tmp_path: Path) -> None:
+    for number, arguments in enumerate([{}, *ROWS[name].variants]):
+        plain = dict(arguments)
+        if "user_model" in arguments:
+            plain["user_model"] = str(tmp_path / str(number))
+            arguments["user_model"].save(tmp_path / str(number))
+        for view in (None, *VIEWS):
+            if refusal(world(name, plain), view) is not None:
+                continue
+            env = gymnasium.make(name, view=view, **plain)
+            assert env.spec is not None
+            again = gymnasium.make(EnvSpec.from_json(env.spec.to_json()))
+            assert again.observation_space == env.observation_space
+            assert again.action_space == env.action_space
+            assert (again.reset(seed=1)[0] == env.reset(seed=1)[0]).all()
+            assert play(again, 3) == play(env, 3)
+    assert gymnasium.spec(name).max_episode_steps is None
     assert gymnasium.spec(name).entry_point == "recgym.envs:SlateEnv"
 
 
-@pytest.mark.filterwarnings("error")
+@each_case
+def test_the_same_seed_is_the_same_rollout(case: Case) -> None:
+    env, other = make(case), make(case)
+    rollouts = []
+    for one, seed in [(env, 3), (other, 3), (env, 3), (env, 4)]:
+        observation, info = one.reset(seed=seed)
+        rollouts.append([observation.tolist(), info, *play(one, 25)])
+    assert rollouts[0] == rollouts[1] == rollouts[2] != rollouts[3]
+
+
+@each_case
+def test_pickled_in_an_episode_it_goes_on_as_it_would_have(case: Case) -> None:
+    env = make(case)
+    env.reset(seed=1)
+    env.action_space.seed(1)
+    over = True
+    while over:  # a first step that does not end the episode
+        env.reset()
+        over = any(env.step(env.action_space.sample())[2:4])
+    copy = pickle.loads(pickle.dumps(env))
+    assert play(copy, 20) == play(env, 20)
+
+
+@each_case
+def test_what_was_returned_is_the_callers(case: Case) -> None:
+    """Writing to observations, infos and actions changes nothing of what follows."""
+    env, twin = make(case), make(case)
+    returned = env.reset(seed=2)
+    expected = twin.reset(seed=2)
+    env.action_space.seed(0)
+    over = False
+    for _ in range(20):
+        assert returned[0].tolist() == expected[0].tolist()
+        assert returned[1:] == expected[1:]
+        returned[0][:] = 0
+        returned[-1].clear()
+        if over:
+            returned, expected, over = env.reset(), twin.reset(), False
+            continue
+        action = env.action_space.sample()
+        expected = twin.step(np.copy(action))
+        returned = env.step(action)
+        over = any(expected[2:4])
+        if isinstance(action, np.ndarray) and action.ndim:
+            action[:] = 0
+
+
+@each_case
+def test_an_episode_is_truncated_after_its_horizon(case: Case) -> None:
+    env = make(case)
+    simulator = env.unwrapped.simulator
+    steps = simulator.horizon * rounds(case, simulator)
+    env.action_space.seed(0)
+    env.reset(seed=0)
+    truncations = 0
+    for _ in range(40):
+        env.reset()
+        for step in range(1, steps + 1):
+            _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+            assert truncated == (step == steps and not terminated)
+            if terminated or truncated:
+                break
+        truncations += truncated
+        with pytest.raises(RecGymError, match="call reset first"):
+            env.step(env.action_space.sample())
+    assert truncations > 0
+
+
+@each_case
+def test_infos_always_have_the_same_keys(case: Case) -> None:
+    env = make(case)
+    _, info = env.reset(seed=0)
+    keys = {"click", "item", "repaired", *env.unwrapped.simulator.info_names}
+    assert set(info) == keys
+    assert (info["click"], info["item"], info["repaired"]) == (-1, -1, 0)
+    assert all(set(seen) == keys for seen in play(env, 20) if isinstance(seen, dict))
+
+
 @each_id
-@pytest.mark.parametrize("mode", ["next-step", "same-step", "disabled"])
-def test_make_vec_makes_the_vector_environment(base: Base, name: str, mode: str) -> None:
-    env = gymnasium.make_vec(
-        name, num_envs=3, **base[name], autoreset_mode=mode, max_episode_steps=2
-    )
-    assert isinstance(env, SlateVectorEnv)
-    assert isinstance(env.metadata["autoreset_mode"], gymnasium.vector.AutoresetMode)
-    observation, _ = env.reset(seed=0)
-    assert env.observation_space.contains(observation)
-    observation, reward, terminated, truncated, _ = env.step(env.action_space.sample())
-    assert observation in env.observation_space
-    assert reward.shape == (3,)
-    assert not truncated.any()
-    if not terminated.any():
-        _, _, terminated, truncated, _ = env.step(env.action_space.sample())
-        assert (terminated | truncated).all()
+def test_its_page_names_its_infos(name: str) -> None:
+    text = inspect.getdoc(builder(ENVIRONMENTS[name]["simulator"])) or ""
+    section = text.partition("\n## Info\n")[2].partition("\n## ")[0]
+    shown: set[str] = set()
+    for arguments in ROWS[name].variants:
+        shown |= set(gymnasium.make(name, **arguments).reset(seed=0)[1])
+    assert set(re.findall(r"`([a-z_]+)`", section)) == shown
 
 
-@pytest.mark.filterwarnings("error")
+@each_case
+def test_actions_out_of_range_are_refused_and_change_nothing(case: Case) -> None:
+    env, twin = make(case), make(case)
+    space = env.action_space
+    if isinstance(space, SlateSpace):
+        good = np.arange(space.slate_size)
+        wrong = [np.where(good == 1, value, good) for value in (-1, space.n_items)]
+    elif isinstance(space, spaces.Discrete):
+        wrong = [np.int64(-1), space.n]
+    else:
+        assert isinstance(space, spaces.Box)
+        wrong = [np.full(space.shape, value) for value in (-1.5, 1.5, np.nan)]
+    for one in (env, twin):
+        one.reset(seed=0)
+    for action in wrong:
+        with pytest.raises(RecGymError, match=r"out of range|is not in") as error:
+            env.step(action)
+        assert "\n" not in str(error.value)
+    assert play(env, 5) == play(twin, 5)
+
+
 @each_id
-def test_infos_always_have_the_same_keys(base: Base, name: str) -> None:
-    env = gymnasium.make(name, **base[name])
-    keys = {"click", "item", "repaired"} | INFO[name]
-    assert set(env.reset(seed=0)[1]) == keys
-    assert set(env.step(env.action_space.sample())[4]) == keys
+def test_repeated_items_are_repaired(name: str) -> None:
+    for arguments in ROWS[name].variants:
+        envs = [gymnasium.make(name, **arguments) for _ in range(2)]
+        size = envs[0].unwrapped.simulator.slate_size  # type: ignore[attr-defined]
+        for env in envs:
+            env.reset(seed=0)
+        repeats = envs[0].step(np.full(size, 2))
+        lowest = [2, *[item for item in range(size) if item != 2]][:size]
+        distinct = envs[1].step(np.array(lowest))
+        assert repeats[4].pop("repaired") == size - 1
+        assert distinct[4].pop("repaired") == 0
+        assert repeats[0].tolist() == distinct[0].tolist()
+        assert repeats[1:] == distinct[1:]
 
 
-@pytest.mark.filterwarnings("error")
 @each_id
+def test_clicked_items_are_spent_where_the_world_spends_them(name: str) -> None:
+    """The same few items, shown again and again."""
+    for arguments in ROWS[name].variants:
+        env = gymnasium.make(name, **(arguments | {"horizon": 30}))
+        size = env.unwrapped.simulator.slate_size  # type: ignore[attr-defined]
+        again = 0
+        for seed in range(10):
+            env.reset(seed=seed)
+            clicked: set[int] = set()
+            over = False
+            while not over:
+                *_, terminated, truncated, info = env.step(np.arange(size))
+                again += info["item"] in clicked
+                clicked |= {info["item"]} - {-1}
+                over = terminated or truncated
+        assert (again == 0) == ROWS[name].spends
+
+
+@each_case
 @pytest.mark.parametrize("vector", [False, True])
-def test_every_declared_render_mode_works(base: Base, name: str, vector: bool) -> None:
-    make: Any = gymnasium.make_vec if vector else gymnasium.make
-    for mode in gymnasium.make(name, **base[name]).metadata["render_modes"]:
-        env = make(name, **base[name], render_mode=mode)
+def test_every_declared_render_mode_works(case: Case, vector: bool) -> None:
+    for mode in RENDER_MODES:
+        if vector:
+            env: Any = gymnasium.make_vec(case.name, 2, **case.arguments, render_mode=mode)
+        else:
+            env = make(case, render_mode=mode)
+        assert mode in env.metadata["render_modes"]
         env.reset(seed=0)
         before = env.render()
-        env.step(env.action_space.sample())
+        simulator = env.unwrapped.simulator
+        for _ in range(rounds(case, simulator)):
+            env.step(env.action_space.sample())
         after = env.render()
-        for frame in (before[0], after[0]) if vector else (before, after):
+        for blank, frame in [(before[0], after[0])] if vector else [(before, after)]:
             if mode == "ansi":
-                assert isinstance(frame, str)
+                assert blank.count("\n") == 2
+                assert frame.count(" item ") == simulator.slate_size
             else:
                 assert frame.dtype == np.uint8
                 assert frame.shape[2] == 3
+                assert frame.shape[0] > blank.shape[0]
 
 
 @each_id
@@ -133,10 +257,10 @@ def test_its_page_says_what_it_does_now(repository: Path, name: str) -> None:
 
 
 @each_id
-def test_stable_baselines_trains_in_it(base: Base, name: str) -> None:
+def test_stable_baselines_trains_in_it(name: str) -> None:
     from stable_baselines3 import PPO
 
-    env = gymnasium.make(name, **base[name])
+    env = gymnasium.make(name, **ROWS[name].variants[0])
     PPO("MlpPolicy", env, n_steps=16, batch_size=16, n_epochs=1, device="cpu").learn(32)
 
 

@@ -8,12 +8,10 @@ import gymnasium
 import numpy as np
 import pytest
 import torch
-from gymnasium.utils.env_checker import check_env
 from gymnasium.vector.utils import batch_space
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
-from stable_baselines3.common.env_checker import check_env as check_env_of_stable_baselines
 
 import recgym  # noqa: F401
 from recgym.errors import RecGymError
@@ -107,18 +105,6 @@ def test_what_is_shown_never_repeats_an_item(seed: int, n_items: int, library: A
     for slates in given_to_world:
         assert all(len(set(slate)) == 3 for slate in slates.tolist())
         assert 0 <= slates.min() <= slates.max() < n_items
-
-
-@each_view
-@pytest.mark.filterwarnings("error")
-@pytest.mark.parametrize("observe", ["features", "items", "state"])
-def test_every_view_passes_both_checkers(view: str, observe: str) -> None:
-    env = gymnasium.make("SlateMDP-v0", view=view, observe=observe, **WORLD)
-    check_env(env.unwrapped)
-    check_env_of_stable_baselines(env.unwrapped)
-    assert env.spec is not None
-    again = gymnasium.make(gymnasium.envs.registration.EnvSpec.from_json(env.spec.to_json()))
-    assert again.action_space == env.action_space
 
 
 @each_view
