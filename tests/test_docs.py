@@ -67,6 +67,7 @@ def test_links_lead_to_files_and_headings(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=NAMES)
 def test_python_blocks_run(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     for number, block in enumerate(blocks(page, "python")):
         tree = ast.parse(block)
         if re.search(r"\b(runs|data)/", block):  # reads what commands must have made first

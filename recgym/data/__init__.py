@@ -12,6 +12,7 @@ from recgym.data.logging_policies import (
     slate_mdp_policy,
     uniform_policy,
 )
+from recgym.data.minari_datasets import from_minari, to_minari
 from recgym.data.movielens import read_movielens
 from recgym.data.movielens_wheel import fetch_movielens_100k
 from recgym.data.sessions import Columns, Sessions
@@ -30,11 +31,13 @@ __all__ = [
     "collect",
     "fetch_movielens_100k",
     "floors",
+    "from_minari",
     "greedy_policy",
     "read_display_sets",
     "read_movielens",
     "read_trivago",
     "slate_mdp_policy",
     "split_users",
+    "to_minari",
     "uniform_policy",
 ]

@@ -3,20 +3,75 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from recgym.arrays import Array
 from recgym.data.catalog import Catalog
 from recgym.data.dataset import Dataset, click_facts, split_users
-from recgym.data.logging_policies import LoggingPolicy
+from recgym.data.logging_policies import LoggingPolicy, Shown
 from recgym.data.sessions import Sessions
 from recgym.errors import RecGymError
 from recgym.spaces import SlateSpace
 
 if TYPE_CHECKING:
-    from recgym.envs import SlateVectorEnv
+    from recgym.envs import SlateEnv, SlateVectorEnv
+
+
+class Played(NamedTuple):
+    """One step of every row of a vector environment, whose episodes are numbered."""
+
+    session: Array
+    """Number of each row's episode, (B,)."""
+    step: Array
+    """Slates that its episode had shown before, (B,)."""
+    observation: Array
+    """What was observed before the slate."""
+    info: Mapping[str, Array]
+    """Info before the slate."""
+    shown: Shown
+    after: Array
+    """What was observed after it."""
+    reward: Array
+    terminated: Array
+    truncated: Array
+    answer: Mapping[str, Array]
+    """Info after it."""
+
+
+def play(
+    env: SlateVectorEnv, policy: LoggingPolicy, sessions: int, seed: int = 0
+) -> Iterator[Played]:
+    """Plays until the first ``sessions`` episodes are over; later ones are broken off.
+
+    Raises:
+        RecGymError: see ``collect``.
+    """
+    mode = str(env.metadata["autoreset_mode"]).rpartition(".")[2].lower().replace("_", "-")
+    if mode != "disabled" or not isinstance(env.simulator.action_space, SlateSpace):
+        raise RecGymError("collect: make the environment with autoreset_mode='disabled', no view")
+    if sessions < 1:
+        raise RecGymError(f"collect: sessions={sessions} must be at least 1")
+    rng = np.random.default_rng([seed, 1])
+    observation, info = env.reset(seed=seed)
+    session, begun = np.arange(env.num_envs), env.num_envs
+    step = np.zeros(env.num_envs, np.int64)
+    while (session < sessions).any():
+        shown = policy(observation, info, rng)
+        after, reward, terminated, truncated, answer = env.step(shown.slate)
+        yield Played(
+            session, step, observation, info, shown, after, reward, terminated, truncated, answer
+        )
+        observation, info = after, answer
+        done = terminated | truncated
+        step = np.where(done, 0, step + 1)
+        if done.any():
+            session = session.copy()
+            session[done] = begun + np.arange(done.sum())
+            begun += int(done.sum())
+            observation, info = env.reset(options={"reset_mask": done})
 
 
 def collect(env: SlateVectorEnv, policy: LoggingPolicy, sessions: int, seed: int = 0) -> Sessions:
@@ -36,47 +91,34 @@ def collect(env: SlateVectorEnv, policy: LoggingPolicy, sessions: int, seed: int
     Raises:
         RecGymError: another kind of environment, or no sessions.
     """
-    mode = str(env.metadata["autoreset_mode"]).rpartition(".")[2].lower().replace("_", "-")
-    if mode != "disabled" or not isinstance(env.simulator.action_space, SlateSpace):
-        raise RecGymError("collect: make the environment with autoreset_mode='disabled', no view")
-    if sessions < 1:
-        raise RecGymError(f"collect: sessions={sessions} must be at least 1")
-    rng = np.random.default_rng([seed, 1])
-    observation, info = env.reset(seed=seed)
-    session, begun = np.arange(env.num_envs), env.num_envs
-    step = np.zeros(env.num_envs, np.int64)
-    logged: list[dict[str, Array]] = []
-    while (session < sessions).any():
-        shown = policy(observation, info, rng)
-        user = info.get("user", session)
-        observation, reward, terminated, truncated, info = env.step(shown.slate)
+    logged = []
+    for played in play(env, policy, sessions, seed):
         page = {
-            "user": user,
-            "session": session,
-            "step": step,
-            "slate": shown.slate,
-            "click": info["click"],
-            "item": info["item"],
-            "reward": reward,
-            "slot_propensities": shown.slot_propensities,
-            "slate_propensities": shown.slate_propensities,
+            "user": played.info.get("user", played.session),
+            "session": played.session,
+            "step": played.step,
+            "slate": played.shown.slate,
+            "click": played.answer["click"],
+            "item": played.answer["item"],
+            "reward": played.reward,
+            "slot_propensities": played.shown.slot_propensities,
+            "slate_propensities": played.shown.slate_propensities,
         }
-        wanted = session < sessions
+        wanted = played.session < sessions
         logged.append({name: np.array(values)[wanted] for name, values in page.items()})
-        done = terminated | truncated
-        step = np.where(done, 0, step + 1)
-        if done.any():
-            session = session.copy()
-            session[done] = begun + np.arange(done.sum())
-            begun += int(done.sum())
-            observation, info = env.reset(options={"reset_mask": done})
-    pages = {name: np.concatenate([part[name] for part in logged]) for name in logged[0]}
+    return sessions_of(logged)
+
+
+def sessions_of(parts: Sequence[Mapping[str, Array]]) -> Sessions:
+    """Returns pages of equal slates as a log, in its order.
+
+    Args:
+        parts: some pages each: the fields of ``Sessions`` by name, with ``slate`` (P, K) and
+            ``slot_propensities`` (P, K).
+    """
+    pages = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     order = np.lexsort((pages["step"], pages["session"], pages["user"]))
-    return _sessions({name: values[order] for name, values in pages.items()})
-
-
-def _sessions(pages: dict[str, Array]) -> Sessions:
-    """Returns pages of equal slates as a log."""
+    pages = {name: values[order] for name, values in pages.items()}
     n_pages, size = pages["slate"].shape
     return Sessions(
         user=pages["user"],
@@ -92,7 +134,7 @@ def _sessions(pages: dict[str, Array]) -> Sessions:
     )
 
 
-def as_dataset(env: SlateVectorEnv, log: Sessions, name: str, seed: int = 0) -> Dataset:
+def as_dataset(env: SlateEnv | SlateVectorEnv, log: Sessions, name: str, seed: int = 0) -> Dataset:
     """Returns a log of ``collect`` as a prepared dataset, which a user model can be fitted to.
 
     Args:
