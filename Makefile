@@ -45,7 +45,7 @@ $(DEMO)/RecGAN-v0/%/0/DONE: $(DEMO)/user-model/params.safetensors
 $(DEMO)/report.html: $(foreach agent,$(BASELINES) cascading-dqn,$(DEMO)/RecGAN-v0/$(agent)/0/DONE)
 	$(SCRIPT)/report.py $(^D) --data $(DEMO)/data --user-model $(DEMO)/user-model --out $@
 
-# The pages that are made from docstrings.
+# The pages that are made from docstrings, and their pictures.
 docs: install
 	$(BIN)/python -m recgym.pages
 

@@ -1,6 +1,7 @@
 """The documentation's page of each environment, written from its own docstring and registration.
 
-``python -m recgym.pages`` writes them all into docs/environments.
+``python -m recgym.pages`` writes them all into docs/environments, each with a picture of a rollout
+(which needs matplotlib).
 """
 
 from __future__ import annotations
@@ -10,12 +11,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from recgym.files import write_text
+import gymnasium
+import numpy as np
+
+from recgym.files import atomic_write, write_text
 from recgym.registry import ENVIRONMENTS
 from recgym.simulators import builder
 from recgym.simulators.learned_user import load_user_model
 
 FOLDER = Path("docs") / "environments"
+FRAMES = 3
+"""Slates in the picture of a rollout."""
 
 
 def page(name: str) -> str:
@@ -37,6 +43,23 @@ def page(name: str) -> str:
             "",
             text,
             "",
+            "## Example",
+            "```python",
+            "import gymnasium",
+            "import recgym",
+            "",
+            f'env = gymnasium.make("{name}", render_mode="ansi")',
+            "observation, info = env.reset(seed=0)",
+            "slate = env.action_space.sample()",
+            "observation, reward, terminated, truncated, info = env.step(slate)",
+            "print(env.render())",
+            "```",
+            "",
+            'Random slates, as `render_mode="rgb_array"` shows them;'
+            " where an episode ends, another begins:",
+            "",
+            f"![{FRAMES} slates; what was clicked is marked]({name}.png)",
+            "",
             "## Arguments",
             "Beside those of every environment ([environments](../environments.md)):",
             "",
@@ -47,6 +70,31 @@ def page(name: str) -> str:
             *(_card(str(arguments["user_model"])) if "user_model" in arguments else []),
         ]
     )
+
+
+def picture(name: str) -> np.ndarray:
+    """Returns random slates of an environment id side by side, uint8 (height, width, 3).
+
+    Where an episode ends, the next begins.
+    """
+    env = gymnasium.make(name, render_mode="rgb_array")
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    frames: list[Any] = []
+    for _ in range(FRAMES):
+        _, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        frames.append(env.render())
+        if terminated or truncated:
+            env.reset()
+    return np.concatenate(frames, axis=1)
+
+
+def write_picture(path: Path, image: np.ndarray) -> None:
+    """Writes an image (height, width, 3) as PNG."""
+    from matplotlib.image import imsave
+
+    with atomic_write(path) as temporary:
+        imsave(temporary, image, format="png", metadata={"Software": "recgym.pages"})
 
 
 def _card(user_model: str) -> list[str]:
@@ -100,3 +148,4 @@ def _split(docstring: str) -> tuple[str, dict[str, str]]:
 if __name__ == "__main__":
     for environment in ENVIRONMENTS:
         write_text(FOLDER / f"{environment}.md", page(environment))
+        write_picture(FOLDER / f"{environment}.png", picture(environment))

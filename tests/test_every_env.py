@@ -257,6 +257,21 @@ def test_its_page_says_what_it_does_now(repository: Path, name: str) -> None:
 
 
 @each_id
+def test_its_page_is_linked_and_has_a_picture_of_a_rollout(repository: Path, name: str) -> None:
+    """The picture itself may be stale: fitted users round differently elsewhere."""
+    for page in ("index.md", "environments.md"):
+        text = (repository / "docs" / page).read_text("utf-8")
+        assert f"[{name}](environments/{name}.md)" in text
+    drawn = repository / "docs" / "environments" / f"{name}.png"
+    assert drawn.stat().st_size < 60_000
+    image = pages.picture(name)
+    frames = np.split(image, pages.FRAMES, axis=1)
+    assert image.dtype == np.uint8
+    assert len({frame.tobytes() for frame in frames}) == pages.FRAMES
+    assert (pages.picture(name) == image).all()
+
+
+@each_id
 def test_stable_baselines_trains_in_it(name: str) -> None:
     from stable_baselines3 import PPO
 
