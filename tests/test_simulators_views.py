@@ -82,6 +82,17 @@ def test_a_slate_is_filled_item_by_item() -> None:
     assert (state["step"][0], state["slate"].tolist()) == (1, [[6, 6, 6]])
 
 
+@pytest.mark.filterwarnings("error")
+def test_items_without_features_are_observed_by_their_ids() -> None:
+    """Beside numbers as beside ids; an empty slot is N."""
+    world = TinyWorld(n_items=5)
+    world.observation_space = gymnasium.spaces.Box(0, 1, (2,), np.float32)
+    space = views.ItemByItem(world).observation_space  # type: ignore[arg-type]
+    assert space == gymnasium.spaces.Box(
+        np.zeros(5, np.float32), np.array([1, 1, 5, 5, 5], np.float32)
+    )
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.integers(3, 7), st.sampled_from([np, torch]))
 def test_what_is_shown_never_repeats_an_item(seed: int, n_items: int, library: Any) -> None:

@@ -160,7 +160,7 @@ class ItemByItem(View):
             table: Array = np.arange(self.n_items + 1)[:, None]
             if not self._shows_ids:
                 table = table.astype(np.float32)
-            low, high = np.zeros(1), np.full(1, self.n_items)
+            low, high = table[0], table[-1]
         else:
             table = np.concatenate([world.item_features, np.zeros_like(world.item_features[:1])])
             low, high = table.min(axis=0), table.max(axis=0)
