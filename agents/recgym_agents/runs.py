@@ -1,0 +1,150 @@
+"""The folder of a training run, whoever trains: what it is a run of, and what it measured."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from recgym.errors import RecGymError
+from recgym.files import read_json, sha256_of_arrays
+from recgym.users.folder import FittedUserModel
+from recgym_agents.loops import World
+from recgym_agents.ranges import AT_LEAST_0, AT_LEAST_1, check_ranges
+
+CONFIG, DONE, METRICS = "config.json", "DONE", "metrics.jsonl"
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run. The same configuration gives the same numbers on the same machine."""
+
+    env: str
+    """Environment id."""
+    agent: str
+    """Name in ``AGENTS``."""
+    steps: int
+    """Environment steps; rounded up to whole steps of all rows."""
+    seed: int
+    """All random numbers come from it."""
+    out: str
+    """Folder of the run."""
+    env_args: dict[str, Any] = field(default_factory=dict)
+    """Arguments of the environment."""
+    agent_args: dict[str, Any] = field(default_factory=dict)
+    """Fields of the agent's configuration."""
+    loop_args: dict[str, Any] = field(default_factory=dict)
+    """Fields of ``LoopConfig``."""
+    reports: int = 20
+    """How many times a line of metrics is written, the policy validated, and a checkpoint made."""
+    validation_episodes: int = 250
+    """Episodes a validation; the best policy is kept. 0 keeps the last policy."""
+    compile: Literal["auto", "always", "never"] = "auto"
+    """Fuse the scan of the candidates with torch.compile; "auto": where it works and pays."""
+
+
+Watch = Callable[[int, dict[str, float]], None]
+"""Called after every step of the rows with the steps done and what they and their updates gave."""
+
+
+def check_run(config: TrainConfig) -> None:
+    """Checks the settings that every training has, and that its folder can be one.
+
+    Raises:
+        RecGymError: a setting out of its range, or a file where the folder should be.
+    """
+    lowest = ("steps", "seed", "validation_episodes")
+    check_ranges(config, dict.fromkeys(lowest, AT_LEAST_0) | {"reports": AT_LEAST_1})
+    folder = Path(config.out)
+    if folder.exists() and not folder.is_dir():
+        raise RecGymError(f"{folder}: is a file; a run needs a folder")
+
+
+def record_of(config: TrainConfig, world: World) -> dict[str, Any]:
+    """Returns what ``config.json`` says: all that decides the numbers of a run."""
+    record = {name: value for name, value in asdict(config).items() if name != "out"}
+    if world.user_model is not None:
+        record["user_model"] = _digest(world.user_model)
+    return record
+
+
+def is_done(folder: Path, record: dict[str, Any]) -> bool:
+    """Returns whether the run of this configuration is done already.
+
+    Raises:
+        RecGymError: the folder holds a run with another configuration, or user model.
+    """
+    if (folder / CONFIG).exists():
+        other = read_json(folder / CONFIG)
+        if not isinstance(other, dict):
+            raise RecGymError(f"{folder / CONFIG}: not the configuration of a run; remove {folder}")
+        if "user_model" in record:  # runs made before it was recorded are taken on trust
+            other.setdefault("user_model", record["user_model"])
+        differing = [name for name in record if other.get(name) != record[name]]
+        if differing:
+            name = differing[0]
+            label = "user model" if name == "user_model" else name
+            raise RecGymError(
+                f"{folder} holds a run with {label}={other.get(name)!r}, not {record[name]!r};"
+                " choose another --out, or remove it"
+            )
+    return (folder / DONE).exists()
+
+
+@contextmanager
+def open_metrics(
+    folder: Path, length: int, step: int
+) -> Iterator[Callable[[dict[str, float]], int]]:
+    """Opens ``metrics.jsonl``, cut to ``length`` bytes, and TensorBoard, purged after ``step``.
+
+    Yields a function that writes a line, and returns the length of the file after it.
+
+    Raises:
+        RecGymError: the file is shorter than that.
+    """
+    from torch.utils.tensorboard import SummaryWriter
+
+    path = folder / METRICS
+    path.touch()
+    found = path.stat().st_size
+    if found < length:
+        raise RecGymError(
+            f"{path}: {found} bytes, the checkpoint was written after {length}; put the file back,"
+            f" or remove {folder} and train again"
+        )
+    os.truncate(path, length)
+    writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+    with open(path, "a", encoding="utf-8") as file:
+
+        def write(line: dict[str, float]) -> int:
+            file.write(json.dumps(line) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+            for name, value in line.items():
+                writer.add_scalar(name, value, int(line["steps"]))
+            writer.flush()
+            return file.tell()
+
+        try:
+            yield write
+        finally:
+            writer.close()
+
+
+def _digest(model: FittedUserModel) -> str:
+    """Returns the SHA-256 of all that users of a model do: the folder it came from may be refitted.
+
+    It is over the item features, members, histories, configuration, and whether items are spent.
+    """
+    text = json.dumps([asdict(model.config), model.info["repeat_clicks"]], sort_keys=True)
+    arrays = {"features": model.features, "config": np.frombuffer(text.encode(), np.uint8)}
+    arrays |= {f"histories.{split}": ids for split, ids in model.histories.items()}
+    for member, params in model.members.items():
+        arrays |= {f"{member}/{name}": array for name, array in params.items()}
+    return sha256_of_arrays(arrays)
