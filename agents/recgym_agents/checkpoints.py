@@ -10,21 +10,22 @@ import numpy as np
 
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, save_arrays
-from recgym_agents.loops import Agent, World, within
+from recgym_agents.loops import Policy, World, within
+from recgym_agents.stable_baselines import STABLE_BASELINES, Row, StableBaselinesAgent, row_of
 from recgym_agents.table import Entry, entry_of
 
 PARAMS = "params.safetensors"
 
 
 def save_agent(
-    folder: Path | str, agent: Agent, name: str, entry: Entry, about: dict[str, Any]
+    folder: Path | str, agent: Policy, name: str, entry: Entry | Row, about: dict[str, Any]
 ) -> None:
     """Writes ``params.safetensors``: the policy, the catalog's features, and how to build it again.
 
     Args:
         folder: where the file goes.
         agent: to be saved.
-        name: of the agent in ``AGENTS``.
+        name: of the agent in ``AGENTS``, or in ``STABLE_BASELINES``.
         entry: that it was built with.
         about: kept beside it, plain JSON, such as the environment; its "seed" (0 if there is none)
             seeds the loaded agent.
@@ -44,8 +45,10 @@ def save_agent(
     save_arrays(Path(folder) / PARAMS, contents, stored)
 
 
-def load_agent(folder: Path | str) -> tuple[Agent, dict[str, Any]]:
-    """Reads a folder that ``save_agent`` wrote; no environment is needed.
+def load_agent(folder: Path | str) -> tuple[Policy, dict[str, Any]]:
+    """Reads the folder of a trained agent; no environment is needed.
+
+    A ``model.zip`` of Stable-Baselines3 holds pickled Python: load only what you trust.
 
     Returns:
         The agent, and what was saved about it.
@@ -57,15 +60,19 @@ def load_agent(folder: Path | str) -> tuple[Agent, dict[str, Any]]:
     arrays, stored = load_arrays(path)
     if not isinstance(stored, dict) or "agent" not in stored:
         raise RecGymError(f"{path}: not an agent")
-    entry = entry_of(stored["agent"], stored["config"], {})
-    world = World(**stored["world"], features=arrays.get("features"))
-    about = stored["about"]
+    name, about = stored["agent"], stored["about"]
+    ids = name not in STABLE_BASELINES
+    world = World(**stored["world"], features=arrays.get("features"), ids=ids)
+    if name in STABLE_BASELINES:
+        config = row_of(name, stored["config"]).config
+        return StableBaselinesAgent.load(Path(folder), name, config, world), about
+    entry = entry_of(name, stored["config"], {})
     agent = entry.builder(entry.config, world, int(about.get("seed", 0)))
     agent.load_policy(within(arrays, "policy."), stored["policy"])
     return agent, about
 
 
-def check_world(agent: Agent, world: World) -> None:
+def check_world(agent: Policy, world: World) -> None:
     """Checks that an agent can act in a world.
 
     Raises:

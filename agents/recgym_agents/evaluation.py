@@ -14,13 +14,13 @@ from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
 from recgym.metrics import Estimate, mean_and_error
 from recgym_agents.checkpoints import check_world
-from recgym_agents.loops import Agent, World
+from recgym_agents.loops import Policy, World
 
 ROWS = 250
 """Episodes that are run at once."""
 OWNED = (
     *("id", "num_envs", "vectorization_mode", "vector_kwargs", "wrappers", "simulator"),
-    *("observe", "autoreset_mode", "backend", "device", "compile", "render_mode"),
+    *("observe", "view", "autoreset_mode", "backend", "device", "compile", "render_mode"),
 )
 """Arguments of a vector environment that whoever trains or evaluates sets, not ``env_args``."""
 
@@ -35,6 +35,8 @@ class Evaluation:
     """Reward per step, averaged over the episode (E,)."""
     click_rate: np.ndarray
     """Clicks per step (E,)."""
+    steps: np.ndarray
+    """Slates shown in the episode (E,)."""
 
     def by_user(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Returns the users (U,), and each one's reward and click rate, averaged over episodes."""
@@ -52,9 +54,16 @@ class Evaluation:
 
 
 def make_vector_env(
-    env_id: str, env_args: Mapping[str, Any], num_envs: int, autoreset_mode: str
+    env_id: str, env_args: Mapping[str, Any], num_envs: int, autoreset_mode: str, ids: bool = True
 ) -> SlateVectorEnv:
-    """Makes a vector environment whose observations are item ids.
+    """Makes a vector environment for an agent to learn or to be scored in.
+
+    Args:
+        env_id: environment id.
+        env_args: the environment's arguments.
+        num_envs: rows.
+        autoreset_mode: as the environment's.
+        ids: whether observations are item ids; otherwise they are what ``env_args`` say.
 
     Raises:
         RecGymError: an unknown environment or argument, an environment that is not RecGym's, or
@@ -67,18 +76,19 @@ def make_vector_env(
     if spec.vector_entry_point != "recgym.envs:SlateVectorEnv":
         raise RecGymError(f"environment {env_id!r}: not one of RecGym's slate environments")
     for name in env_args:
-        if name in OWNED:
+        if name in OWNED and (ids or name != "observe"):
             raise RecGymError(
                 f"environment argument {name!r}: set by training and evaluation, omit it"
             )
-    arguments = {"observe": "items", "autoreset_mode": autoreset_mode, **env_args}
+    observed = {"observe": "items"} if ids else {}
+    arguments = {**observed, "autoreset_mode": autoreset_mode, **env_args}
     env = gymnasium.make_vec(spec, num_envs, **arguments)
     assert isinstance(env, SlateVectorEnv)
     return env
 
 
 def evaluate(
-    agent: Agent, env_id: str, env_args: Mapping[str, Any], episodes: int, seed: int
+    agent: Policy, env_id: str, env_args: Mapping[str, Any], episodes: int, seed: int
 ) -> Evaluation:
     """Runs greedy episodes of users 0, 1, ..; the same seed meets every agent with the same luck.
 
@@ -96,13 +106,13 @@ def evaluate(
         raise RecGymError(f"episodes={episodes}: at least 1 is needed")
     if seed < 0:
         raise RecGymError(f"seed={seed}: must be at least 0")
-    env = make_vector_env(env_id, env_args, min(episodes, ROWS), "next-step")
+    env = make_vector_env(env_id, env_args, min(episodes, ROWS), "next-step", agent.world.ids)
     return run_episodes(agent, env, episodes, seed)
 
 
-def run_episodes(agent: Agent, env: SlateVectorEnv, episodes: int, seed: int) -> Evaluation:
+def run_episodes(agent: Policy, env: SlateVectorEnv, episodes: int, seed: int) -> Evaluation:
     """As ``evaluate``, in an environment that is there already (next-step autoreset)."""
-    check_world(agent, World.of(env))
+    check_world(agent, World.of(env, agent.world.ids))
     rows, n_users = env.num_envs, env.simulator.n_users
     batches = -(-episodes // rows)
     seeds = np.random.SeedSequence(seed).generate_state(batches)
@@ -111,14 +121,14 @@ def run_episodes(agent: Agent, env: SlateVectorEnv, episodes: int, seed: int) ->
         _run_batch(agent, env, user[i * rows : (i + 1) * rows], int(seeds[i]))
         for i in range(batches)
     ]
-    reward, click_rate = (np.concatenate(part)[:episodes] for part in zip(*parts, strict=True))
-    return Evaluation(user[:episodes], reward, click_rate)
+    whole = (np.concatenate(part)[:episodes] for part in zip(*parts, strict=True))
+    return Evaluation(user[:episodes], *whole)
 
 
 def _run_batch(
-    agent: Agent, env: SlateVectorEnv, user: np.ndarray, seed: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Runs one episode a row; returns reward and clicks per step (B,)."""
+    agent: Policy, env: SlateVectorEnv, user: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Runs one episode a row; returns reward and clicks per step (B,), and the steps."""
     observation, _ = env.reset(seed=seed, options={"user": user})
     reward, clicks, steps = (np.zeros(len(user)) for _ in range(3))
     running = np.ones(len(user), np.bool_)
@@ -128,4 +138,4 @@ def _run_batch(
         clicks[running] += info["item"][running] >= 0
         steps[running] += 1
         running &= ~(terminated | truncated)
-    return reward / steps, clicks / steps
+    return reward / steps, clicks / steps, steps

@@ -26,33 +26,40 @@ class World:
     slate_size: int
     """K."""
     window: int
-    """Clicked items in an observation, W."""
+    """Clicked items in an observation, W; where it is not of ids, the numbers in it."""
     features: np.ndarray | None
     """The items' feature vectors (N, D), or None where the environment has none."""
     user_model: FittedUserModel | None = None
     """The fitted user model behind the environment, for agents that plan with it."""
     user_members: tuple[str, ...] = ()
     """The members of the user model that the environment's episodes draw from."""
+    ids: bool = True
+    """Whether observations are read as item ids, or as the numbers that they are."""
 
     @staticmethod
-    def of(env: Any) -> World:
+    def of(env: Any, ids: bool = True) -> World:
         """Reads the world off a single or vector environment of RecGym.
 
+        Args:
+            env: the environment, without a view.
+            ids: whether the agent reads item ids, as those of the zoo do.
+
         Raises:
-            RecGymError: the environment does not observe item ids.
+            RecGymError: the environment does not observe item ids, and the agent reads them.
         """
         simulator = env.unwrapped.simulator
         space = simulator.observation_space
-        if space.shape is None or len(space.shape) != 1 or space.dtype != np.int64:
+        if ids and (len(space.shape) != 1 or space.dtype != np.int64):
             raise RecGymError("agents read item ids: make the environment with observe='items'")
         models = [s for s in getattr(simulator, "members", [simulator]) if hasattr(s, "user_model")]
         return World(
             n_items=simulator.n_items,
             slate_size=simulator.slate_size,
-            window=space.shape[0],
+            window=math.prod(space.shape),
             features=simulator.item_features,
             user_model=models[0].user_model if models else None,
             user_members=tuple(model.member for model in models),
+            ids=ids,
         )
 
     def check_candidates(self, remove_clicked: bool) -> None:
@@ -88,22 +95,29 @@ class Transitions(NamedTuple):
     """Clicked items after the step (B, W), never those of the next episode."""
 
 
-class Agent(Protocol):
-    """A slate recommender. Its random numbers come from generators that it owns and saves."""
+class Policy(Protocol):
+    """A slate recommender that somebody trained."""
 
     world: World
 
-    def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
-        """Returns slates (B, K) for histories (B, W); a slot is random with chance ``explore``."""
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        """Returns slates (B, K) for histories (B, W), or for other observations (B, ...)."""
 
     def recommend(self, history: Sequence[int]) -> list[int]:
         """Returns a slate for a user who clicked ``history``, oldest first, of any length."""
 
-    def update(self, batch: Transitions) -> dict[str, float]:
-        """Learns from a batch, and returns what is worth plotting."""
-
     def policy(self) -> tuple[Arrays, Any]:
         """Returns all that greedy slates depend on: copies of arrays, and plain JSON."""
+
+
+class Agent(Policy, Protocol):
+    """One that learns here. Its random numbers come from generators that it owns and saves."""
+
+    def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
+        """Returns slates (B, K) for histories (B, W); a slot is random with chance ``explore``."""
+
+    def update(self, batch: Transitions) -> dict[str, float]:
+        """Learns from a batch, and returns what is worth plotting."""
 
     def load_policy(self, arrays: Arrays, info: Any) -> None:
         """Acts as the agent did that gave this ``policy``."""
@@ -126,13 +140,15 @@ def means(reports: Sequence[dict[str, float]]) -> dict[str, float]:
     return {name: float(np.mean([r[name] for r in reports if name in r])) for name in names}
 
 
-def recommend(agent: Agent, history: Sequence[int]) -> list[int]:
+def recommend(agent: Policy, history: Sequence[int]) -> list[int]:
     """What every agent's ``recommend`` does: pads or cuts the history, and acts on it.
 
     Raises:
-        RecGymError: an id that is not in the catalog.
+        RecGymError: an id that is not in the catalog, or an agent that reads no ids.
     """
     world = agent.world
+    if not world.ids:
+        raise RecGymError("recommend: this agent reads observations, not item ids; call its act")
     clicked = np.array(list(history), np.int64)
     unknown = clicked[(clicked < 0) | (clicked >= world.n_items)]
     if len(unknown):

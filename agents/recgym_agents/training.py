@@ -25,6 +25,8 @@ from recgym_agents.runs import (
     record_of,
 )
 from recgym_agents.scan import compiled_score
+from recgym_agents.stable_baselines import STABLE_BASELINES
+from recgym_agents.stable_baselines_training import train_stable_baselines
 from recgym_agents.table import entry_of
 
 __all__ = ["CHECKPOINT", "DONE", "METRICS", "TrainConfig", "Watch", "train"]
@@ -45,6 +47,9 @@ def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> No
         RecGymError: bad settings, a folder with another run, or a training that diverges (the last
             good checkpoint is kept).
     """
+    if config.agent in STABLE_BASELINES:
+        train_stable_baselines(config, watch)
+        return
     folder = Path(config.out)
     entry = entry_of(config.agent, config.agent_args, config.loop_args)
     check_run(config)

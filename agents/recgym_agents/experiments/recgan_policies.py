@@ -27,7 +27,7 @@ from recgym_agents.experiments.experiment import (
     having,
 )
 from recgym_agents.experiments.pages import dots, p_text, seeds_text, table
-from recgym_agents.loops import Agent
+from recgym_agents.loops import Policy as Trained
 from recgym_agents.training import TrainConfig, train
 
 ENVIRONMENT = "RecGAN-v0"
@@ -150,7 +150,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     return score_policy(agent, cell, budget)
 
 
-def score_policy(agent: Agent, cell: Cell, budget: Budget, world: EnvArgs = NO_ARGS) -> Result:
+def score_policy(agent: Trained, cell: Cell, budget: Budget, world: EnvArgs = NO_ARGS) -> Result:
     """Plays a cell's policy in both users' models, with luck that all policies of a seed share.
 
     A policy that trained in neither, but in an ensemble, is scored there as well. Arguments as in
