@@ -1,4 +1,4 @@
-"""Evaluates a trained agent: reward per step and click rate, with 95% intervals over users."""
+"""Evaluates a trained agent: reward and click rate, with 95% intervals over users."""
 
 from __future__ import annotations
 
@@ -49,13 +49,13 @@ def main(
     arguments = arguments | {k: v for k, v in given.items() if v is not None} | settings(env_args)
     env = env or about["env"]
     evaluation = evaluate(agent, env, arguments, episodes, seed)
-    users, reward, click_rate = evaluation.by_user()
+    users, *by_user = evaluation.by_user()
     table = Table(title=f"{folder}: {episodes} episodes of {len(users)} users in {env}")
     for column in ("metric", "mean", "95% interval over users", "worst tenth of users", "median"):
         table.add_column(column, justify="left" if column == "metric" else "right")
     record = {"env": env, "env_args": arguments, "episodes": episodes, "seed": seed}
-    names = ("reward per step", "click rate")
-    for name, values, mean in zip(names, (reward, click_rate), evaluation.estimates(), strict=True):
+    names = ("reward per step", "click rate", "reward per session")
+    for name, values, mean in zip(names, by_user, evaluation.estimates(), strict=True):
         tenth, median = sorted(values)[len(values) // 10], sorted(values)[len(values) // 2]
         known = math.isfinite(mean.low)  # not if there is a single user
         low, high = (mean.low, mean.high) if known else (None, None)

@@ -8,7 +8,9 @@ import torch
 
 from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
-from recgym_agents.cascading_dqn import SlateDQN, SlateDQNConfig
+from recgym.simulators.slate_mdp import SlateMDP
+from recgym_agents.cascading_dqn import QNetwork, SlateDQN, SlateDQNConfig
+from recgym_agents.evaluation import make_vector_env
 from recgym_agents.loops import LoopConfig, ReplayLoop, Transitions, World
 from tests import small_world
 
@@ -175,3 +177,31 @@ def test_cascading_dqn_comes_within_5_percent_of_the_optimum(seed: int) -> None:
         loop.iterate()
     value = small_world.policy_value(agent.act(small_world.HISTORIES), DISCOUNT)
     assert value >= 0.95 * OPTIMUM
+
+
+def test_an_observation_of_numbers_is_the_state_and_may_begin_with_the_candidates() -> None:
+    world = World(2, 1, window=7, features=None, ids=False, candidate_features=2)
+    network = QNetwork(CONFIG, world, torch.Generator())
+    observation = torch.arange(7.0)[None]
+    assert network.features(observation).tolist() == [[[0.0, 1.0], [2.0, 3.0]]]
+    assert network.encode(observation, torch.empty(0)).tolist() == [[4.0, 5.0, 6.0]]
+    expected = network.head(torch.tensor([[4.0, 5.0, 6.0]]), torch.tensor([[[2.0, 3.0]]]))
+    assert network(observation, torch.tensor([[1]])).tolist() == expected.tolist()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_with_the_state_seen_it_nears_the_slate_mdps_exact_optimum(seed: int) -> None:
+    world = {"n_states": 3, "n_items": 8, "slate_size": 2, "concentration": 0.1, "horizon": 20}
+    env = make_vector_env("SlateMDP-v0", {**world, "observe": "state"}, 64, "disabled")
+    agent = SlateDQN(SlateDQNConfig(discount=0.95), World.of(env), seed)
+    schedule = LoopConfig(explore_end=0.1)
+    loop = ReplayLoop(agent, env, schedule, 25_600, np.random.default_rng(seed), seed)
+    while loop.steps_done < loop.steps:
+        loop.iterate()
+    simulator = env.simulator
+    assert isinstance(simulator, SlateMDP)
+    optimum = simulator.optimal_policy(gamma=1.0, horizon=20).values[0, 0]
+    fixed = simulator.best_fixed_slate(gamma=1.0, horizon=20).values[0]
+    slates = agent.act(np.eye(3, dtype=np.float32))
+    assert fixed < 0.75 * optimum
+    assert simulator.policy_value(slates, gamma=1.0, horizon=20)[0] > 0.9 * optimum

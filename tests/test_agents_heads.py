@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from recgym_agents.heads import AdditiveHead, CascadeHead, concatenated_greedy
-from recgym_agents.scan import score_eager
+from recgym_agents.scan import score_eager, score_plain
 
 FEATURES = torch.tensor([[1.0], [2.0], [3.0], [0.0]])
 """Three items with one feature each, and "no item"."""
@@ -104,3 +104,21 @@ def test_additive_value_is_the_sum_over_items_and_the_slate_is_the_top_k() -> No
     assert slates.tolist() == [[1, 2], [1, 0]]
     forced = torch.tensor([[-1, 0], [1, 1]])  # the second is in its slate already
     assert head.greedy(state, nothing, candidates, score_eager, forced).tolist()[1] == [2, 1]
+
+
+@pytest.mark.parametrize("head_type", [CascadeHead, AdditiveHead])
+def test_every_row_may_have_candidates_of_its_own(
+    head_type: type[CascadeHead] | type[AdditiveHead],
+) -> None:
+    generator = torch.Generator().manual_seed(0)
+    head = head_type(2, 3, 4, 8, generator)
+    state = torch.randn(5, 3, generator=generator)
+    features = torch.randn(5, 6, 4, generator=generator)
+    nothing = torch.empty(5, 0, dtype=torch.int64)
+    with torch.no_grad():
+        slates = head.greedy(state, nothing, head.candidates(features), score_plain)
+        for row, slate in enumerate(slates):
+            alone = head.candidates(features[row])
+            one = head.greedy(state[row : row + 1], nothing[:1], alone, score_eager)
+            assert slate.tolist() == one[0].tolist()
+    assert len({tuple(slate) for slate in slates.tolist()}) > 1

@@ -17,6 +17,7 @@ from recgym_agents.loops import (
     recommend,
 )
 from recgym_agents.slates import random_slates
+from tests.small_world import WINDOW
 
 WORLD = World(n_items=6, slate_size=2, window=3, features=None)
 
@@ -186,8 +187,14 @@ def test_recommend_names_an_unknown_item(item: int) -> None:
         recommend(Recorder(), [0, item])
 
 
-def test_agents_need_an_environment_that_observes_items() -> None:
-    env = SlateVectorEnv("tests.small_world:SmallWorld", 1)
-    env.simulator.observation_space = type(env.simulator).observation_space.__class__(0, 1, (3,))
-    with pytest.raises(RecGymError, match="observe='items'"):
-        World.of(env)
+def test_what_an_agent_is_told_of_observations() -> None:
+    history = World.of(SlateVectorEnv("tests.small_world:SmallWorld", 1))
+    assert (history.ids, history.window) == (True, WINDOW)
+    clicked = np.array([[0, 3]])
+    assert history.excluded(clicked, remove_clicked=True) is clicked
+    assert history.excluded(clicked, remove_clicked=False).shape == (1, 0)
+    state = World.of(SlateVectorEnv("slate-mdp", 1, n_states=4, observe="state"))
+    assert (state.ids, state.window, state.candidate_features) == (False, 4, 0)
+    excluded = state.excluded(np.ones((2, 4), np.float32), remove_clicked=True)
+    assert (excluded.shape, excluded.dtype) == ((2, 0), np.int64)
+    state.check_candidates(remove_clicked=True)

@@ -127,7 +127,7 @@ def test_agents_meet_the_same_users_with_the_same_luck(model: str) -> None:
     assert first.user.tolist() == [*range(20), *range(10)]
     np.testing.assert_array_equal(first.reward, again.reward)
     assert (first.reward != other.reward).any()
-    users, reward, _ = first.by_user()
+    users, reward, _, _ = first.by_user()
     assert users.tolist() == list(range(20))
     assert reward[0] == pytest.approx((first.reward[0] + first.reward[20]) / 2)
 

@@ -309,7 +309,7 @@ def test_an_altered_checkpoint_is_refused(model: str, tmp_path: Path) -> None:
         ({"validation_episodes": -1}, "validation_episodes=-1"),
         *(
             ({"env_args": {name: 1}}, f"environment argument '{name}'")
-            for name in ("autoreset_mode", "observe", "num_envs", "backend", "vector_kwargs")
+            for name in ("autoreset_mode", "view", "num_envs", "backend", "vector_kwargs")
         ),
     ],
 )

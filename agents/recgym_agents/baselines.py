@@ -45,7 +45,7 @@ class RandomAgent:
 
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns slates (B, K); see ``Agent.act``."""
-        excluded = observation if self.config.remove_clicked else observation[:, :0]
+        excluded = self.world.excluded(observation, self.config.remove_clicked)
         return random_slates(self.rng, self.world, len(observation), excluded)
 
     def recommend(self, history: Sequence[int]) -> list[int]:
@@ -87,7 +87,7 @@ class Popularity(RandomAgent):
         if explore > 0.0:
             return super().act(observation)
         rate = (self.clicks + 0.5) / (self.shows + 1.0)
-        excluded = observation if self.config.remove_clicked else observation[:, :0]
+        excluded = self.world.excluded(observation, self.config.remove_clicked)
         return top_slates(np.tile(rate, (len(observation), 1)), excluded, self.world.slate_size)
 
     def update(self, batch: Transitions) -> dict[str, float]:
@@ -141,7 +141,7 @@ class UserGreedy(RandomAgent):
         for tables in self.tables:
             state = gan.initial(self.gan, tables, history)
             total += self._rewards(tables, gan.encode(self.gan, tables, state))
-        excluded = observation if self.config.remove_clicked else observation[:, :0]
+        excluded = self.world.excluded(observation, self.config.remove_clicked)
         return top_slates(total, excluded, self.world.slate_size)
 
     def _rewards(self, tables: gan.Params, encoding: np.ndarray) -> np.ndarray:
@@ -162,8 +162,10 @@ class UserGreedy(RandomAgent):
         """Returns the user models.
 
         Raises:
-            RecGymError: the environment has none, or no bagged ones.
+            RecGymError: the environment has none, no bagged ones, or does not show item ids.
         """
+        if not self.world.ids:
+            raise RecGymError("user-greedy reads item ids: leave the argument 'observe' out")
         if not self.params:
             kind = "bagged " if self.config.bagged else ""
             raise RecGymError(f"user-greedy: the environment has no {kind}user model to plan with")

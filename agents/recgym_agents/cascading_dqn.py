@@ -11,12 +11,18 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recgym_agents.encoders import Activation, ItemFeatures, PositionWeightEncoder
+from recgym_agents.encoders import (
+    Activation,
+    ItemFeatures,
+    PositionWeightEncoder,
+    features_of,
+    with_no_item,
+)
 from recgym_agents.heads import AdditiveHead, Candidates, CascadeHead
 from recgym_agents.loops import Arrays, Transitions, World, recommend, within
 from recgym_agents.losses import cascade_loss, q_target
 from recgym_agents.ranges import AT_LEAST_1, SHARE, check_ranges
-from recgym_agents.scan import ScoreFunction, score_eager
+from recgym_agents.scan import ScoreFunction, score_eager, score_plain
 from recgym_agents.slates import random_slates
 
 
@@ -58,30 +64,49 @@ class SlateDQNConfig:
 
 
 class QNetwork(nn.Module):
-    """Item features, a history encoder, and a slate head."""
+    """Item features, what is known of the user, and a slate head.
+
+    Where item ids are observed, an encoder reads the last clicks. Any other observation is the
+    user's state as it stands, but for its first N * D numbers where they are the candidates.
+    """
 
     def __init__(self, config: SlateDQNConfig, world: World, generator: torch.Generator) -> None:
         super().__init__()
-        self.items = ItemFeatures(world.n_items, world.features, config.embedding, generator)
-        self.window = min(config.window, world.window)
-        self.encoder = PositionWeightEncoder(
-            self.window, self.items.size, config.weights, config.activation, generator
-        )
+        self.candidates, size = (world.n_items, world.candidate_features), world.candidate_features
+        if not size:
+            self.items = ItemFeatures(world.n_items, world.features, config.embedding, generator)
+            size = self.items.size
+        self.encoder: PositionWeightEncoder | None = None
+        state_size = world.window - world.n_items * world.candidate_features
+        if world.ids:
+            self.window = min(config.window, world.window)
+            self.encoder = PositionWeightEncoder(
+                self.window, size, config.weights, config.activation, generator
+            )
+            state_size = self.encoder.state_size
         head = CascadeHead if config.head == "cascade" else AdditiveHead
-        sizes = (world.slate_size, self.encoder.state_size, self.items.size, config.hidden)
+        sizes = (world.slate_size, state_size, size, config.hidden)
         self.head: CascadeHead | AdditiveHead = head(*sizes, generator)
 
     def forward(self, observation: Tensor, slate: Tensor) -> Tensor:
         """Returns the slate's values (B, K), or (B, 1) if additive; the last column is Q(s, A)."""
-        items = self.items()
-        slate_features = nn.functional.embedding(slate, items)
-        values: Tensor = self.head(self.encode(observation, items), slate_features)
+        items = with_no_item(self.features(observation))
+        values: Tensor = self.head(self.encode(observation, items), features_of(slate, items))
         return values
 
+    def features(self, observation: Tensor) -> Tensor:
+        """Returns the candidates' features: one table (N, D), or each row's own (B, N, D)."""
+        n_items, size = self.candidates
+        if not size:
+            return self.items.table
+        return observation[:, : n_items * size].reshape(-1, n_items, size)
+
     def encode(self, observation: Tensor, items: Tensor) -> Tensor:
-        """Returns the users' states (B, S) from their last clicks and the items' features."""
-        recent = observation[:, -self.window :]
-        state: Tensor = self.encoder(nn.functional.embedding(recent, items))
+        """Returns the users' states (B, S), given the items' features (N + 1, D)."""
+        if self.encoder is None:
+            n_items, size = self.candidates
+            return observation[:, n_items * size :]
+        state: Tensor = self.encoder(features_of(observation[:, -self.window :], items))
         return state
 
 
@@ -115,7 +140,7 @@ class SlateDQN:
         """Returns greedy slates (B, K); each slot is random with probability ``explore``."""
         forced = None
         if explore > 0.0:
-            excluded = observation if self.config.remove_clicked else observation[:, :0]
+            excluded = self.world.excluded(observation, self.config.remove_clicked)
             items = random_slates(self.rng, self.world, len(observation), excluded)
             items[self.rng.random(items.shape) >= explore] = -1
             forced = torch.as_tensor(items)
@@ -132,10 +157,10 @@ class SlateDQN:
         if self.config.reward == "click":
             reward = np.where(batch.item >= 0, np.float32(1.0), np.float32(-1.0))
         discount = np.where(batch.terminated, 0.0, self.config.discount).astype(np.float32)
-        observation, slate, after = (
-            torch.as_tensor(ids.astype(np.int64))
-            for ids in (batch.observation, batch.slate, batch.next_observation)
-        )
+        observed = np.int64 if self.world.ids else np.float32
+        observation = torch.as_tensor(batch.observation.astype(observed))
+        after = torch.as_tensor(batch.next_observation.astype(observed))
+        slate = torch.as_tensor(batch.slate.astype(np.int64))
         with torch.no_grad():
             chooser = self.network if self.config.double else self.target
             next_value = self.target(after, self.greedy(chooser, after))[:, -1]
@@ -157,12 +182,16 @@ class SlateDQN:
         self, network: QNetwork, observation: Tensor, forced: Tensor | None = None
     ) -> Tensor:
         """Returns a network's greedy slates (B, K), but for the ``forced`` items."""
-        if network not in self._candidates:
-            self._candidates[network] = network.head.candidates(network.items.table)
-        candidates = self._candidates[network]
+        own = self.world.candidate_features > 0
+        candidates = None if own else self._candidates.get(network)
+        if candidates is None:
+            candidates = network.head.candidates(network.features(observation))
+            if not own:
+                self._candidates[network] = candidates
         state = network.encode(observation, candidates.features)
-        excluded = observation if self.config.remove_clicked else observation[:, :0]
-        return network.head.greedy(state, excluded, candidates, self.score, forced)
+        excluded = self.world.excluded(observation, self.config.remove_clicked)
+        score = score_plain if own else self.score
+        return network.head.greedy(state, excluded, candidates, score, forced)
 
     def policy(self) -> tuple[Arrays, Any]:
         """Returns copies of the network's parameters."""

@@ -15,6 +15,8 @@ from recgym_agents.stable_baselines import STABLE_BASELINES, Row, StableBaseline
 from recgym_agents.table import Entry, entry_of
 
 PARAMS = "params.safetensors"
+WORLD = ("n_items", "slate_size", "window", "ids", "candidate_features")
+"""What of its world an agent's folder keeps, beside the features."""
 
 
 def save_agent(
@@ -39,7 +41,7 @@ def save_agent(
         "agent": name,
         "config": asdict(entry.config),
         "policy": info,
-        "world": {key: getattr(world, key) for key in ("n_items", "slate_size", "window")},
+        "world": {key: getattr(world, key) for key in WORLD},
         "about": about,
     }
     save_arrays(Path(folder) / PARAMS, contents, stored)
@@ -61,8 +63,7 @@ def load_agent(folder: Path | str) -> tuple[Policy, dict[str, Any]]:
     if not isinstance(stored, dict) or "agent" not in stored:
         raise RecGymError(f"{path}: not an agent")
     name, about = stored["agent"], stored["about"]
-    ids = name not in STABLE_BASELINES
-    world = World(**stored["world"], features=arrays.get("features"), ids=ids)
+    world = World(**stored["world"], features=arrays.get("features"))
     if name in STABLE_BASELINES:
         config = row_of(name, stored["config"]).config
         return StableBaselinesAgent.load(Path(folder), name, config, world), about
@@ -76,10 +77,10 @@ def check_world(agent: Policy, world: World) -> None:
     """Checks that an agent can act in a world.
 
     Raises:
-        RecGymError: the catalog, the slate size, or the observed window is another one.
+        RecGymError: the catalog, the slate size, or what is observed is another one.
     """
     own = agent.world
-    for name in ("n_items", "slate_size", "window"):
+    for name in WORLD:
         value = getattr(world, name)
         if getattr(own, name) != value:
             raise RecGymError(

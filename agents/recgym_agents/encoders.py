@@ -1,4 +1,4 @@
-"""What an agent knows of an item, and of a user: feature vectors and an encoded click history."""
+"""What an agent knows of items and of a user: feature vectors, and an encoded click history."""
 
 from __future__ import annotations
 
@@ -33,14 +33,22 @@ class ItemFeatures(nn.Module):
         self.size = table.shape[1]
         self.table = nn.Parameter(table.clone(), requires_grad=features is None)
 
-    def forward(self) -> Tensor:
-        """Returns (N + 1, D); the last row, of "no item", is zero."""
-        return with_no_item(self.table)
-
 
 def with_no_item(features: Tensor) -> Tensor:
-    """Returns the features (N, D) with a last row of zeros, for the id N of "no item"."""
-    return torch.cat([features, torch.zeros_like(features[:1])])
+    """Returns features (..., N, D) with a last row of zeros, for the id N of "no item"."""
+    return torch.cat([features, torch.zeros_like(features[..., :1, :])], -2)
+
+
+def features_of(items: Tensor, features: Tensor) -> Tensor:
+    """Returns the feature vectors (B, X, D) of items (B, X).
+
+    Args:
+        items: ids.
+        features: (N, D), or (B, N, D) where every row has candidates of its own.
+    """
+    if features.ndim == 2:
+        return functional.embedding(items, features)
+    return features.take_along_dim(items[:, :, None], 1)
 
 
 class PositionWeightEncoder(nn.Module):

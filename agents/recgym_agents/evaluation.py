@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +14,7 @@ import recgym  # noqa: F401  (registers the environments)
 from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
 from recgym.metrics import Estimate, mean_and_error
+from recgym.simulators import builder
 from recgym_agents.checkpoints import check_world
 from recgym_agents.loops import Policy, World
 
@@ -20,7 +22,7 @@ ROWS = 250
 """Episodes that are run at once."""
 OWNED = (
     *("id", "num_envs", "vectorization_mode", "vector_kwargs", "wrappers", "simulator"),
-    *("observe", "view", "autoreset_mode", "backend", "device", "compile", "render_mode"),
+    *("view", "autoreset_mode", "backend", "device", "compile", "render_mode"),
 )
 """Arguments of a vector environment that whoever trains or evaluates sets, not ``env_args``."""
 
@@ -30,7 +32,7 @@ class Evaluation:
     """What happened in E episodes, one entry an episode."""
 
     user: np.ndarray
-    """Whose episode it was, int64 (E,)."""
+    """Whose episode it was, int64 (E,); each has one of its own where users are not named."""
     reward: np.ndarray
     """Reward per step, averaged over the episode (E,)."""
     click_rate: np.ndarray
@@ -38,19 +40,30 @@ class Evaluation:
     steps: np.ndarray
     """Slates shown in the episode (E,)."""
 
-    def by_user(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns the users (U,), and each one's reward and click rate, averaged over episodes."""
+    @property
+    def session_reward(self) -> np.ndarray:
+        """Reward, summed over the episode (E,)."""
+        total: np.ndarray = self.reward * self.steps
+        return total
+
+    def by_user(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Returns the users (U,), and each one's reward, click rate and session reward."""
         users, index, count = np.unique(self.user, return_inverse=True, return_counts=True)
-        reward = np.bincount(index, self.reward) / count
-        return users, reward, np.bincount(index, self.click_rate) / count
+        reward, click_rate, session_reward = (
+            np.bincount(index, values) / count
+            for values in (self.reward, self.click_rate, self.session_reward)
+        )
+        return users, reward, click_rate, session_reward
 
-    def estimates(self) -> tuple[Estimate, Estimate]:
-        """Returns reward and click rate, averaged over time, then episodes, then users.
+    def estimates(self) -> tuple[Estimate, Estimate, Estimate]:
+        """Returns reward and click rate a step, and reward a session.
 
-        The intervals are over users (Student's t, 95%).
+        They are averaged over time (or summed), then episodes, then users; the intervals are over
+        users (Student's t, 95%).
         """
-        _, reward, click_rate = self.by_user()
-        return mean_and_error(reward), mean_and_error(click_rate)
+        _, *values = self.by_user()
+        reward, click_rate, session_reward = (mean_and_error(value) for value in values)
+        return reward, click_rate, session_reward
 
 
 def make_vector_env(
@@ -63,7 +76,7 @@ def make_vector_env(
         env_args: the environment's arguments.
         num_envs: rows.
         autoreset_mode: as the environment's.
-        ids: whether observations are item ids; otherwise they are what ``env_args`` say.
+        ids: whether item ids are observed where ``env_args`` do not say and the world shows them.
 
     Raises:
         RecGymError: an unknown environment or argument, an environment that is not RecGym's, or
@@ -76,11 +89,12 @@ def make_vector_env(
     if spec.vector_entry_point != "recgym.envs:SlateVectorEnv":
         raise RecGymError(f"environment {env_id!r}: not one of RecGym's slate environments")
     for name in env_args:
-        if name in OWNED and (ids or name != "observe"):
+        if name in OWNED:
             raise RecGymError(
                 f"environment argument {name!r}: set by training and evaluation, omit it"
             )
-    observed = {"observe": "items"} if ids else {}
+    known = inspect.signature(builder(spec.kwargs["simulator"])).parameters
+    observed = {"observe": "items"} if ids and "observe" in known else {}
     arguments = {**observed, "autoreset_mode": autoreset_mode, **env_args}
     env = gymnasium.make_vec(spec, num_envs, **arguments)
     assert isinstance(env, SlateVectorEnv)
@@ -122,7 +136,7 @@ def run_episodes(agent: Policy, env: SlateVectorEnv, episodes: int, seed: int) -
         for i in range(batches)
     ]
     whole = (np.concatenate(part)[:episodes] for part in zip(*parts, strict=True))
-    return Evaluation(user[:episodes], *whole)
+    return Evaluation((user if n_users > 1 else np.arange(len(user)))[:episodes], *whole)
 
 
 def _run_batch(

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from recgym_agents.encoders import with_no_item
+from recgym_agents.encoders import features_of, with_no_item
 from recgym_agents.scan import ScoreFunction, candidate_table, exclude
 
 
@@ -15,9 +15,10 @@ class Candidates(NamedTuple):
     """What a head computes once from its parameters, to scan the candidates with."""
 
     features: Tensor
-    """Item feature vectors (N + 1, D); the last row, of "no item", is zero."""
+    """Item feature vectors (N + 1, D), or (B, N + 1, D) where rows have their own candidates; the
+    last, of "no item", is zero."""
     tables: list[Tensor]
-    """For each network, every item's share of its first layer (N + 1, H)."""
+    """For each network, every item's share of its first layer (N + 1, H) or (B, N + 1, H)."""
 
 
 def _uniform(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> nn.Parameter:
@@ -73,7 +74,11 @@ class CascadeHead(nn.Module):
         return (hidden * self.output).sum(-1)
 
     def candidates(self, features: Tensor) -> Candidates:
-        """Returns the tables of the candidates' share of the first layers, from (N, D) features."""
+        """Returns the tables of the candidates' share of the first layers.
+
+        Args:
+            features: (N, D), or (B, N, D) where every row has candidates of its own.
+        """
         features = with_no_item(features)
         own = [self.item_weight[j, j] for j in range(self.slate_size)]
         return Candidates(
@@ -108,7 +113,7 @@ class CascadeHead(nn.Module):
             if forced is not None:
                 item = _force(item, forced[:, j : j + 1], excluded)
             excluded = torch.cat([excluded, item], 1)
-            shown = candidates.features[item[:, 0]]
+            shown = features_of(item, candidates.features)[:, 0]
             later = self.item_weight[j + 1 :, j].permute(1, 0, 2)  # (D, K - j - 1, H)
             base[:, j + 1 :] += torch.tensordot(shown, later, dims=1)
         return excluded[:, -self.slate_size :]
@@ -167,7 +172,7 @@ class AdditiveHead(nn.Module):
         return (hidden @ self.output).sum(1, keepdim=True)
 
     def candidates(self, features: Tensor) -> Candidates:
-        """Returns the table of the candidates' share of the first layer, from (N, D) features."""
+        """Returns the table of the candidates' share of the first layer, see ``CascadeHead``."""
         features = with_no_item(features)
         return Candidates(features, [candidate_table(features, self.item_weight, self.bias)])
 

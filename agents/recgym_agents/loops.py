@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from recgym.arrays import Array, namespace
 from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
 from recgym.users.folder import FittedUserModel
@@ -35,6 +36,8 @@ class World:
     """The members of the user model that the environment's episodes draw from."""
     ids: bool = True
     """Whether observations are read as item ids, or as the numbers that they are."""
+    candidate_features: int = 0
+    """D, where every observation begins with the candidates of its step, N * D numbers; else 0."""
 
     @staticmethod
     def of(env: Any, ids: bool = True) -> World:
@@ -42,24 +45,32 @@ class World:
 
         Args:
             env: the environment, without a view.
-            ids: whether the agent reads item ids, as those of the zoo do.
-
-        Raises:
-            RecGymError: the environment does not observe item ids, and the agent reads them.
+            ids: whether the agent reads item ids where they are observed, as those of the zoo do.
         """
         simulator = env.unwrapped.simulator
         space = simulator.observation_space
-        if ids and (len(space.shape) != 1 or space.dtype != np.int64):
-            raise RecGymError("agents read item ids: make the environment with observe='items'")
+        size, candidate_features = math.prod(space.shape), 0
+        if hasattr(simulator, "candidates"):
+            nothing = np.zeros((1, size), np.float32)
+            candidate_features = simulator.candidates(nothing).shape[2]
         models = [s for s in getattr(simulator, "members", [simulator]) if hasattr(s, "user_model")]
         return World(
             n_items=simulator.n_items,
             slate_size=simulator.slate_size,
-            window=math.prod(space.shape),
+            window=size,
             features=simulator.item_features,
             user_model=models[0].user_model if models else None,
             user_members=tuple(model.member for model in models),
-            ids=ids,
+            ids=ids and len(space.shape) == 1 and space.dtype == np.int64,
+            candidate_features=candidate_features,
+        )
+
+    def excluded(self, observation: Array, remove_clicked: bool) -> Array:
+        """Returns the ids that are no candidates (B, X): the clicked ones, if they are removed."""
+        if remove_clicked and self.ids:
+            return observation
+        return namespace(observation).asarray(
+            observation[:, :0], dtype=namespace(observation).int64
         )
 
     def check_candidates(self, remove_clicked: bool) -> None:
@@ -68,6 +79,7 @@ class World:
         Raises:
             RecGymError: too few items, without the clicked ones if those are removed.
         """
+        remove_clicked = remove_clicked and self.ids
         spoken_for = self.slate_size + (self.window if remove_clicked else 0)
         if self.n_items < spoken_for:
             without = f" without the {self.window} clicked ones" if remove_clicked else ""
@@ -82,7 +94,8 @@ class Transitions(NamedTuple):
     """What happened in B steps."""
 
     observation: np.ndarray
-    """Clicked items before the step, (B, W), oldest first, N where there is none."""
+    """What was observed before the step, (B, W): clicked items, oldest first, N where there is
+    none; or other numbers."""
     slate: np.ndarray
     """Items shown (B, K)."""
     item: np.ndarray
@@ -92,7 +105,7 @@ class Transitions(NamedTuple):
     terminated: np.ndarray
     """Whether the user left (B,). A truncated episode is not over: its last state has a value."""
     next_observation: np.ndarray
-    """Clicked items after the step (B, W), never those of the next episode."""
+    """What was observed after the step (B, W), never that of the next episode."""
 
 
 class Policy(Protocol):
@@ -162,14 +175,14 @@ class Replay:
 
     def __init__(self, capacity: int, world: World) -> None:
         self.capacity, self.written = capacity, 0
-        history = np.zeros((capacity, world.window), np.int32)
+        observed = np.zeros((capacity, world.window), np.int32 if world.ids else np.float32)
         self.memory = Transitions(
-            observation=history,
+            observation=observed,
             slate=np.zeros((capacity, world.slate_size), np.int32),
             item=np.zeros(capacity, np.int32),
             reward=np.zeros(capacity, np.float32),
             terminated=np.zeros(capacity, np.bool_),
-            next_observation=history.copy(),
+            next_observation=observed.copy(),
         )
 
     def __len__(self) -> int:

@@ -61,7 +61,7 @@ def score_policy(folder: Path, episodes: int, seed: int) -> Policy:
     for world in WORLDS:
         arguments = {**env_args, "split": world}
         found = evaluate(agent, about["env"], arguments, episodes, seed)
-        reward[world], click_rate[world] = found.estimates()
+        reward[world], click_rate[world], _ = found.estimates()
     name = read_json(folder / "config.json")["agent"]
     return Policy(name, folder, about, reward, click_rate)
 

@@ -29,14 +29,14 @@ def candidate_table(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Returns each item's share of a slot's first layer.
 
     Args:
-        features: item feature vectors (N, D).
+        features: item feature vectors (N, D), or (B, N, D) where rows have their own candidates.
         weight: the candidate's columns of the first layer (D, H).
         bias: (H,).
 
     Returns:
-        A table (N, H), to be computed again when the network has changed.
+        A table (N, H) or (B, N, H), to be computed again when the network has changed.
     """
-    return torch.addmm(bias, features, weight)
+    return torch.nn.functional.linear(features, weight.T, bias)
 
 
 @torch.no_grad()
@@ -53,7 +53,10 @@ def score_eager(table: Tensor, base: Tensor, output: Tensor) -> Tensor:
 
 
 def score_plain(table: Tensor, base: Tensor, output: Tensor) -> Tensor:
-    """The definition of a scan in one line; run eagerly, it writes (B, N, H) numbers twice."""
+    """The definition of a scan in one line; run eagerly, it writes (B, N, H) numbers twice.
+
+    The only one that takes a table of every row's own candidates (B, N, H).
+    """
     return (torch.relu(base[:, None, :] + table) * output).sum(-1)
 
 

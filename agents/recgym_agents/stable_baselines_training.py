@@ -170,10 +170,11 @@ class _Training:
             found = run_episodes(self.agent, self.validation, episodes, self.validation_seed)
             line["validation_reward"] = float(found.reward.mean())
             line["validation_click_rate"] = float(found.click_rate.mean())
-            if line["validation_reward"] > self.best_reward:
+            line["validation_session_reward"] = float(found.session_reward.mean())
+            if line["validation_session_reward"] > self.best_reward:
                 policy = self.agent.model.policy.state_dict()
                 self.best = {name: value.clone() for name, value in policy.items()}
-                self.best_reward = line["validation_reward"]
+                self.best_reward = line["validation_session_reward"]
         self.write(line)
         self.agent.model.dump_logs()
 

@@ -40,7 +40,7 @@ def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> No
 
     The folder holds ``config.json``, ``metrics.jsonl`` and TensorBoard events with a line for each
     report, ``params.safetensors`` (see ``load_agent``), and ``DONE``, written last. The policy kept
-    is the one with the highest reward in the validation episodes, which are played in the training
+    is the one with the highest reward a session in the validation episodes, played in the training
     environment with luck of their own: validation selects, a test environment reports, once.
 
     Raises:
@@ -113,11 +113,14 @@ class _Run:
             return {}
         agent, episodes = self.loop.agent, self.config.validation_episodes
         evaluation = run_episodes(agent, self.validation, episodes, self.validation_seed)
-        reward = float(evaluation.reward.mean())
-        if reward > self.best_reward:
-            self.best, self.best_reward = agent.policy(), reward
-        click_rate = float(evaluation.click_rate.mean())
-        return {"validation_reward": reward, "validation_click_rate": click_rate}
+        session_reward = float(evaluation.session_reward.mean())
+        if session_reward > self.best_reward:
+            self.best, self.best_reward = agent.policy(), session_reward
+        return {
+            "validation_reward": float(evaluation.reward.mean()),
+            "validation_click_rate": float(evaluation.click_rate.mean()),
+            "validation_session_reward": session_reward,
+        }
 
     def _save(self, metrics_length: int) -> None:
         """Writes the checkpoint: one file, whole or absent."""

@@ -164,7 +164,8 @@ def score_policy(agent: Trained, cell: Cell, budget: Budget, world: EnvArgs = NO
         env_args = {"slate_size": cell["slate_size"], "window": WINDOW, **world, **where}
         episodes = budget["users"] * budget["repeats"]
         luck = 1_000 + cell["seed"]
-        users, reward, click_rate = evaluate(agent, ENVIRONMENT, env_args, episodes, luck).by_user()
+        found = evaluate(agent, ENVIRONMENT, env_args, episodes, luck)
+        users, reward, click_rate, _ = found.by_user()
         result[name] = {"reward": float(reward.mean()), "click_rate": float(click_rate.mean())}
         result["arrays"][name] = reward.round(5).tolist()
     return result
