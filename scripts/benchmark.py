@@ -11,7 +11,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -22,10 +21,11 @@ import torch
 from torch import Tensor
 
 from command_line import run
+from growth import growth
 from measurement import Block, Figure, Section, alternate, machine, milliseconds, page, rate, ratio
 from recgym.envs import SB3VecEnv
 from recgym.errors import RecGymError
-from recgym.files import write_json, write_text
+from recgym.files import atomic_write, write_json, write_text
 from recgym_agents import scan
 from recgym_agents.heads import CascadeHead, concatenated_greedy
 
@@ -296,12 +296,13 @@ SECTIONS: dict[str, Callable[[int], Section]] = {
     "scan": scans,
     "catalog": catalog,
     "import": imports,
+    "growth": growth,
 }
 
 
 def main(
     section: Literal[
-        "all", "single", "vector", "sb3", "compiled", "scan", "catalog", "import"
+        "all", "single", "vector", "sb3", "compiled", "scan", "catalog", "import", "growth"
     ] = "all",
     rounds: int = 7,
     out: Path = Path("docs/results"),
@@ -324,8 +325,11 @@ def main(
         facts = machine()
         command = f"python scripts/benchmark.py --rounds {rounds}"
         write_text(out / "benchmark.md", page(done, facts, command))
-        results = {"command": command, "machine": facts, "sections": [asdict(one) for one in done]}
+        results = {"command": command, "machine": facts, "sections": [one.plain() for one in done]}
         write_json(out / "benchmark.json", results)
+        for stem, picture in ((s, p) for one in done for s, p in one.pictures.items()):
+            with atomic_write(out / f"{stem}.png") as temporary:
+                picture.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
     missed = [figure.name for one in done for figure in one.figures if figure.verdict == "FAIL"]
     if missed:
         raise RecGymError(f"targets missed: {'; '.join(missed)}")

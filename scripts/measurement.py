@@ -8,12 +8,13 @@ import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import torch
+from matplotlib.figure import Figure as Picture
 
 LIBRARIES = ("gymnasium", "numpy", "torch", "recsim-no-tf", "sardine-rec")
 WARM_UP = 2
@@ -61,6 +62,13 @@ class Section:
     title: str
     figures: list[Figure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    pictures: dict[str, Picture] = field(default_factory=dict)
+    """By file stem; they are published beside the page."""
+
+    def plain(self) -> dict[str, Any]:
+        """Returns all but the pictures, as plain JSON."""
+        figures = [asdict(figure) for figure in self.figures]
+        return {"title": self.title, "figures": figures, "notes": self.notes}
 
     def table(self) -> str:
         """Returns the section in Markdown."""
@@ -70,7 +78,8 @@ class Section:
             spread = f"{number(min(one.rounds))} - {number(max(one.rounds))}"
             cells = (one.name, f"{number(one.median)} {one.unit}", spread, one.target, one.verdict)
             lines.append(f"| {' | '.join(cells)} |")
-        return "\n".join([*lines, "", *[f"{note}\n" for note in self.notes]])
+        shown = [f"![{self.title}]({stem}.png)\n" for stem in self.pictures]
+        return "\n".join([*lines, "", *[f"{note}\n" for note in self.notes], *shown])
 
 
 def number(value: float) -> str:
