@@ -58,8 +58,9 @@ def main(
     Args:
         env: environment id, such as RecGAN-v0.
         agent: cascading-dqn, cascading-dqn-click, additive-dqn, user-greedy,
-            user-greedy-ensemble, popularity or random.
-        steps: environment steps.
+            user-greedy-ensemble, popularity or random; or of Stable-Baselines3: sb3-ppo, sb3-a2c,
+            sb3-dqn, sb3-sac, sb3-td3 or sb3-maskable-ppo.
+        steps: environment steps: slates shown.
         seed: all random numbers come from it.
         out: folder of the run.
         slate_size: items in a slate; the environment's default if not given.
@@ -68,7 +69,7 @@ def main(
         user_model: folder of a fitted user model, or the name of a shipped one.
         env_args: other arguments of the environment.
         agent_args: settings of the agent, such as discount=0.95.
-        loop_args: settings of its training loop, such as updates=2.
+        loop_args: settings of its training loop (the zoo's agents), such as updates=2.
         reports: lines of metrics, validations and checkpoints in the whole run.
         validation_episodes: episodes a validation; 0 keeps the last policy instead of the best.
         compile: fuse the scan of the candidates with torch.compile.

@@ -28,9 +28,9 @@ MODEL = "model.zip"
 """What Stable-Baselines3 saves of a model, in a run's folder."""
 AT_LEAST_2, POSITIVE = (2.0, math.inf), (float(np.finfo(np.float32).tiny), math.inf)
 RANGES = {
-    **dict.fromkeys(("num_envs", "hidden", "n_epochs", "gradient_steps"), AT_LEAST_1),
+    **dict.fromkeys(("num_envs", "hidden", "n_steps", "n_epochs", "gradient_steps"), AT_LEAST_1),
     **dict.fromkeys(("buffer_size", "target_update_interval"), AT_LEAST_1),
-    **dict.fromkeys(("n_steps", "batch_size"), AT_LEAST_2),
+    "batch_size": AT_LEAST_2,
     **dict.fromkeys(("ent_coef", "learning_starts", "noise"), AT_LEAST_0),
     **dict.fromkeys(("gamma", "gae_lambda", "tau"), SHARE),
     **dict.fromkeys(("exploration_fraction", "exploration_final_eps"), SHARE),
@@ -46,7 +46,7 @@ class StableBaselinesConfig:
     """Rows of the vector environment, which are stepped at once."""
     hidden: int = 64
     """Units of each of the two hidden layers."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 3e-3
     """Adam's step size (RMSprop's in A2C)."""
     gamma: float = 0.9
     """Discount of the next slate's value."""
@@ -62,8 +62,8 @@ class OnPolicyConfig(StableBaselinesConfig):
     """Configuration of ``sb3-a2c``."""
 
     view: Literal["slate", "item-by-item", "proto-action", "scores", "enumerated"] = "slate"
-    """How slates are named; "slate" for an item id a slot."""
-    n_steps: int = 16
+    """How slates are named; "slate": an item id a slot."""
+    n_steps: int = 5
     """Steps of each row between updates."""
     gae_lambda: float = 0.95
     """Decay of later slates' advantages."""
@@ -75,16 +75,30 @@ class OnPolicyConfig(StableBaselinesConfig):
 class PPOConfig(OnPolicyConfig):
     """Configuration of ``sb3-ppo``."""
 
-    batch_size: int = 256
+    batch_size: int = 320
     """Steps a minibatch."""
     n_epochs: int = 10
     """Passes over the steps of an update."""
+
+    def __post_init__(self) -> None:
+        """Raises RecGymError for a setting out of its range, or a single step an update."""
+        super().__post_init__()
+        if self.num_envs * self.n_steps < 2:
+            raise RecGymError("n_steps=1 with num_envs=1: an update needs at least 2 steps")
 
 
 @dataclass(frozen=True)
 class MaskablePPOConfig(PPOConfig):
     """Configuration of ``sb3-maskable-ppo``."""
 
+    num_envs: int = 128
+    """Rows of the vector environment, which are stepped at once."""
+    n_steps: int = 20
+    """Steps of each row between updates."""
+    batch_size: int = 512
+    """Steps a minibatch."""
+    n_epochs: int = 4
+    """Passes over the steps of an update."""
     view: Literal["item-by-item"] = "item-by-item"
     """How slates are named: masks say which items are left."""
 
@@ -93,6 +107,8 @@ class MaskablePPOConfig(PPOConfig):
 class OffPolicyConfig(StableBaselinesConfig):
     """What the algorithms with a replay memory share."""
 
+    learning_rate: float = 3e-4
+    """Adam's step size."""
     buffer_size: int = 50_000
     """Transitions that the replay memory holds."""
     learning_starts: int = 1_000
@@ -121,6 +137,8 @@ class DQNConfig(OffPolicyConfig):
 class SACConfig(OffPolicyConfig):
     """Configuration of ``sb3-sac``."""
 
+    learning_rate: float = 1e-3
+    """Adam's step size."""
     view: Literal["proto-action", "scores"] = "proto-action"
     """How slates are named."""
     tau: float = 0.005
@@ -131,6 +149,8 @@ class SACConfig(OffPolicyConfig):
 class TD3Config(SACConfig):
     """Configuration of ``sb3-td3``."""
 
+    learning_rate: float = 3e-4
+    """Adam's step size."""
     noise: float = 0.2
     """Standard deviation of the noise on each action's numbers."""
 

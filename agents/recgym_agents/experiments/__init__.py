@@ -14,6 +14,7 @@ EXPERIMENTS = {
     "recgan-policies": "recgym_agents.experiments.recgan_policies",
     "recgan-divisions": "recgym_agents.experiments.recgan_divisions",
     "figure-5": "recgym_agents.experiments.figure_5",
+    "sb3": "recgym_agents.experiments.sb3",
 }
 """Name of an experiment -> the module whose ``EXPERIMENT`` it is."""
 
