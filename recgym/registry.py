@@ -10,6 +10,7 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "RecGAN-v0": {"simulator": "learned-user", "user_model": "recgan"},
     "RecGAN-LSTM-v0": {"simulator": "learned-user", "user_model": "recgan-lstm"},
     "SlateMDP-v0": {"simulator": "slate-mdp"},
+    "InterestEvolution-v0": {"simulator": "interest-evolution"},
 }
 """Environment id -> the arguments of its shell; the shells themselves are imported when made."""
 

@@ -15,6 +15,7 @@ __all__ = ["Noise", "Response", "SIMULATORS", "Simulator", "State", "build", "ch
 SIMULATORS: dict[str, str | Callable[..., Simulator]] = {
     "learned-user": "recgym.simulators.learned_user:learned_user",
     "slate-mdp": "recgym.simulators.slate_mdp:SlateMDP",
+    "interest-evolution": "recgym.simulators.interest_evolution:InterestEvolution",
 }
 """Name -> builder, or where it lies ("module:name")."""
 

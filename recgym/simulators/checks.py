@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -31,3 +32,50 @@ def one_of(name: str, value: str, known: tuple[str, ...]) -> str:
     if value in known:
         return value
     raise RecGymError(f"{name}={value!r}: must be one of {', '.join(known)}")
+
+
+def number(name: str, value: Any, low: float = -math.inf, high: float = math.inf) -> float:
+    """Returns ``value`` if it is a finite number in low..high.
+
+    Raises:
+        RecGymError: it is not.
+    """
+    is_number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if is_number and math.isfinite(value) and low <= value <= high:
+        return float(value)
+    raise RecGymError(f"{name}={value!r}: must be {between(low, high)}")
+
+
+def numbers(name: str, values: Any, shape: tuple[int, ...], low: float = -math.inf) -> np.ndarray:
+    """Returns ``values`` as float64 of a shape if all of them are finite and at least ``low``.
+
+    Args:
+        name: of the argument.
+        values: numbers, or lists of them.
+        shape: -1 where any length will do, but 0.
+        low: the least allowed.
+
+    Raises:
+        RecGymError: another shape, or something that is not such a number.
+    """
+    try:
+        array = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError):
+        array = np.empty(0)
+    fits = array.ndim == len(shape) and all(
+        found == wanted or wanted < 0 < found
+        for found, wanted in zip(array.shape, shape, strict=True)
+    )
+    if fits and np.isfinite(array).all() and (array >= low).all():
+        return array
+    wanted = " x ".join("any" if length < 0 else str(length) for length in shape)
+    raise RecGymError(f"{name}={values!r}: must hold {wanted} numbers, each {between(low)}")
+
+
+def between(low: float, high: float = math.inf) -> str:
+    """Returns in words what a number must be."""
+    if math.isfinite(low) and math.isfinite(high):
+        return f"a number in {low:g}..{high:g}"
+    if math.isfinite(low):
+        return f"a number at least {low:g}"
+    return "a number" if math.isinf(high) else f"a number at most {high:g}"

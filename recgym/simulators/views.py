@@ -160,10 +160,9 @@ class ItemByItem(View):
             table: Array = np.arange(self.n_items + 1)[:, None]
             if not self._shows_ids:
                 table = table.astype(np.float32)
-            low, high = table[0], table[-1]
         else:
             table = np.concatenate([world.item_features, np.zeros_like(world.item_features[:1])])
-            low, high = table.min(axis=0), table.max(axis=0)
+        low, high = table.min(axis=0), table.max(axis=0)
         self._shown: Array = table  # what is observed of each item, and of an empty slot
         self._own = ("_shown",)
         self.observation_space = spaces.Box(

@@ -1,0 +1,275 @@
+"""RecSim's worlds: draw by draw as RecSim itself, and in the long run too."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+import numpy as np
+import pytest
+import torch
+
+import recgym  # noqa: F401
+from recgym.envs import SlateEnv
+from recgym.errors import RecGymError
+from recgym.simulators import Noise, Simulator, build
+from tests.fixtures import recsim_reference as reference
+
+STORED = np.load(reference.PATH)
+SIMULATORS = {
+    "InterestEvolution-v0": "interest-evolution",
+}
+"""Environment id -> name of the simulator."""
+HIDDEN = {
+    "InterestEvolution-v0": lambda state: state["time_budget"][:, None],
+}
+"""Environment id -> what ``reference.World.hidden`` returns, from a state of ours (B, ...)."""
+each_world = pytest.mark.parametrize("world", reference.WORLDS, ids=lambda world: world.name)
+each_library = pytest.mark.parametrize("library", [np, torch])
+
+
+def noise(uniform: Any, normal: Any = ()) -> Noise:
+    """The noise of one row."""
+    return Noise(np.array([uniform], np.float64), np.array([normal], np.float64))
+
+
+def stored_trace(world: reference.World) -> dict[str, np.ndarray]:
+    names = (*reference.RECORDED, "reset_uniform", "reset_normal")
+    return {name: STORED[f"{world.name}/trace/{name}"] for name in names}
+
+
+def check_against(world: reference.World, trace: Mapping[str, np.ndarray], library: Any) -> None:
+    """Plays RecSim's session with its own draws: every number must come out again."""
+    simulator = build(SIMULATORS[world.name], {})
+    if library is torch:
+        simulator = simulator.to("torch", "cpu")
+    of = library.asarray
+    state = simulator.reset(
+        Noise(of(trace["reset_uniform"][None]), of(trace["reset_normal"][None]))
+    )
+    for step, slate in enumerate(trace["slate"]):
+        expected = trace["observation"][step : step + 1]
+        np.testing.assert_allclose(simulator.observe(state), expected, rtol=1e-5, atol=1e-5)
+        hidden = np.asarray(HIDDEN[world.name](state))
+        np.testing.assert_allclose(hidden, trace["hidden"][step : step + 1], rtol=1e-5)
+        drawn = Noise(of(trace["uniform"][step][None]), of(trace["normal"][step][None]))
+        state, response = simulator.step(state, of(slate[None]), drawn)
+        assert response.reward[0] == pytest.approx(trace["reward"][step], rel=1e-5)
+        assert response.terminated[0] == trace["terminated"][step]
+    np.testing.assert_allclose(
+        simulator.observe(state)[0], trace["observation"][-1], rtol=1e-5, atol=1e-5
+    )
+
+
+@each_world
+@each_library
+def test_a_session_of_recsim_comes_out_again(world: reference.World, library: Any) -> None:
+    trace = stored_trace(world)
+    assert len(trace["reward"]) >= 50
+    check_against(world, trace, library)
+
+
+@each_world
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_so_do_other_sessions_of_recsim_where_it_is_installed(
+    world: reference.World, seed: int
+) -> None:
+    if importlib.util.find_spec("recsim") is None:
+        pytest.skip("needs pip install .[recsim]")
+    check_against(world, reference.trace(world, seed), np)
+
+
+def our_sessions(world: reference.World, policy: str, count: int = 10_000) -> np.ndarray:
+    """The first session of each row: reward, length and clicks, (count, 3)."""
+    env: Any = gymnasium.make_vec(world.name, count, horizon=world.horizon)
+    observation, _ = env.reset(seed=0)
+    env.action_space.seed(0)
+    found, going = np.zeros((count, 3)), np.ones(count, bool)
+    while going.any():
+        if policy == "random":
+            slates = env.action_space.sample()
+        else:
+            slates = reference.greedy(world, observation)
+        observation, reward, terminated, truncated, info = env.step(slates)
+        found[going] += np.stack([reward, np.ones(count), info["click"] >= 0], axis=1)[going]
+        going &= ~(terminated | truncated)
+    return found
+
+
+@each_world
+@pytest.mark.parametrize("policy", reference.POLICIES)
+def test_sessions_are_distributed_as_those_of_recsim(world: reference.World, policy: str) -> None:
+    """95% intervals of the differences of return, length and click rate lie within 2%."""
+    theirs, ours = STORED[f"{world.name}/{policy}"].astype(float), our_sessions(world, policy)
+    assert len(theirs) >= 2000
+    for found in (theirs, ours):
+        found[:, 2] /= found[:, 1]  # clicks of a slate
+    difference = ours.mean(axis=0) - theirs.mean(axis=0)
+    error = np.sqrt(ours.var(axis=0) / len(ours) + theirs.var(axis=0) / len(theirs))
+    assert (abs(difference) + 1.96 * error <= 0.02 * theirs.mean(axis=0)).all()
+
+
+def interest_evolution(**arguments: Any) -> Simulator:
+    """Two candidates of topics 0 and 1 of 4, of which slates of two are shown."""
+    return build(
+        "interest-evolution",
+        {"num_candidates": 2, "slate_size": 2, "num_topics": 4, **arguments},
+    )
+
+
+def watching(**arguments: Any) -> tuple[Simulator, dict[str, Any]]:
+    """That world, and a user with interests -.5, .2 in the topics of the candidates."""
+    world = interest_evolution(**arguments)
+    state = world.reset(Noise(np.zeros((1, world.reset_noise[0])), np.zeros((1, 2))))
+    state |= {
+        "user_interests": np.array([[-0.5, 0.2, 0.0, 0.0]]),
+        "topic": np.array([[0, 1]]),
+        "quality": np.array([[-2.0, 1.5]]),
+    }
+    return world, state
+
+
+@pytest.mark.parametrize(
+    ("choice", "up", "slot", "interest", "budget"),
+    [
+        # weights .5, 1.2 and 2, of 3.7; she stays 4 minutes and gets back .25 * 4 * quality
+        (0.134, 0.24, 0, -0.5 + 0.15 * 1.5, 100 - 4 - 2),  # (.3 - .3 * .5) * 1.5, up below .25
+        (0.134, 0.26, 0, -0.5 - 0.15 * 1.5, 100 - 4 - 2),
+        (0.136, 0.59, 1, 0.2 + 0.24 * 0.8, 100 - 4 + 1.5),  # up below .6
+        (0.458, 0.61, 1, 0.2 - 0.24 * 0.8, 100 - 4 + 1.5),
+        (0.460, 0.0, -1, None, 100 - 0.5),
+    ],
+)
+def test_a_step_of_interest_evolution_by_hand(
+    choice: float, up: float, slot: int, interest: float | None, budget: float
+) -> None:
+    world, state = watching(time_budget=100, user_update_alpha=0.25)
+    after, response = world.step(state, np.array([[0, 1]]), noise([choice, up, 0, 0.9], [0, 1]))
+    assert (response.click[0], response.item[0]) == (slot, slot)
+    assert response.reward[0] == (4.0 if slot >= 0 else 0.0)
+    assert after["time_budget"][0] == pytest.approx(budget)
+    expected = np.array([-0.5, 0.2, 0.0, 0.0])
+    if interest is not None:
+        expected[slot] = interest
+    np.testing.assert_allclose(after["user_interests"], [expected])
+    watched = np.zeros((2, 5))
+    watched[:, 3:] = [[-2.0, 0], [1.5, 1]]  # quality and topic of both are shown
+    if slot >= 0:
+        watched[slot, :2] = 1, 4
+    seen = world.observe(after)[0]
+    np.testing.assert_allclose(seen, [1, 0, 0, 0, 0, 0, 0, 1, *expected, *watched.ravel()])
+    # topics 0 and 3 of 4; of the qualities -3, 0, 0, 3 the second is a tenth higher by its draw
+    assert after["topic"].tolist() == [[0, 3]]
+    np.testing.assert_allclose(after["quality"], [[-3.0, 3.1]])
+
+
+def test_what_is_left_of_the_budget_is_watched_and_ends_the_session() -> None:
+    world, state = watching(time_budget=1.5, user_update_alpha=0.25, user_quality_factor=2.0)
+    slate = np.array([[0, 1]])
+    after, response = world.step(state, slate, noise([0.0, 0, 0, 0], [0, 0]))
+    # the utility is her quality -2, and twice the weight .5
+    assert response.reward[0] == 1.5
+    assert after["time_budget"][0] == pytest.approx(0.25 * 1.5 * (-2.0 + 2 * 0.5))
+    assert response.terminated[0]
+    rich, response = world.step(state, slate, noise([0.2, 0, 0, 0], [0, 0]))
+    assert rich["time_budget"][0] == pytest.approx(0.25 * 1.5 * (1.5 + 2 * 1.2))
+    assert not response.terminated[0]
+
+
+def test_the_logit_choice_weighs_by_exponentials() -> None:
+    world, state = watching(choice_model="logit", user_quality_factor=1.0)
+    weights = np.exp([-0.5, 0.2, 1.0])
+    bounds = weights.cumsum() / weights.sum()
+    for option, bound in enumerate(bounds[:2]):
+        below, above = (
+            world.step(state, np.array([[0, 1]]), noise([bound + by, 0, 0, 0], [0, 0]))[1]
+            for by in (-1e-9, 1e-9)
+        )
+        assert below.click[0] == option
+        assert above.click[0] == (option + 1 if option == 0 else -1)
+    after, _ = world.step(state, np.array([[0, 1]]), noise([0.0, 0, 0, 0], [0, 0]))
+    utility = -2.0 + weights[0] / (weights[0] + weights[2])
+    assert after["time_budget"][0] == pytest.approx(200 - 4 + 0.9 / 3.4 * 4 * utility)
+
+
+@each_world
+@each_library
+def test_documents_that_are_not_resampled_are_the_same_in_every_episode(
+    world: reference.World, library: Any
+) -> None:
+    backend = "numpy" if library is np else "torch"
+    make = {"num_envs": 3, "backend": backend, "resample_documents": False}
+    env: Any = gymnasium.make_vec(world.name, **make, document_seed=5)
+    observation, _ = env.reset(seed=0)
+    first = np.asarray(env.simulator.candidates(observation))
+    assert (first == first[:1]).all()
+    observation, *_ = env.step(env.action_space.sample())
+    np.testing.assert_array_equal(env.simulator.candidates(observation), first)
+    observation, _ = env.reset()
+    np.testing.assert_array_equal(env.simulator.candidates(observation), first)
+    other: Any = gymnasium.make_vec(world.name, **make, document_seed=6)
+    assert (np.asarray(other.simulator.candidates(other.reset()[0])) != first).any()
+
+
+@each_world
+def test_candidates_are_new_at_every_step_and_lie_in_their_space(world: reference.World) -> None:
+    env: Any = gymnasium.make(world.name, num_candidates=30, slate_size=4)
+    observation, _ = env.reset(seed=0)
+    before = env.unwrapped.simulator.candidates(observation[None])
+    assert before.shape == (1, 30, world.width)
+    for _ in range(5):
+        observation, *_ = env.step(env.action_space.sample())
+        assert observation in env.observation_space
+        after = env.unwrapped.simulator.candidates(observation[None])
+        assert (after != before).any()
+        before = after
+
+
+@each_world
+def test_a_session_is_cut_off_at_its_horizon(world: reference.World) -> None:
+    env = SlateEnv(SIMULATORS[world.name], horizon=2)
+    env.reset(seed=0)
+    ends = [env.step(env.action_space.sample())[2:4] for _ in range(2)]
+    assert ends == [(False, False), (False, True)]
+
+
+@each_world
+@pytest.mark.parametrize("view", ["item-by-item", "scores", "enumerated"])
+def test_its_views_step(world: reference.World, view: str) -> None:
+    env: Any = gymnasium.make_vec(world.name, 4, view=view)
+    env.reset(seed=0)
+    for _ in range(4):
+        observation, *_ = env.step(env.action_space.sample())
+        assert observation in env.observation_space
+    with pytest.raises(RecGymError, match="have no features"):
+        gymnasium.make(world.name, view="proto-action")
+
+
+@each_world
+def test_a_compiled_batch_steps(world: reference.World) -> None:
+    env: Any = gymnasium.make_vec(world.name, 4, backend="torch", compile=True)
+    env.reset(seed=0)
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        for _ in range(3):
+            observation, *_ = env.step(env.action_space.sample())
+    assert observation.numpy() in env.observation_space
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "message"),
+    [
+        ("InterestEvolution-v0", {"num_candidates": 2}, r"slate_size=3: must be .* in 1\.\.2"),
+        ("InterestEvolution-v0", {"choice_model": "cascade"}, "one of proportional, logit"),
+        ("InterestEvolution-v0", {"min_normalizer": 0.0}, "min_normalizer=0.0: .* at most -1"),
+        ("InterestEvolution-v0", {"no_click_mass": -2}, "no_click_mass=-2: every value must be"),
+        ("InterestEvolution-v0", {"user_interests": ["normal", 0, 1]}, r"number in -1\.\.1"),
+        ("InterestEvolution-v0", {"video_length": 101}, r"video_length=101: .* in 0\.\.100"),
+        ("InterestEvolution-v0", {"document_seed": -1, "resample_documents": False}, "seed=-1"),
+    ],
+)
+def test_bad_arguments(name: str, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecGymError, match=message) as error:
+        gymnasium.make(name, **arguments)
+    assert "\n" not in str(error.value)
