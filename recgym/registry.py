@@ -11,6 +11,8 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "RecGAN-LSTM-v0": {"simulator": "learned-user", "user_model": "recgan-lstm"},
     "SlateMDP-v0": {"simulator": "slate-mdp"},
     "InterestEvolution-v0": {"simulator": "interest-evolution"},
+    "InterestExploration-v0": {"simulator": "interest-exploration"},
+    "LongTermSatisfaction-v0": {"simulator": "long-term-satisfaction"},
 }
 """Environment id -> the arguments of its shell; the shells themselves are imported when made."""
 

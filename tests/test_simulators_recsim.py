@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import gymnasium
@@ -20,12 +20,19 @@ from tests.fixtures import recsim_reference as reference
 STORED = np.load(reference.PATH)
 SIMULATORS = {
     "InterestEvolution-v0": "interest-evolution",
+    "InterestExploration-v0": "interest-exploration",
+    "LongTermSatisfaction-v0": "long-term-satisfaction",
 }
 """Environment id -> name of the simulator."""
-HIDDEN = {
-    "InterestEvolution-v0": lambda state: state["time_budget"][:, None],
+HIDDEN: dict[str, Callable[[Any], list[float]]] = {
+    "InterestEvolution-v0": lambda state: state["time_budget"].tolist(),
+    "InterestExploration-v0": lambda state: state["affinity"][0].tolist(),
+    "LongTermSatisfaction-v0": lambda state: [
+        (state["time_budget"] - state["step"]).item(),
+        state["net_positive_exposure"].item(),
+    ],
 }
-"""Environment id -> what ``reference.World.hidden`` returns, from a state of ours (B, ...)."""
+"""Environment id -> what ``reference.World.hidden`` returns, from a state of one row."""
 each_world = pytest.mark.parametrize("world", reference.WORLDS, ids=lambda world: world.name)
 each_library = pytest.mark.parametrize("library", [np, torch])
 
@@ -52,8 +59,8 @@ def check_against(world: reference.World, trace: Mapping[str, np.ndarray], libra
     for step, slate in enumerate(trace["slate"]):
         expected = trace["observation"][step : step + 1]
         np.testing.assert_allclose(simulator.observe(state), expected, rtol=1e-5, atol=1e-5)
-        hidden = np.asarray(HIDDEN[world.name](state))
-        np.testing.assert_allclose(hidden, trace["hidden"][step : step + 1], rtol=1e-5)
+        hidden = HIDDEN[world.name](state)
+        np.testing.assert_allclose(hidden, trace["hidden"][step], rtol=1e-5, atol=1e-6)
         drawn = Noise(of(trace["uniform"][step][None]), of(trace["normal"][step][None]))
         state, response = simulator.step(state, of(slate[None]), drawn)
         assert response.reward[0] == pytest.approx(trace["reward"][step], rel=1e-5)
@@ -194,6 +201,71 @@ def test_the_logit_choice_weighs_by_exponentials() -> None:
     assert after["time_budget"][0] == pytest.approx(200 - 4 + 0.9 / 3.4 * 4 * utility)
 
 
+def test_a_step_of_long_term_satisfaction_by_hand() -> None:
+    users = {"sensitivity": 2, "memory_discount": 0.5, "innovation_stddev": 0.1, "time_budget": 2}
+    means = {"choc_mean": 1, "choc_stddev": 0.5, "kale_mean": 3, "kale_stddev": 0.1}
+    sizes = {"num_candidates": 3, "slate_size": 2}
+    world = build("long-term-satisfaction", {**users, **means, **sizes})
+    state = world.reset(noise([0.65, 1.0, 0.25, 0.0]))
+    assert state["net_positive_exposure"][0] == pytest.approx(0.15 / 0.5)
+    np.testing.assert_allclose(world.observe(state), [[1.0, 0.25, 0.0, 0, 0, 0, 0]])
+    # a score of .25: the mean is 2.5 and the standard deviation .2, when fully satisfied
+    state, response = world.step(state, np.array([[1, 0]]), noise([0.5, 0.6, 0.7], [0.5, -1.0]))
+    engagement = np.exp(2.5 / (1 + np.exp(-2 * 0.3)) + 0.2 * 0.5)
+    assert response.reward[0] == pytest.approx(engagement)
+    assert state["net_positive_exposure"][0] == pytest.approx(0.5 * 0.3 + 0.5 - 0.1)
+    assert (response.click[0], response.item[0], response.terminated[0]) == (0, 1, False)
+    np.testing.assert_allclose(world.observe(state), [[0.5, 0.6, 0.7, 1, engagement, 0, 0]])
+    # of all that was engaging 100 is observed, and all is paid
+    state, response = world.step(state, np.array([[2, 0]]), noise([0.5, 0.6, 0.7], [40.0, 0.0]))
+    assert response.reward[0] > 1000
+    assert world.observe(state)[0, 4] == 100
+    assert response.terminated[0]
+
+
+def test_a_step_of_interest_exploration_by_hand() -> None:
+    world = build(
+        "interest-exploration", {"num_candidates": 2, "slate_size": 2, "no_click_mass": 2}
+    )
+    drawn = [world.reset(noise([kind, 0.19, 0.21], [1.0, -1.0, 0.5, 0.0])) for kind in (0.29, 0.31)]
+    np.testing.assert_allclose(drawn[0]["affinity"], np.exp([[0.2, 0.6]]))
+    np.testing.assert_allclose(drawn[1]["affinity"], np.exp([[0.8, 0.0]]))
+    quality = np.exp([0.85, 0.2])
+    np.testing.assert_allclose(
+        world.observe(drawn[0]), [[quality[0], 1, 0, quality[1], 0, 1, *[0] * 6]], rtol=1e-6
+    )
+    weights = np.exp([*np.exp([0.6, 0.2]) + quality[::-1], 2])
+    bounds = weights.cumsum() / weights.sum()
+    for uniform, click in ((0, 0), (bounds[0] + 1e-9, 1), (bounds[1] + 1e-9, -1)):
+        after, response = world.step(
+            drawn[0], np.array([[1, 0]]), noise([uniform, 0.19, 0.21], [0.5, 0.0])
+        )
+        item = {0: 1, 1: 0, -1: -1}[click]
+        assert (response.click[0], response.item[0]) == (click, item)
+        assert (response.reward[0], response.terminated[0]) == (float(click >= 0), False)
+        shown = [float(click == 0), quality[1], 1, float(click == 1), quality[0], 0]
+        np.testing.assert_allclose(world.observe(after)[0, 6:], shown, rtol=1e-6)
+        assert (after["affinity"] == drawn[0]["affinity"]).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "argument"),
+    [
+        ("InterestEvolution-v0", "step_penalty"),
+        ("InterestExploration-v0", "no_click_mass"),
+        ("LongTermSatisfaction-v0", "sensitivity"),
+    ],
+)
+def test_users_are_drawn_from_the_named_distribution(name: str, argument: str) -> None:
+    env: Any = gymnasium.make_vec(name, 5000, **{argument: ["uniform", 2.0, 4.0]})
+    env.reset(seed=0)
+    drawn = env._state[argument].copy()
+    assert 2.0 <= drawn.min() < 2.01 < 3.99 < drawn.max() < 4.0
+    assert drawn.mean() == pytest.approx(3.0, abs=0.05)
+    env.step(env.action_space.sample())
+    assert (env._state[argument] == drawn).all()
+
+
 @each_world
 @each_library
 def test_documents_that_are_not_resampled_are_the_same_in_every_episode(
@@ -249,6 +321,7 @@ def test_its_views_step(world: reference.World, view: str) -> None:
 
 @each_world
 def test_a_compiled_batch_steps(world: reference.World) -> None:
+    torch._dynamo.reset()
     env: Any = gymnasium.make_vec(world.name, 4, backend="torch", compile=True)
     env.reset(seed=0)
     with torch._dynamo.config.patch(error_on_recompile=True):
@@ -267,6 +340,18 @@ def test_a_compiled_batch_steps(world: reference.World) -> None:
         ("InterestEvolution-v0", {"user_interests": ["normal", 0, 1]}, r"number in -1\.\.1"),
         ("InterestEvolution-v0", {"video_length": 101}, r"video_length=101: .* in 0\.\.100"),
         ("InterestEvolution-v0", {"document_seed": -1, "resample_documents": False}, "seed=-1"),
+        ("LongTermSatisfaction-v0", {"memory_discount": 1}, r"number in 0\.\.0\.999"),
+        ("LongTermSatisfaction-v0", {"kale_stddev": -1}, "kale_stddev=-1: .* at least 0"),
+        ("LongTermSatisfaction-v0", {"horizon": 0}, "horizon=0"),
+        ("InterestExploration-v0", {"topic_distribution": [0.5, 0.6]}, "must sum to 1"),
+        ("InterestExploration-v0", {"topic_distribution": []}, r"topic_distribution=\[\]"),
+        ("InterestExploration-v0", {"topic_quality_mean": [1, 2, 3]}, "must hold 2 numbers"),
+        ("InterestExploration-v0", {"topic_quality_stddev": [1, -1]}, "each a number at least 0"),
+        (
+            "InterestExploration-v0",
+            {"user_type_distribution": [1.0]},
+            "user_document_mean_affinity_matrix=.*: must hold 1 x 2 numbers",
+        ),
     ],
 )
 def test_bad_arguments(name: str, arguments: dict[str, Any], message: str) -> None:

@@ -16,6 +16,8 @@ SIMULATORS: dict[str, str | Callable[..., Simulator]] = {
     "learned-user": "recgym.simulators.learned_user:learned_user",
     "slate-mdp": "recgym.simulators.slate_mdp:SlateMDP",
     "interest-evolution": "recgym.simulators.interest_evolution:InterestEvolution",
+    "interest-exploration": "recgym.simulators.interest_exploration:InterestExploration",
+    "long-term-satisfaction": "recgym.simulators.long_term_satisfaction:LongTermSatisfaction",
 }
 """Name -> builder, or where it lies ("module:name")."""
 

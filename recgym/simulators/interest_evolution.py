@@ -148,16 +148,15 @@ class InterestEvolution:
         }
         self._choice = models[one_of("choice_model", choice_model, tuple(models))]
         self._interests = Distribution("user_interests", user_interests, -1.0, 1.0)
-        self._users = {
-            "no_click_mass": Distribution("no_click_mass", no_click_mass, low=floor),
-            "time_budget": Distribution("time_budget", time_budget, low=0.0),
-            "step_penalty": Distribution("step_penalty", step_penalty),
-            "user_update_alpha": Distribution("user_update_alpha", user_update_alpha),
-            "user_quality_factor": Distribution("user_quality_factor", user_quality_factor),
-            "document_quality_factor": Distribution(
-                "document_quality_factor", document_quality_factor
-            ),
+        limits: dict[str, tuple[Any, ...]] = {
+            "no_click_mass": (no_click_mass, floor),
+            "time_budget": (time_budget, 0.0),
+            "step_penalty": (step_penalty,),
+            "user_update_alpha": (user_update_alpha,),
+            "user_quality_factor": (user_quality_factor,),
+            "document_quality_factor": (document_quality_factor,),
         }
+        self._users = {name: Distribution(name, *given) for name, given in limits.items()}
         self._likes = self._users["user_quality_factor"].numbers != [0.0]
         self._height = number("alpha_y_intercept", alpha_y_intercept)
         self._slope = self._height / number("alpha_x_intercept", alpha_x_intercept, 1e-6)

@@ -1,0 +1,227 @@
+"""RecSim's interest exploration: users of a few types, whose tastes must be found out."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from gymnasium import spaces
+
+from recgym.arrays import Array, namespace, rows
+from recgym.errors import RecGymError
+from recgym.simulators.base import Noise, Response, State, choose, invert
+from recgym.simulators.checks import numbers, whole
+from recgym.simulators.distributions import Columns, Distribution, Given, noise_of
+from recgym.simulators.recsim_parts import HORIZON, LogitChoice, draw_noise, moved, repeated
+from recgym.spaces import SlateSpace
+
+MOST_QUALITY = 100.0
+"""Greatest quality that is observed."""
+FEATURES = 3
+"""Numbers observed of each slot: clicked, quality, topic."""
+
+
+class InterestExploration:
+    """RecSim's interest exploration: users of a few types, whose tastes must be found out.
+
+    ## User
+    A user is of one type, drawn from `user_type_distribution`. Her affinity to each topic is
+    log-normal, with the mean and the standard deviation (of the logarithm) of her type and the
+    topic, and never changes. Every document has one topic, drawn from `topic_distribution`, and a
+    quality that is log-normal with the mean and the standard deviation of its topic. Of the K
+    documents that are shown she clicks one or none, in proportion to exp(affinity + quality), and
+    to exp(`no_click_mass`) for none. A policy that shows what pleases most users at first does not
+    find out what pleases this one.
+
+    ## Action
+    `MultiDiscrete([N] * K)`: the candidate in each slot, positions 0..N-1. The N candidates are new
+    at every step, unless documents are not resampled. K distinct ones are always shown: a repeated
+    position is replaced by the lowest that is not in the slate, and `info["repaired"]` counts the
+    replacements. An action of another shape, or a position out of range, is an error.
+
+    ## Observation
+    A `Box` of float32, N * (1 + T) + K * 3, for T topics. First the candidates, row by row: the
+    quality, at most 100, and the topic as a one-hot vector; `simulator.candidates(observations)`
+    gives them as (B, N, 1 + T). Nothing is shown of the user. Then, slot by slot of the last slate,
+    whether it was clicked, its quality, at most 100, and the number of its topic; zeros before the
+    first slate.
+
+    ## Reward
+    1 for a click, else 0.
+
+    ## Episode
+    It never terminates, and is truncated after `horizon` slates: as late as RecSim's own runner
+    would by default, which has no other end either.
+
+    ## Info
+    At every reset and step: `click` (slot, -1 for none), `item` (position of the clicked candidate,
+    -1 for none), `repaired`.
+
+    ## Reference
+    Ie et al.: RecSim: a configurable simulation platform for recommender systems. 2019. Defaults
+    are those of `create_environment` in RecSim 0.2.
+
+    ## Versions
+    v0: the first.
+
+    Args:
+        num_candidates: candidates at every step (N).
+        slate_size: documents in a slate (K).
+        horizon: slates after which an episode is truncated.
+        resample_documents: whether the candidates are drawn anew for every slate; otherwise they
+            are the same in all episodes.
+        document_seed: draws the candidates that are not resampled.
+        no_click_mass: score of clicking nothing. A number, or a distribution that each user draws
+            her own from: `["uniform", low, high]`, `["normal", mean, sd]`, `["lognormal", mean,
+            sd]` (of the logarithm), or `["choice", value, ...]`.
+        user_type_distribution: probability of each type of user (U numbers that sum to 1).
+        user_document_mean_affinity_matrix: mean of the logarithm of the affinity of each type to
+            each topic (U lists of T numbers).
+        user_document_stddev_affinity_matrix: its standard deviation (U lists of T numbers).
+        topic_distribution: probability of each topic (T numbers that sum to 1).
+        topic_quality_mean: mean of the logarithm of quality in each topic (T numbers).
+        topic_quality_stddev: its standard deviation (T numbers).
+
+    Raises:
+        RecGymError: an argument out of its range, or lists of other lengths.
+    """
+
+    info_names: tuple[str, ...] = ()
+    item_features = None
+    n_users = 1
+
+    def __init__(
+        self,
+        num_candidates: int = 10,
+        slate_size: int = 3,
+        horizon: int = HORIZON,
+        resample_documents: bool = True,
+        document_seed: int = 0,
+        no_click_mass: Given = 5.0,
+        user_type_distribution: Any = (0.3, 0.7),
+        user_document_mean_affinity_matrix: Any = ((0.1, 0.7), (0.7, 0.1)),
+        user_document_stddev_affinity_matrix: Any = ((0.1, 0.1), (0.1, 0.1)),
+        topic_distribution: Any = (0.2, 0.8),
+        topic_quality_mean: Any = (0.8, 0.2),
+        topic_quality_stddev: Any = (0.1, 0.1),
+    ) -> None:
+        self.n_items = whole("num_candidates", num_candidates, 1)
+        self.slate_size = whole("slate_size", slate_size, 1, self.n_items)
+        self.horizon = whole("horizon", horizon, 1)
+        self._no_click_mass = Distribution("no_click_mass", no_click_mass)
+        self._choice = LogitChoice()
+        types = _shares("user_type_distribution", user_type_distribution)
+        topics = _shares("topic_distribution", topic_distribution)
+        self.n_topics = len(topics)
+        shape = (len(types), self.n_topics)
+        affinity = "user_document_{}_affinity_matrix"
+        means = numbers(affinity.format("mean"), user_document_mean_affinity_matrix, shape)
+        sds = numbers(
+            affinity.format("stddev"), user_document_stddev_affinity_matrix, shape, low=0.0
+        )
+        quality = numbers("topic_quality_mean", topic_quality_mean, shape[1:])
+        spread = numbers("topic_quality_stddev", topic_quality_stddev, shape[1:], low=0.0)
+        self._types: Array = types.cumsum()[None]
+        self._affinity: Array = np.concatenate([means, sds], axis=1)
+        self._topics: Array = topics.cumsum()[:-1]
+        self._quality: Array = np.stack([quality, spread], axis=1)
+        self._shown: Array = np.eye(self.n_topics, 1 + self.n_topics, 1, dtype=np.float32)
+        self._most: Array = np.array([MOST_QUALITY])
+        self._kept: State = {}
+        if not resample_documents:
+            self._kept = self._documents(*draw_noise(self.n_items, self.n_items, document_seed))
+        documents = (self.n_items, self.n_items) if resample_documents else (0, 0)
+        self.reset_noise = noise_of((1, self.n_topics), self._no_click_mass.noise, documents)
+        self.step_noise = noise_of((1, 0), documents)
+        self.observation_space = self._space()
+        self.action_space: spaces.Space[Any] = SlateSpace(self.n_items, self.slate_size)
+
+    def reset(self, noise: Noise, users: Array | None = None) -> State:
+        """Starts one session a row, of a new user; see ``Simulator.reset``."""
+        xp = namespace(noise.uniform)
+        n_rows, device = len(noise.uniform), noise.uniform.device
+        columns = Columns(noise)
+        kind = invert(
+            rows(self._types, xp.zeros(n_rows, dtype=xp.int64, device=device)), columns.uniform(1)
+        )
+        parameters = rows(self._affinity, kind)
+        spread = parameters[:, self.n_topics :] * columns.normal(self.n_topics)
+        step = xp.zeros(n_rows, dtype=xp.int64, device=device)
+        shape = (n_rows, self.slate_size, FEATURES)
+        state = {
+            "affinity": xp.exp(parameters[:, : self.n_topics] + spread),
+            "no_click_mass": self._no_click_mass.draw(columns)[:, 0],
+            "response": xp.zeros(shape, dtype=xp.float32, device=device),
+            "step": step,
+        }
+        if self._kept:
+            return state | repeated(self._kept, step)
+        return state | self._documents(columns.uniform(self.n_items), columns.normal(self.n_items))
+
+    def observe(self, state: State) -> Array:
+        """Returns the candidates and what was made of the last slate, (B, ...)."""
+        xp = namespace(state["topic"])
+        shown = rows(self._shown, state["topic"])
+        shown[:, :, 0] = xp.minimum(state["quality"], self._most)
+        n_rows = len(shown)
+        return xp.concat([shown.reshape(n_rows, -1), state["response"].reshape(n_rows, -1)], axis=1)
+
+    def candidates(self, observation: Array) -> Array:
+        """Returns the candidates' features (B, N, 1 + T) in observations (B, ...)."""
+        width = 1 + self.n_topics
+        return observation[:, : self.n_items * width].reshape(-1, self.n_items, width)
+
+    def step(self, state: State, slate: Array, noise: Noise) -> tuple[State, Response]:
+        """Shows the slates and returns the answers, see ``Simulator.step``."""
+        xp = namespace(slate)
+        row = xp.arange(len(slate), device=slate.device)
+        each = row[:, None]
+        topic, quality = state["topic"][each, slate], state["quality"][each, slate]
+        scores = state["affinity"][each, topic] + quality
+        weights = self._choice.weights(scores, state["no_click_mass"])
+        option = choose(weights, noise.uniform[:, :1])
+        clicked = option < self.slate_size
+        click = xp.where(clicked, option, -1)
+        shape = (*topic.shape, FEATURES)
+        response = xp.zeros(shape, dtype=xp.float32, device=slate.device)
+        response[row, click, 0] = xp.asarray(clicked, dtype=xp.float32)
+        response[:, :, 1] = xp.minimum(quality, self._most)
+        response[:, :, 2] = topic
+        after = state | {"response": response, "step": state["step"] + 1}
+        if not self._kept:
+            after |= self._documents(noise.uniform[:, 1:], noise.normal)
+        reward = xp.asarray(clicked, dtype=xp.float32)
+        item = xp.where(clicked, slate[row, click], -1)
+        return after, Response(click, item, reward, xp.zeros_like(clicked), slate)
+
+    def to(self, backend: str, device: str) -> Self:
+        """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""
+        tables = ("_types", "_affinity", "_topics", "_quality", "_shown", "_most", "_kept")
+        return moved(self, tables, backend, device)
+
+    def _documents(self, uniform: Array, normal: Array) -> State:
+        """Returns candidates drawn from noise (B, N): their topics and qualities."""
+        xp = namespace(uniform)
+        topic = (uniform[:, :, None] >= self._topics).sum(axis=2)
+        parameters = rows(self._quality, topic)
+        quality = xp.exp(parameters[:, :, 0] + parameters[:, :, 1] * normal)
+        return {"topic": topic, "quality": quality}
+
+    def _space(self) -> spaces.Box:
+        document = np.ones(1 + self.n_topics, np.float32)
+        document[0] = MOST_QUALITY
+        slot = np.array([1.0, MOST_QUALITY, max(self.n_topics - 1, 1)], np.float32)
+        high = np.concatenate([np.tile(document, self.n_items), np.tile(slot, self.slate_size)])
+        return spaces.Box(np.zeros_like(high), high, dtype=np.float32)
+
+
+def _shares(name: str, values: Any) -> np.ndarray:
+    """Returns probabilities.
+
+    Raises:
+        RecGymError: they are not numbers of 0 or more that sum to 1.
+    """
+    shares = numbers(name, values, (-1,), low=0.0)
+    if not np.isclose(shares.sum(), 1.0):
+        raise RecGymError(f"{name}={values!r}: must sum to 1")
+    return shares
