@@ -181,7 +181,7 @@ def test_a_damaged_agent_is_refused(damage: str, model: str, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("agent", "agent_args", "message"),
     [
-        ("dqn", {}, "agent 'dqn': unknown; there are cascading-dqn"),
+        ("dqn", {}, "agent 'dqn': unknown; there are cascading-dqn, .*, random, sb3-ppo"),
         ("cascading-dqn", {"gamma": 0.9}, "no setting 'gamma'; there are head"),
         ("cascading-dqn", {"hidden": "64"}, "hidden='64' does not fit int"),
         ("cascading-dqn", {"hidden": True}, "hidden=True does not fit int"),

@@ -28,9 +28,9 @@ class TrainConfig:
     env: str
     """Environment id."""
     agent: str
-    """Name in ``AGENTS``."""
+    """Name in ``AGENTS`` or in ``STABLE_BASELINES``."""
     steps: int
-    """Environment steps; rounded up to whole steps of all rows."""
+    """Slates shown; rounded up to whole steps of all rows, or to whole rollouts."""
     seed: int
     """All random numbers come from it."""
     out: str
@@ -40,7 +40,7 @@ class TrainConfig:
     agent_args: dict[str, Any] = field(default_factory=dict)
     """Fields of the agent's configuration."""
     loop_args: dict[str, Any] = field(default_factory=dict)
-    """Fields of ``LoopConfig``."""
+    """Fields of ``LoopConfig``; none for ``STABLE_BASELINES``."""
     reports: int = 20
     """How many times a line of metrics is written, the policy validated, and a checkpoint made."""
     validation_episodes: int = 250

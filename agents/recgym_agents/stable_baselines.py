@@ -22,7 +22,7 @@ from recgym.simulators.views import view_of
 from recgym.spaces import SlateSpace
 from recgym_agents.loops import Arrays, World, recommend
 from recgym_agents.ranges import AT_LEAST_0, AT_LEAST_1, SHARE, check_ranges
-from recgym_agents.table import changed
+from recgym_agents.settings import changed
 
 MODEL = "model.zip"
 """What Stable-Baselines3 saves of a model, in a run's folder."""

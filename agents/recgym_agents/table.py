@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any
 
 from recgym.errors import RecGymError
 from recgym_agents.baselines import (
@@ -17,6 +16,8 @@ from recgym_agents.baselines import (
 )
 from recgym_agents.cascading_dqn import SlateDQN, SlateDQNConfig
 from recgym_agents.loops import Agent, LoopConfig, World
+from recgym_agents.settings import changed
+from recgym_agents.stable_baselines import STABLE_BASELINES
 
 
 @dataclass(frozen=True)
@@ -58,36 +59,8 @@ def entry_of(agent: str, agent_args: Mapping[str, Any], loop_args: Mapping[str, 
         RecGymError: no such agent, no such field, or a value that does not fit.
     """
     if agent not in AGENTS:
-        raise RecGymError(f"agent {agent!r}: unknown; there are {', '.join(AGENTS)}")
+        known = ", ".join((*AGENTS, *STABLE_BASELINES))
+        raise RecGymError(f"agent {agent!r}: unknown; there are {known}")
     entry = AGENTS[agent]
     loop = None if entry.loop is None else changed(entry.loop, loop_args, "loop")
     return Entry(entry.builder, changed(entry.config, agent_args, agent), loop)
-
-
-def changed(config: Any, values: Mapping[str, Any], where: str) -> Any:
-    """Returns a frozen dataclass with some fields changed.
-
-    Raises:
-        RecGymError: an unknown field, or a value of another type than the field's.
-    """
-    types = get_type_hints(type(config))
-    for name, value in values.items():
-        if name not in types:
-            raise RecGymError(f"{where}: no setting {name!r}; there are {', '.join(types)}")
-        if not _fits(value, types[name]):
-            raise RecGymError(f"{where}: {name}={value!r} does not fit {_text(types[name])}")
-    return dataclasses.replace(config, **values)
-
-
-def _fits(value: Any, kind: Any) -> bool:
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
-    if kind is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
-    return type(value) is kind
-
-
-def _text(kind: Any) -> str:
-    return (
-        " | ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else str(kind.__name__)
-    )

@@ -43,6 +43,8 @@ def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> No
     is the one with the highest reward a session in the validation episodes, played in the training
     environment with luck of their own: validation selects, a test environment reports, once.
 
+    An agent of ``STABLE_BASELINES`` begins again instead, see ``train_stable_baselines``.
+
     Raises:
         RecGymError: bad settings, a folder with another run, or a training that diverges (the last
             good checkpoint is kept).
