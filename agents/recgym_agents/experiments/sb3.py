@@ -99,7 +99,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     train(config)
     agent, _ = load_agent(folder)
     found = evaluate(agent, ENVIRONMENT, env_args, budget["episodes"], LUCK + cell["seed"])
-    sessions = found.reward * found.steps
+    sessions = found.session_reward
     return {
         "session": float(sessions.mean()),
         "reward": float(found.reward.mean()),
@@ -263,7 +263,7 @@ number of one of all 1,225 slates. Settings are the agents' defaults, but for dq
 at slates of 10; they were chosen by hand, from up to ten for each algorithm, in another world
 (mdp_seed 100), with one seed. Trainings take about as long as each other, not equally many slates:
 this holds each algorithm against random slates, not against the others. Of the policies at ten
-reports the one with the highest reward per step in validation episodes is kept.
+reports the one with the highest reward per session in validation episodes is kept.
 
 A seed is a training, and a luck of the test sessions that random slates of that seed meet too.
 random draws slates uniformly, clicked items included. The planner's values are exact for what they
