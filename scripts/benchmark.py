@@ -7,6 +7,7 @@ sides of a ratio. A function that is compiled a second time is an error here, no
 from __future__ import annotations
 
 import importlib
+import itertools
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -32,6 +33,16 @@ from recgym_agents.heads import CascadeHead, concatenated_greedy
 RECGAN = "RecGAN-v0"
 SLATE_MDP = "SlateMDP-v0"
 SARDINE = "sardine/SlateTopK-Bored-v0"
+RECSIM = {
+    "InterestEvolution-v0": "interest_evolution",
+    "InterestExploration-v0": "interest_exploration",
+    "LongTermSatisfaction-v0": "long_term_satisfaction",
+}
+"""Environment id -> RecSim's module of the same world."""
+RECSIM_SIZES = {(10, 3): 1.5, (100, 10): 5.0}
+"""Candidates and slots -> how many times faster than RecSim one environment promises to be."""
+RECSIM_BATCH = 100.0
+"""How many times faster 1,024 rows promise to be."""
 FEATURES, STATE, UNITS = 16, 64, 64
 """D, the length of an encoded history, and H of the scanned networks."""
 
@@ -70,17 +81,21 @@ def sardine_stepper(slate_size: int) -> Callable[[], int]:
     return single_stepper(env, random_slates(1000, slate_size))
 
 
-def recsim_stepper() -> Callable[[], int]:
-    """RecSim's interest evolution: 10 candidates, slates of 3."""
-    world = importlib.import_module("recsim.environments.interest_evolution")
-    options = {"num_candidates": 10, "slate_size": 3, "resample_documents": True, "seed": 0}
-    return single_stepper(world.create_environment(options), random_slates(10, 3))
+def recsim_stepper(world: str, candidates: int, slate_size: int) -> Callable[[], int]:
+    """One of RecSim's own environments."""
+    module = importlib.import_module(f"recsim.environments.{world}")
+    sizes = {"num_candidates": candidates, "slate_size": slate_size}
+    env = module.create_environment(sizes | {"resample_documents": True, "seed": 0})
+    return single_stepper(env, random_slates(candidates, slate_size))
 
 
 PEERS: dict[str, tuple[Callable[[], Callable[[], int]], float | None]] = {
     "SARDINE SlateTopK (1,000 items, slate 5)": (partial(sardine_stepper, 5), 2.0),
     "SARDINE SlateTopK (1,000 items, slate 10)": (partial(sardine_stepper, 10), None),
-    "RecSim interest evolution (10 candidates, slate 3)": (recsim_stepper, None),
+    "RecSim interest evolution (10 candidates, slate 3)": (
+        partial(recsim_stepper, "interest_evolution", 10, 3),
+        None,
+    ),
 }
 """Name -> its stepper, and how many times faster we promise to be."""
 
@@ -115,9 +130,9 @@ def user_model_shape() -> str:
     )
 
 
-def vector_block(name: str, num_envs: int, backend: str, compiled: bool) -> Block:
+def vector_block(name: str, num_envs: int, backend: str, compiled: bool, **arguments: Any) -> Block:
     """Returns a block that steps a vector environment with random slates of distinct items."""
-    env: Any = gymnasium.make_vec(name, num_envs, backend=backend, compile=compiled)
+    env: Any = gymnasium.make_vec(name, num_envs, backend=backend, compile=compiled, **arguments)
     env.reset(seed=0)
     n_items, size = env.simulator.n_items, env.simulator.slate_size
     slates = np.reshape(random_slates(n_items, size, 16 * num_envs), (16, num_envs, size))
@@ -144,6 +159,34 @@ def vector(rounds: int) -> Section:
         for text, least in zip(blocks, targets.values(), strict=True)
     ]
     return Section("A vector environment", figures)
+
+
+def recsim(rounds: int) -> Section:
+    """RecSim's three worlds, alone and in a batch, beside RecSim's own."""
+    section = Section("RecSim's worlds, in NumPy")
+    try:
+        importlib.import_module("recsim")
+    except ImportError as error:
+        section.notes.append(f"Skipped: RecSim is not installed ({error}).")
+        return section
+    speeds = []
+    for (name, world), (sizes, least) in itertools.product(RECSIM.items(), RECSIM_SIZES.items()):
+        arguments = dict(zip(("num_candidates", "slate_size"), sizes, strict=True))
+        ours = single_stepper(gymnasium.make(name, **arguments), random_slates(*sizes))
+        blocks = {
+            "RecSim's own": rate(recsim_stepper(world, *sizes)),
+            "one environment": rate(ours),
+            "1,024 rows": vector_block(name, 1024, "numpy", False, **arguments),
+        }
+        measured = alternate(blocks, rounds)
+        theirs = measured["RecSim's own"]
+        title = f"{name}, {sizes[0]} candidates, slate {sizes[1]}"
+        for way, target in (("one environment", least), ("1,024 rows", RECSIM_BATCH)):
+            text = f"{title}: {way} over RecSim's own"
+            section.figures.append(Figure(text, "x", ratio(measured[way], theirs), target))
+        speeds += [Figure(f"{title}: {way}", "steps/s", measured[way]) for way in blocks]
+    section.figures += speeds
+    return section
 
 
 def sb3(rounds: int) -> Section:
@@ -291,6 +334,7 @@ def imports(rounds: int) -> Section:
 SECTIONS: dict[str, Callable[[int], Section]] = {
     "single": single,
     "vector": vector,
+    "recsim": recsim,
     "sb3": sb3,
     "compiled": compiled,
     "scan": scans,
@@ -302,7 +346,16 @@ SECTIONS: dict[str, Callable[[int], Section]] = {
 
 def main(
     section: Literal[
-        "all", "single", "vector", "sb3", "compiled", "scan", "catalog", "import", "growth"
+        "all",
+        "single",
+        "vector",
+        "recsim",
+        "sb3",
+        "compiled",
+        "scan",
+        "catalog",
+        "import",
+        "growth",
     ] = "all",
     rounds: int = 7,
     out: Path = Path("docs/results"),
