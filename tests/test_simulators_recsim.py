@@ -202,7 +202,8 @@ def test_the_logit_choice_weighs_by_exponentials() -> None:
 
 
 def test_a_step_of_long_term_satisfaction_by_hand() -> None:
-    users = {"sensitivity": 2, "memory_discount": 0.5, "innovation_stddev": 0.1, "time_budget": 2}
+    users = {"sensitivity": 2, "memory_discount": 0.5, "innovation_stddev": 0.1}
+    users["time_budget"] = 1.5  # half a slate's time is enough for a slate
     means = {"choc_mean": 1, "choc_stddev": 0.5, "kale_mean": 3, "kale_stddev": 0.1}
     sizes = {"num_candidates": 3, "slate_size": 2}
     world = build("long-term-satisfaction", {**users, **means, **sizes})
@@ -216,7 +217,7 @@ def test_a_step_of_long_term_satisfaction_by_hand() -> None:
     assert state["net_positive_exposure"][0] == pytest.approx(0.5 * 0.3 + 0.5 - 0.1)
     assert (response.click[0], response.item[0], response.terminated[0]) == (0, 1, False)
     np.testing.assert_allclose(world.observe(state), [[0.5, 0.6, 0.7, 1, engagement, 0, 0]])
-    # of all that was engaging 100 is observed, and all is paid
+    # of what engaged her 100 is observed, and all is paid
     state, response = world.step(state, np.array([[2, 0]]), noise([0.5, 0.6, 0.7], [40.0, 0.0]))
     assert response.reward[0] > 1000
     assert world.observe(state)[0, 4] == 100

@@ -35,6 +35,12 @@ class Columns:
         """Returns the next standard normals (B, count)."""
         return self._take(1, count)
 
+    def full(self, count: int, value: float) -> Array:
+        """Returns a number (B, count), and takes no columns."""
+        like = self._noise.uniform
+        xp = namespace(like)
+        return xp.full((len(like), count), value, dtype=like.dtype, device=like.device)
+
     def _take(self, kind: int, count: int) -> Array:
         start = self._taken[kind]
         self._taken[kind] += count
@@ -71,29 +77,23 @@ class Distribution:
         least, greatest = self._support()
         if least < low or greatest > high:
             raise RecGymError(f"{name}={given!r}: every value must be {between(low, high)}")
-
-    @property
-    def noise(self) -> tuple[int, int]:
+        self.noise = int(self.name in ("uniform", "choice")), int("normal" in self.name)
         """How many uniforms and how many standard normals one value takes."""
-        return int(self.name in ("uniform", "choice")), int(self.name in ("normal", "lognormal"))
 
     def draw(self, columns: Columns, size: int = 1) -> Array:
         """Draws values (B, size), from as many of the next columns as they take."""
-        uniforms, normals = self.noise
-        uniform, normal = columns.uniform(size * uniforms), columns.normal(size * normals)
         first, last = self.numbers[0], self.numbers[-1]
+        if self.name == "constant":
+            return columns.full(size, first)
         if self.name == "uniform":
-            return first + (last - first) * uniform
-        if self.name == "normal":
-            return first + last * normal
-        xp = namespace(uniform)
-        if self.name == "lognormal":
-            return xp.exp(first + last * normal)
-        kind = {"dtype": uniform.dtype, "device": uniform.device}
+            return first + (last - first) * columns.uniform(size)
         if self.name == "choice":
+            uniform = columns.uniform(size)
+            xp = namespace(uniform)
             option = xp.asarray(uniform * len(self.numbers), dtype=xp.int64)
-            return xp.asarray(self.numbers, **kind)[option]
-        return xp.full((len(uniform), size), first, **kind)
+            return xp.asarray(self.numbers, dtype=uniform.dtype, device=uniform.device)[option]
+        drawn = first + last * columns.normal(size)
+        return drawn if self.name == "normal" else namespace(drawn).exp(drawn)
 
     def _is_reversed(self) -> bool:
         first, last = self.numbers

@@ -129,6 +129,7 @@ class LongTermSatisfaction:
         self._most: Array = np.array([MOST_ENGAGEMENT])
         high = np.tile(np.array([1.0, MOST_ENGAGEMENT], np.float32), self.slate_size)
         high = np.concatenate([np.ones(self.n_items, np.float32), high])
+        self._width = len(high)
         self.observation_space = spaces.Box(np.zeros_like(high), high, dtype=np.float32)
         self.action_space: spaces.Space[Any] = SlateSpace(self.n_items, self.slate_size)
 
@@ -137,22 +138,23 @@ class LongTermSatisfaction:
         xp = namespace(noise.uniform)
         n_rows, device = len(noise.uniform), noise.uniform.device
         columns = Columns(noise)
-        user = {name: drawn.draw(columns)[:, 0] for name, drawn in self._users.items()}
-        exposure = (columns.uniform(1)[:, 0] - 0.5) / (1.0 - user["memory_discount"])
+        user = {name: drawn.draw(columns) for name, drawn in self._users.items()}  # (B, 1) each
+        one, innovation = columns.full(1, 1.0), user["innovation_stddev"]
+        kale = xp.concat([user["kale_mean"], one, user["kale_stddev"], innovation], axis=1)
+        choc = xp.concat([user["choc_mean"], -one, user["choc_stddev"], innovation], axis=1)
+        memory = user["memory_discount"][:, 0]
+        exposure = (columns.uniform(1)[:, 0] - 0.5) / (1.0 - memory)
         step = xp.zeros(n_rows, dtype=xp.int64, device=device)
         if self._kept:
             documents = repeated(self._kept, step)
         else:
             documents = {"clickbait": xp.asarray(columns.uniform(self.n_items), copy=True)}
-        one, noise_sd = xp.ones_like(exposure), user["innovation_stddev"]
-        kale = xp.stack([user["kale_mean"], one, user["kale_stddev"], noise_sd], axis=1)
-        choc = xp.stack([user["choc_mean"], -one, user["choc_stddev"], noise_sd], axis=1)
         return documents | {
             "kale": kale,
             "choc_over_kale": choc - kale,
-            "memory_discount": user["memory_discount"],
-            "sensitivity": user["sensitivity"],
-            "time_budget": user["time_budget"],
+            "memory_discount": memory,
+            "sensitivity": user["sensitivity"][:, 0],
+            "time_budget": xp.asarray(xp.ceil(user["time_budget"][:, 0]), dtype=xp.int64),
             "net_positive_exposure": exposure,
             "engagement": xp.zeros_like(exposure),
             "step": step,
@@ -162,10 +164,9 @@ class LongTermSatisfaction:
         """Returns the candidates and what was made of the last slate, (B, N + K * 2)."""
         xp = namespace(state["clickbait"])
         engagement, step = state["engagement"], state["step"]
-        shape = (len(step), *self.observation_space.shape)
-        seen = xp.zeros(shape, dtype=xp.float32, device=step.device)
+        seen = xp.zeros((len(step), self._width), dtype=xp.float32, device=step.device)
         seen[:, : self.n_items] = state["clickbait"]
-        seen[:, self.n_items] = step > 0
+        seen[:, self.n_items] = xp.sign(engagement)  # 1 after every slate
         seen[:, self.n_items + 1] = xp.minimum(engagement, self._most)
         return seen
 
@@ -178,23 +179,21 @@ class LongTermSatisfaction:
         xp = namespace(slate)
         first, step = slate[:, 0], state["step"] + 1
         clickbait = state["clickbait"][xp.arange(len(slate), device=slate.device), first]
-        # of log engagement and exposure: their means, the one when satisfied and the other from 0,
-        # and their standard deviations
+        # of the logarithm of engagement and of exposure: means, and standard deviations
         parameters = state["kale"] + clickbait[:, None] * state["choc_over_kale"]
         spread = parameters[:, 2:] * noise.normal
         exposure = state["net_positive_exposure"]
         dissatisfaction = 1.0 + xp.exp(-state["sensitivity"] * exposure)
         engagement = xp.exp(parameters[:, 0] / dissatisfaction + spread[:, 0])
+        moved_by = parameters[:, 1] + spread[:, 1]
         after = state | {
-            "net_positive_exposure": state["memory_discount"] * exposure
-            + parameters[:, 1]
-            + spread[:, 1],
+            "net_positive_exposure": state["memory_discount"] * exposure + moved_by,
             "engagement": engagement,
             "step": step,
         }
         if not self._kept:
             after["clickbait"] = noise.uniform
-        click = first * 0
+        click = first - first  # slot 0
         reward = xp.asarray(engagement, dtype=xp.float32)
         return after, Response(click, first + click, reward, step >= state["time_budget"], slate)
 
