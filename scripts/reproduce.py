@@ -29,7 +29,7 @@ def main(
 
     Args:
         name: user-models, regularizers, recgan-tuning, recgan-policies,
-            recgan-divisions, figure-5 or sb3.
+            recgan-divisions, figure-5, sb3 or worlds.
         smoke: a minute's worth of everything; writes below OUT/smoke only.
         workers: processes at once, each with one thread.
         data: folder of raw logs (gan_yelp.tsv, gan_taobao.tsv, trivago.parquet);

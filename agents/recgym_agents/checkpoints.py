@@ -10,7 +10,7 @@ import numpy as np
 
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, save_arrays
-from recgym_agents.loops import Policy, World, within
+from recgym_agents.loops import Actor, Policy, World, within
 from recgym_agents.stable_baselines import STABLE_BASELINES, Row, StableBaselinesAgent, row_of
 from recgym_agents.table import Entry, entry_of
 
@@ -73,7 +73,7 @@ def load_agent(folder: Path | str) -> tuple[Policy, dict[str, Any]]:
     return agent, about
 
 
-def check_world(agent: Policy, world: World) -> None:
+def check_world(agent: Actor, world: World) -> None:
     """Checks that an agent can act in a world.
 
     Raises:

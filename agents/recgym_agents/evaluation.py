@@ -16,7 +16,7 @@ from recgym.errors import RecGymError
 from recgym.metrics import Estimate, mean_and_error
 from recgym.simulators import builder
 from recgym_agents.checkpoints import check_world
-from recgym_agents.loops import Policy, World
+from recgym_agents.loops import Actor, Policy, World
 
 ROWS = 250
 """Episodes that are run at once."""
@@ -124,7 +124,7 @@ def evaluate(
     return run_episodes(agent, env, episodes, seed)
 
 
-def run_episodes(agent: Policy, env: SlateVectorEnv, episodes: int, seed: int) -> Evaluation:
+def run_episodes(agent: Actor, env: SlateVectorEnv, episodes: int, seed: int) -> Evaluation:
     """As ``evaluate``, in an environment that is there already (next-step autoreset)."""
     check_world(agent, World.of(env, agent.world.ids))
     rows, n_users = env.num_envs, env.simulator.n_users
@@ -140,7 +140,7 @@ def run_episodes(agent: Policy, env: SlateVectorEnv, episodes: int, seed: int) -
 
 
 def _run_batch(
-    agent: Policy, env: SlateVectorEnv, user: np.ndarray, seed: int
+    agent: Actor, env: SlateVectorEnv, user: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Runs one episode a row; returns reward and clicks per step (B,), and the steps."""
     observation, _ = env.reset(seed=seed, options={"user": user})

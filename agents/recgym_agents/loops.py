@@ -108,13 +108,17 @@ class Transitions(NamedTuple):
     """What was observed after the step (B, W), never that of the next episode."""
 
 
-class Policy(Protocol):
-    """A slate recommender that somebody trained."""
+class Actor(Protocol):
+    """Whatever answers observations with slates."""
 
     world: World
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """Returns slates (B, K) for histories (B, W), or for other observations (B, ...)."""
+
+
+class Policy(Actor, Protocol):
+    """A slate recommender that somebody trained."""
 
     def recommend(self, history: Sequence[int]) -> list[int]:
         """Returns a slate for a user who clicked ``history``, oldest first, of any length."""

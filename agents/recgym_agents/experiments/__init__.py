@@ -15,6 +15,7 @@ EXPERIMENTS = {
     "recgan-divisions": "recgym_agents.experiments.recgan_divisions",
     "figure-5": "recgym_agents.experiments.figure_5",
     "sb3": "recgym_agents.experiments.sb3",
+    "worlds": "recgym_agents.experiments.worlds",
 }
 """Name of an experiment -> the module whose ``EXPERIMENT`` it is."""
 
