@@ -132,7 +132,7 @@ class _Training:
             slates = -(-self.config.steps // model.n_envs) * model.n_envs
             # Its logs are dumped with each report.
             model.learn(slates * self.actions, callback=self, log_interval=None)
-        except ValueError:  # a distribution that is given NaN raises one
+        except (ValueError, RuntimeError):  # what torch raises when it draws by NaN
             self._check()
             raise
         self._report()
