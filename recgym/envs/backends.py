@@ -16,7 +16,7 @@ from recgym.simulators.base import Noise, Simulator, State
 
 
 class Transition(NamedTuple):
-    """B episodes after a step; all arrays but the state's are the caller's to write to."""
+    """B episodes after a step; all its arrays but the state's are the caller's to write to."""
 
     state: State
     slate: Array
@@ -26,15 +26,7 @@ class Transition(NamedTuple):
     terminated: Array
     truncated: Array
     info: dict[str, Array]
-    """The shells' own entries; those of the simulator are in the state."""
-
-
-class Batch(NamedTuple):
-    """A transition as the vector environment needs it; all its arrays may be written to."""
-
-    transition: Transition
-    info: dict[str, Array]
-    """All entries."""
+    """The shells' own entries, and those of the simulator."""
     done: Array
     """Whose episode is over, bool (B,)."""
     any_done: Array
@@ -44,7 +36,7 @@ class Batch(NamedTuple):
 def transition(
     simulator: Simulator, state: State, action: Array, replaced: Array, noise: Noise
 ) -> Transition:
-    """Steps B episodes.
+    """Steps B episodes: the pure function that torch.compile fuses.
 
     Args:
         simulator: the world.
@@ -57,17 +49,12 @@ def transition(
     click, item, reward, terminated, slate = response
     truncated = (state["step"] >= simulator.horizon) > terminated  # and not terminated
     info = {"click": click, "item": item, "repaired": replaced}
-    return Transition(state, slate, simulator.observe(state), reward, terminated, truncated, info)
-
-
-def batch_transition(
-    simulator: Simulator, state: State, action: Array, replaced: Array, noise: Noise
-) -> Batch:
-    """Steps B episodes: the pure function that torch.compile fuses, see ``transition``."""
-    after = transition(simulator, state, action, replaced, noise)
-    done = after.terminated | after.truncated
-    info = after.info | infos.of_episode(simulator, after.state)
-    return Batch(after, info, done, done.any())
+    info |= infos.of_episode(simulator, state)
+    done = terminated | truncated
+    observation, any_done = simulator.observe(state), done.any()
+    return Transition(
+        state, slate, observation, reward, terminated, truncated, info, done, any_done
+    )
 
 
 def draw(generator: np.random.Generator, n_rows: int, counts: tuple[int, int]) -> Noise:
@@ -94,7 +81,7 @@ class Backend(Protocol):
     def array(self, values: np.ndarray) -> Array:
         """Returns a copy of NumPy values in this backend."""
 
-    def step(self, state: State, action: Any) -> Batch:
+    def step(self, state: State, action: Any) -> Transition:
         """Checks and repairs slates, draws noise, and steps; an error leaves all as it was."""
 
     def noise_state(self) -> dict[str, np.ndarray]:
@@ -123,13 +110,13 @@ class NumpyBackend:
         """See ``Backend.array``."""
         return values.copy()
 
-    def step(self, state: State, action: Any) -> Batch:
+    def step(self, state: State, action: Any) -> Transition:
         """See ``Backend.step``."""
         n_rows = len(state["step"])
         array = actions.as_array(action, self.simulator.action_space, (n_rows,))
         checked, replaced = actions.check(self.simulator.action_space, array)
         noise = self.draw(n_rows, self.simulator.step_noise)
-        return batch_transition(self.simulator, state, checked, replaced, noise)
+        return transition(self.simulator, state, checked, replaced, noise)
 
     def noise_state(self) -> dict[str, np.ndarray]:
         """See ``Backend.noise_state``."""
@@ -177,7 +164,7 @@ class TorchBackend:
 
         return torch.tensor(values, device=self._device)
 
-    def step(self, state: State, action: Any) -> Batch:
+    def step(self, state: State, action: Any) -> Transition:
         """See ``Backend.step``."""
         import torch
 
@@ -192,14 +179,13 @@ class TorchBackend:
             self._transition = self._build()
         noise = self.draw(n_rows, self.simulator.step_noise)
         try:
-            after, *rest = self._transition(state, checked, replaced, noise)
+            return Transition(*self._transition(state, checked, replaced, noise))
         except self._compile_errors as error:
             cause = str(error).strip().splitlines()[0]
             raise RecGymError(
                 f"compile=True: torch.compile does not work here ({cause}); mend the C++ compiler,"
                 " or leave compile=False"
             ) from None
-        return Batch(Transition(*after), *rest)
 
     def noise_state(self) -> dict[str, np.ndarray]:
         """See ``Backend.noise_state``."""
@@ -234,7 +220,7 @@ class TorchBackend:
     def _build(self) -> Callable[..., Any]:
         import torch
 
-        function = partial(batch_transition, self.simulator)
+        function = partial(transition, self.simulator)
         return torch.compile(function, fullgraph=True, dynamic=False) if self._compile else function
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from recgym import rendering
 from recgym.envs import actions, infos
-from recgym.envs.backends import draw, transition
+from recgym.envs.backends import draw
 from recgym.envs.options import check_options, users_of
 from recgym.envs.world import RENDER_MODES, build_world, masks_of
 from recgym.errors import RecGymError
@@ -91,15 +91,16 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         array = actions.as_array(action, simulator.action_space, ())[None]
         checked, replaced = actions.check(simulator.action_space, array)
         noise = draw(self.np_random, 1, simulator.step_noise)
-        after = transition(simulator, self._state, checked, replaced, noise)
-        reward, truncated = after.reward.item(), after.truncated.item()
-        terminated = after.terminated.item()
-        info = {name: values.item() for name, values in after.info.items()}
-        self._state, self._over = after.state, terminated or truncated
+        state, response = simulator.step(self._state, checked, noise)
+        click, item, reward, terminated, slate = response
+        leaves, pay = terminated.item(), reward.item()
+        truncated = not leaves and state["step"].item() >= simulator.horizon
+        info = {"click": click.item(), "item": item.item(), "repaired": replaced.item()}
+        self._state, self._over = state, leaves or truncated
         if self.render_mode is not None:
-            self._shown = after.slate[0].tolist(), info["click"], reward
-        observation = after.observation[0]
-        return observation, reward, terminated, truncated, self._info(self._state, info)
+            self._shown = slate[0].tolist(), info["click"], pay
+        observation = simulator.observe(state)[0]
+        return observation, pay, leaves, truncated, self._info(state, info)
 
     def action_masks(self) -> np.ndarray:
         """Returns which actions would not repeat an item, bool (N,), for view="item-by-item".

@@ -139,9 +139,10 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             raise RecGymError(
                 "step: some rows are done; reset them: reset(options={'reset_mask': done})"
             )
-        after, info, done, some_done = self._backend.step(self._state, actions)
+        after = self._backend.step(self._state, actions)
+        info, done, some_done = after.info, after.done, after.any_done
         if self._any_done and self._mode == "next-step":
-            self._restart(after, info, self._done)
+            self._restart(after, self._done)
             for values in (after.reward, after.terminated, after.truncated, done):
                 values[self._done] = 0
             some_done = done.any()
@@ -149,7 +150,7 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         final: dict[str, Any] = {}
         if self._any_done and self._mode == "same-step":
             final = infos.final(after.observation, info, done)
-            self._restart(after, info, done)
+            self._restart(after, done)
         if self.render_mode is not None:
             shown = after.slate, info["click"], after.reward
             self._shown = tuple(map(_to_numpy, shown))
@@ -210,12 +211,12 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         noise = self._backend.draw(n_rows, self.simulator.reset_noise)
         return self.simulator.reset(noise, None if users is None else self._backend.array(users))
 
-    def _restart(self, after: Transition, info: dict[str, Array], rows: Array) -> None:
-        """Starts new episodes in some rows (B,) of a transition and its info."""
+    def _restart(self, after: Transition, rows: Array) -> None:
+        """Starts new episodes in some rows (B,) of a transition."""
         fresh = self._begin(int(rows.sum()))
         _replace(after.state, rows, fresh)
         after.observation[rows] = self.simulator.observe(fresh)
-        for name, values in info.items():
+        for name, values in after.info.items():
             values[rows] = infos.AT_RESET.get(name, fresh.get(name))
 
     def _page(self, state: State, row: int) -> rendering.Page:

@@ -21,10 +21,10 @@ def repaired(slate: Array, n_items: int) -> tuple[Array, Array]:
     Raises:
         RecGymError: an id out of range.
     """
+    if len(slate) == 1 and _is_plain(slate[0].tolist(), n_items):
+        return slate, slate[:, 0] * 0
     xp = namespace(slate)
     replaced = xp.zeros(len(slate), dtype=xp.int64, device=slate.device)
-    if len(slate) == 1 and _is_plain(slate[0].tolist(), n_items):
-        return slate, replaced
     by_slot = contiguous(slate.T)
     if xp.any((by_slot | (n_items - 1 - by_slot)) < 0):  # the sign of either
         raise _out_of_range(slate, n_items)
