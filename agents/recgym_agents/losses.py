@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 
@@ -27,3 +28,95 @@ def cascade_loss(q_tm1: Tensor, y_t: Tensor) -> Tensor:
         y_t: targets (B,).
     """
     return (y_t[:, None] - q_tm1).square().sum(1).mean()
+
+
+def discounted_returns(r_t: Tensor, discount: float) -> Tensor:
+    """Each step's return ``R_t = sum_{t' >= t} gamma^(t' - t) r_t'`` (Bai et al., 2019, Eq. 9).
+
+    A matrix product; as in the corrected equation, r is that of t', not of t.
+
+    Args:
+        r_t: rewards of episodes (B, T), 0 after their end.
+        discount: gamma.
+    """
+    step = torch.arange(r_t.shape[1])
+    ahead = step[:, None] - step  # from t (columns) to t' (rows)
+    weight = torch.where(ahead >= 0, discount ** ahead.clamp(min=0), 0.0)
+    return r_t @ weight.to(r_t.dtype)
+
+
+def centred(return_tm1: Tensor, steps: Tensor) -> Tensor:
+    """Returns less a baseline (B, T): their mean over the episodes that have the step.
+
+    A baseline that does not depend on the slate leaves the expected gradient of the slate's
+    log-probability as it is (Williams, 1992); not so that of the clicked item alone, whose expected
+    log-probability gradient is not zero.
+
+    Args:
+        return_tm1: (B, T).
+        steps: whether the episode has the step, bool (B, T).
+    """
+    baseline = (return_tm1 * steps).sum(0) / steps.sum(0).clamp(min=1)
+    return (return_tm1 - baseline) * steps
+
+
+def reinforce_loss(log_pi_tm1: Tensor, advantage_tm1: Tensor) -> Tensor:
+    """``-sum_t A_t log pi(a_t | s_t)``, averaged over episodes (Williams, 1992).
+
+    With the returns for A and the clicked item for a_t it is Eq. 9 of Bai et al. (2019) on logged
+    episodes.
+
+    Args:
+        log_pi_tm1: log-probabilities of what was shown (B, T), 0 where no step is.
+        advantage_tm1: what weighs them (B, T): returns, with or without a baseline, or
+            ``td_error``, times importance weights; no gradient flows into it.
+    """
+    return -(advantage_tm1.detach() * log_pi_tm1).sum(1).mean()
+
+
+def importance_weights(log_pi_tm1: Tensor, mu_tm1: Tensor, cap: float) -> Tensor:
+    """``min(pi(a | s) / mu(a | s), cap)``, without gradient (Chen et al., WSDM 2019, section 4).
+
+    The first-order approximation: the ratio of a step, not the product of those before it.
+
+    Args:
+        log_pi_tm1: log-probabilities of the policy that learns.
+        mu_tm1: probabilities of the logging policy, positive; of the same shape.
+        cap: bounds the weights, and with them the variance.
+    """
+    return (log_pi_tm1.exp() / mu_tm1).clamp(max=cap).detach()
+
+
+def effective_sample_size(weight: Tensor) -> Tensor:
+    """``(sum w)^2 / sum w^2``: as many equal weights would be as precise (Kong, 1992)."""
+    return weight.sum().square() / weight.square().sum().clamp(min=torch.finfo(weight.dtype).tiny)
+
+
+def top_k_multiplier(log_pi_tm1: Tensor, slate_size: int) -> Tensor:
+    """``lambda_K = K (1 - pi(a | s))^(K - 1)``, without gradient (Chen et al., WSDM 2019).
+
+    An item is in a slate of K independent draws with probability ``alpha = 1 - (1 - pi)^K``, and
+    lambda_K is the derivative of alpha by pi: a gradient of log pi, times pi lambda_K, is one of
+    alpha. It vanishes once an item is in nearly all slates, and so leaves room for others.
+    """
+    return (slate_size * (-log_pi_tm1.expm1()) ** (slate_size - 1)).detach()
+
+
+def td_error(r_t: Tensor, discount_t: Tensor, v_t: Tensor, v_tm1: Tensor) -> Tensor:
+    """The advantage ``r + gamma V(s') - V(s)`` of one step (Sutton and Barto, 2018, section 13.5).
+
+    Args:
+        r_t: rewards.
+        discount_t: gamma, or 0 where the user has left.
+        v_t: values of the states after the step; without gradient.
+        v_tm1: values of the states before it. All of one shape.
+    """
+    return r_t + discount_t * v_t.detach() - v_tm1
+
+
+def value_loss(td_error_t: Tensor, steps: Tensor) -> Tensor:
+    """``sum_t (r + gamma V(s') - V(s))^2 / 2`` over the ``steps`` there are, a mean over episodes.
+
+    Arguments are (B, T).
+    """
+    return 0.5 * (td_error_t.square() * steps).sum(1).mean()
