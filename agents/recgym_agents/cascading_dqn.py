@@ -21,7 +21,13 @@ from recgym_agents.encoders import (
 from recgym_agents.heads import AdditiveHead, Candidates, CascadeHead
 from recgym_agents.loops import Arrays, Transitions, World, recommend, within
 from recgym_agents.losses import cascade_loss, q_target
-from recgym_agents.ranges import AT_LEAST_1, SHARE, check_ranges
+from recgym_agents.parameters import (
+    arrays_of,
+    load_arrays_into,
+    load_moments_into,
+    moments_of,
+)
+from recgym_agents.ranges import AT_LEAST_1, POSITIVE, SHARE, check_ranges
 from recgym_agents.scan import ScoreFunction, score_eager, score_plain
 from recgym_agents.slates import random_slates
 
@@ -58,9 +64,8 @@ class SlateDQNConfig:
     def __post_init__(self) -> None:
         """Raises RecGymError for a setting out of its range."""
         counts = ("hidden", "window", "weights", "embedding", "target_period")
-        positive = (float(np.finfo(np.float32).tiny), np.inf)
         ranges = dict.fromkeys(counts, AT_LEAST_1)
-        check_ranges(self, ranges | {"discount": SHARE, "learning_rate": positive})
+        check_ranges(self, ranges | {"discount": SHARE, "learning_rate": POSITIVE})
 
 
 class QNetwork(nn.Module):
@@ -195,41 +200,28 @@ class SlateDQN:
 
     def policy(self) -> tuple[Arrays, Any]:
         """Returns copies of the network's parameters."""
-        return _arrays(self.network), {}
+        return arrays_of(self.network), {}
 
     def load_policy(self, arrays: Arrays, info: Any) -> None:
         """Acts with the parameters ``arrays``."""
-        _load(self.network, arrays)
+        load_arrays_into(self.network, arrays)
         self._candidates.clear()
 
     def state(self) -> tuple[Arrays, Any]:
         """Returns both networks, Adam's moments, the generator of exploration, and the count."""
-        arrays = {f"network.{name}": array for name, array in _arrays(self.network).items()}
-        arrays |= {f"target.{name}": array for name, array in _arrays(self.target).items()}
-        for index, moments in self.optimizer.state_dict()["state"].items():
-            for name, value in moments.items():
-                arrays[f"adam.{index}.{name}"] = value.numpy().copy()
+        parts = {
+            "network": arrays_of(self.network),
+            "target": arrays_of(self.target),
+            "adam": moments_of(self.optimizer),
+        }
+        arrays = {f"{part}.{name}": a for part, own in parts.items() for name, a in own.items()}
         return arrays, {"updates": self.updates, "rng": self.rng.bit_generator.state}
 
     def set_state(self, arrays: Arrays, info: Any) -> None:
         """Goes on from what ``state`` returned."""
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in within(arrays, "adam.").items():
-            index, _, moment = name.partition(".")
-            moments.setdefault(int(index), {})[moment] = torch.as_tensor(value.copy())
-        self.optimizer.load_state_dict(self.optimizer.state_dict() | {"state": moments})
-        _load(self.network, within(arrays, "network."))
-        _load(self.target, within(arrays, "target."))
+        load_moments_into(self.optimizer, within(arrays, "adam."))
+        load_arrays_into(self.network, within(arrays, "network."))
+        load_arrays_into(self.target, within(arrays, "target."))
         self._candidates.clear()
         self.updates = info["updates"]
         self.rng.bit_generator.state = info["rng"]
-
-
-def _arrays(module: nn.Module) -> Arrays:
-    """Returns copies of a module's parameters."""
-    return {name: value.numpy().copy() for name, value in module.state_dict().items()}
-
-
-def _load(module: nn.Module, arrays: Arrays) -> None:
-    """Copies ``arrays`` into a module's parameters."""
-    module.load_state_dict({name: torch.as_tensor(array) for name, array in arrays.items()})

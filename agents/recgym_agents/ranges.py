@@ -6,9 +6,12 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from recgym.errors import RecGymError
 
 AT_LEAST_0, AT_LEAST_1, SHARE = (0.0, math.inf), (1.0, math.inf), (0.0, 1.0)
+POSITIVE = (float(np.finfo(np.float32).tiny), math.inf)
 """Ranges, ends included."""
 
 

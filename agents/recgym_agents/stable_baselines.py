@@ -21,12 +21,12 @@ from recgym.simulators.base import Noise, Response, State
 from recgym.simulators.views import view_of
 from recgym.spaces import SlateSpace
 from recgym_agents.loops import Arrays, World, recommend
-from recgym_agents.ranges import AT_LEAST_0, AT_LEAST_1, SHARE, check_ranges
+from recgym_agents.ranges import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_ranges
 from recgym_agents.settings import changed
 
 MODEL = "model.zip"
 """What Stable-Baselines3 saves of a model, in a run's folder."""
-AT_LEAST_2, POSITIVE = (2.0, math.inf), (float(np.finfo(np.float32).tiny), math.inf)
+AT_LEAST_2 = (2.0, math.inf)
 RANGES = {
     **dict.fromkeys(("num_envs", "hidden", "n_steps", "n_epochs", "gradient_steps"), AT_LEAST_1),
     **dict.fromkeys(("buffer_size", "target_update_interval"), AT_LEAST_1),
