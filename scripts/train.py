@@ -49,6 +49,7 @@ def main(
     env_args: Settings = (),
     agent_args: Settings = (),
     loop_args: Settings = (),
+    log: str | None = None,
     reports: int = TrainConfig.reports,
     validation_episodes: int = TrainConfig.validation_episodes,
     compile: Literal["auto", "always", "never"] = TrainConfig.compile,
@@ -57,10 +58,11 @@ def main(
 
     Args:
         env: environment id, such as RecGAN-v0.
-        agent: cascading-dqn, cascading-dqn-click, additive-dqn, user-greedy,
-            user-greedy-ensemble, popularity or random; or of Stable-Baselines3: sb3-ppo, sb3-a2c,
-            sb3-dqn, sb3-sac, sb3-td3 or sb3-maskable-ppo.
-        steps: environment steps: slates shown.
+        agent: cascading-dqn, cascading-dqn-click, additive-dqn, reinforce, reinforce-is,
+            reinforce-top-k, actor-critic, user-greedy, user-greedy-ensemble, popularity or random;
+            or of Stable-Baselines3: sb3-ppo, sb3-a2c, sb3-dqn, sb3-sac, sb3-td3 or
+            sb3-maskable-ppo.
+        steps: environment steps: slates shown; offline, logged steps read.
         seed: all random numbers come from it.
         out: folder of the run.
         slate_size: items in a slate; the environment's default if not given.
@@ -70,6 +72,7 @@ def main(
         env_args: other arguments of the environment.
         agent_args: settings of the agent, such as discount=0.95.
         loop_args: settings of its training loop (the zoo's agents), such as updates=2.
+        log: folder of a prepared dataset to learn from, with schedule=offline or online-offline.
         reports: lines of metrics, validations and checkpoints in the whole run.
         validation_episodes: episodes a validation; 0 keeps the last policy instead of the best.
         compile: fuse the scan of the candidates with torch.compile.
@@ -89,6 +92,7 @@ def main(
         env_args={k: v for k, v in given.items() if v is not None} | settings(env_args),
         agent_args=settings(agent_args),
         loop_args=settings(loop_args),
+        log=log,
         reports=reports,
         validation_episodes=validation_episodes,
         compile=compile,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +13,11 @@ from recgym.errors import RecGymError
 from recgym_agents import AGENTS, evaluate, load_agent
 from recgym_agents.cascading_dqn import SlateDQNConfig
 from recgym_agents.checkpoints import PARAMS, save_agent
+from recgym_agents.episode_store import EpisodeLoopConfig
 from recgym_agents.evaluation import make_vector_env, run_episodes
-from recgym_agents.loops import Agent, LoopConfig, ReplayLoop, World
+from recgym_agents.loops import Agent, LoopConfig, World
+from recgym_agents.policy_gradient import PolicyGradientConfig
+from recgym_agents.schedules import loop_of
 from recgym_agents.table import entry_of
 from tests.small_world import random_user_model
 
@@ -35,9 +38,13 @@ def trained(name: str, model: str, seed: int = 0) -> Agent:
         "RecGAN-v0", {"user_model": model, "slate_size": 3, "window": 3}, 4, "disabled"
     )
     agent = entry.builder(entry.config, World.of(env), seed)
+    small = {
+        LoopConfig: {"num_envs": 4, "warm_up": 4, "updates": 1},
+        EpisodeLoopConfig: {"num_envs": 4, "sessions": 4},
+    }
     if entry.loop is not None:
-        schedule = LoopConfig(num_envs=4, warm_up=4, updates=1, fresh=entry.loop.fresh)
-        loop = ReplayLoop(agent, env, schedule, 100, np.random.default_rng(seed), seed)
+        schedule = replace(entry.loop, **small[type(entry.loop)])
+        loop = loop_of(agent, env, schedule, 100, (seed, seed))
         for _ in range(5):
             loop.iterate()
     return agent
@@ -197,7 +204,7 @@ def test_the_guide_names_every_agent_and_every_setting(repository: Path) -> None
     guide = (repository / "docs" / "agents.md").read_text("utf-8")
     for name in NAMES:
         assert f"| `{name}` |" in guide
-    for config in (SlateDQNConfig(), LoopConfig()):
+    for config in (SlateDQNConfig(), PolicyGradientConfig(), LoopConfig(), EpisodeLoopConfig()):
         for field in fields(config):
             value = getattr(config, field.name)
             text = value if isinstance(value, str) else json.dumps(value)

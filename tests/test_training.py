@@ -18,6 +18,7 @@ from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json
 from recgym_agents import training
 from recgym_agents.checkpoints import PARAMS, load_agent
+from recgym_agents.evaluation import make_vector_env, run_episodes
 from recgym_agents.training import CHECKPOINT, DONE, METRICS, TrainConfig, train
 from tests.small_world import random_user_model
 
@@ -181,8 +182,8 @@ def test_the_best_policy_is_kept(model: str, tmp_path: Path) -> None:
     assert rewards[-1] < max(rewards)
     seed = int(np.random.SeedSequence(wild.seed).generate_state(4)[3])
     agent, _ = load_agent(tmp_path)
-    env = training.make_vector_env(wild.env, wild.env_args, 10, "next-step")
-    again = training.run_episodes(agent, env, 10, seed)
+    env = make_vector_env(wild.env, wild.env_args, 10, "next-step")
+    again = run_episodes(agent, env, 10, seed)
     assert again.reward.mean() == pytest.approx(max(rewards))
 
 

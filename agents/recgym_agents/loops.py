@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -16,6 +16,8 @@ from recgym.users.folder import FittedUserModel
 from recgym_agents.ranges import AT_LEAST_0, AT_LEAST_1, SHARE, check_ranges
 
 Arrays = dict[str, np.ndarray]
+Batch = TypeVar("Batch", contravariant=True)
+"""What an agent learns from at once: transitions, or whole episodes."""
 
 
 @dataclass(frozen=True)
@@ -127,13 +129,13 @@ class Policy(Actor, Protocol):
         """Returns all that greedy slates depend on: copies of arrays, and plain JSON."""
 
 
-class Agent(Policy, Protocol):
+class Agent(Policy, Protocol[Batch]):
     """One that learns here. Its random numbers come from generators that it owns and saves."""
 
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns slates (B, K) for histories (B, W); a slot is random with chance ``explore``."""
 
-    def update(self, batch: Transitions) -> dict[str, float]:
+    def update(self, batch: Batch) -> dict[str, float]:
         """Learns from a batch, and returns what is worth plotting."""
 
     def load_policy(self, arrays: Arrays, info: Any) -> None:
@@ -155,6 +157,21 @@ def means(reports: Sequence[dict[str, float]]) -> dict[str, float]:
     """Returns the mean of each name over the reports that have it."""
     names = {name: None for report in reports for name in report}
     return {name: float(np.mean([r[name] for r in reports if name in r])) for name in names}
+
+
+def check_finite(report: dict[str, float], update: int, step: int) -> None:
+    """Stops a training that diverges.
+
+    Raises:
+        RecGymError: a number of an update's report is not finite; it is named, with the update and
+            the step.
+    """
+    for name, value in report.items():
+        if not math.isfinite(value):
+            raise RecGymError(
+                f"training diverged: {name} is {value} at update {update}, step {step}; lower the"
+                " learning rate"
+            )
 
 
 def recommend(agent: Policy, history: Sequence[int]) -> list[int]:
@@ -252,7 +269,7 @@ class ReplayLoop:
 
     def __init__(
         self,
-        agent: Agent,
+        agent: Agent[Transitions],
         env: SlateVectorEnv,
         config: LoopConfig,
         steps: int,
@@ -308,12 +325,7 @@ class ReplayLoop:
         """Updates the agent once, and stops a training that diverges."""
         report = self.agent.update(batch)
         self.updates_done += 1
-        for name, value in report.items():
-            if not math.isfinite(value):
-                raise RecGymError(
-                    f"training diverged: {name} is {value} at update {self.updates_done}, step"
-                    f" {self.steps_done}; lower the learning rate"
-                )
+        check_finite(report, self.updates_done, self.steps_done)
         return report
 
     def state(self) -> tuple[Arrays, Any]:

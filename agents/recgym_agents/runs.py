@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from recgym.data import Dataset
 from recgym.errors import RecGymError
 from recgym.files import read_json, sha256_of_arrays
 from recgym.users.folder import FittedUserModel
@@ -30,7 +31,7 @@ class TrainConfig:
     agent: str
     """Name in ``AGENTS`` or in ``STABLE_BASELINES``."""
     steps: int
-    """Slates shown; rounded up to whole steps of all rows, or to whole rollouts."""
+    """Slates shown, rounded up to whole rounds of the loop; offline, logged steps read."""
     seed: int
     """All random numbers come from it."""
     out: str
@@ -40,7 +41,9 @@ class TrainConfig:
     agent_args: dict[str, Any] = field(default_factory=dict)
     """Fields of the agent's configuration."""
     loop_args: dict[str, Any] = field(default_factory=dict)
-    """Fields of ``LoopConfig``; none for ``STABLE_BASELINES``."""
+    """Fields of the configuration of its loop; none for ``STABLE_BASELINES``."""
+    log: str | None = None
+    """Folder of a prepared dataset to learn from, for a loop that learns from logs."""
     reports: int = 20
     """How many times a line of metrics is written, the policy validated, and a checkpoint made."""
     validation_episodes: int = 250
@@ -66,11 +69,15 @@ def check_run(config: TrainConfig) -> None:
         raise RecGymError(f"{folder}: is a file; a run needs a folder")
 
 
-def record_of(config: TrainConfig, world: World) -> dict[str, Any]:
+def record_of(config: TrainConfig, world: World, dataset: Dataset | None = None) -> dict[str, Any]:
     """Returns what ``config.json`` says: all that decides the numbers of a run."""
     record = {name: value for name, value in asdict(config).items() if name != "out"}
     if world.user_model is not None:
         record["user_model"] = _digest(world.user_model)
+    if dataset is not None:
+        parts = {**vars(dataset.sessions), "split": dataset.split}
+        arrays = {name: array for name, array in parts.items() if array is not None}
+        record["log_sha256"] = sha256_of_arrays(arrays)
     return record
 
 
@@ -86,6 +93,7 @@ def is_done(folder: Path, record: dict[str, Any]) -> bool:
             raise RecGymError(f"{folder / CONFIG}: not the configuration of a run; remove {folder}")
         if "user_model" in record:  # runs made before it was recorded are taken on trust
             other.setdefault("user_model", record["user_model"])
+        other.setdefault("log", None)  # as in runs made before there were any
         differing = [name for name in record if other.get(name) != record[name]]
         if differing:
             name = differing[0]

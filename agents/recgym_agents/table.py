@@ -15,7 +15,9 @@ from recgym_agents.baselines import (
     UserGreedyConfig,
 )
 from recgym_agents.cascading_dqn import SlateDQN, SlateDQNConfig
+from recgym_agents.episode_store import EpisodeLoopConfig
 from recgym_agents.loops import Agent, LoopConfig, World
+from recgym_agents.policy_gradient import PolicyGradient, PolicyGradientConfig
 from recgym_agents.settings import changed
 from recgym_agents.stable_baselines import STABLE_BASELINES
 
@@ -24,12 +26,12 @@ from recgym_agents.stable_baselines import STABLE_BASELINES
 class Entry:
     """A row of ``AGENTS``."""
 
-    builder: Callable[[Any, World, int], Agent]
+    builder: Callable[[Any, World, int], Agent[Any]]
     """Called with the configuration, the world, and a seed."""
     config: Any
     """A frozen dataclass."""
-    loop: LoopConfig | None
-    """How it learns; None for an agent with nothing to learn."""
+    loop: LoopConfig | EpisodeLoopConfig | None
+    """How it learns, from transitions or whole episodes; None for one with nothing to learn."""
 
 
 COUNTING = LoopConfig(fresh=True, capacity=1, warm_up=0, explore_end=1.0)
@@ -39,6 +41,16 @@ AGENTS = {
     "cascading-dqn": Entry(SlateDQN, SlateDQNConfig(), LoopConfig()),
     "cascading-dqn-click": Entry(SlateDQN, SlateDQNConfig(reward="click"), LoopConfig()),
     "additive-dqn": Entry(SlateDQN, SlateDQNConfig(head="additive"), LoopConfig()),
+    "reinforce": Entry(PolicyGradient, PolicyGradientConfig(), EpisodeLoopConfig()),
+    "reinforce-is": Entry(
+        PolicyGradient, PolicyGradientConfig(importance=True), EpisodeLoopConfig()
+    ),
+    "reinforce-top-k": Entry(
+        PolicyGradient, PolicyGradientConfig(importance=True, top_k=True), EpisodeLoopConfig()
+    ),
+    "actor-critic": Entry(
+        PolicyGradient, PolicyGradientConfig(advantage="critic"), EpisodeLoopConfig()
+    ),
     "user-greedy": Entry(UserGreedy, UserGreedyConfig(), None),
     "user-greedy-ensemble": Entry(UserGreedy, UserGreedyConfig(bagged=True), None),
     "popularity": Entry(Popularity, BaselineConfig(), COUNTING),
@@ -53,7 +65,7 @@ def entry_of(agent: str, agent_args: Mapping[str, Any], loop_args: Mapping[str, 
     Args:
         agent: its name.
         agent_args: fields of its configuration, by name.
-        loop_args: fields of ``LoopConfig``, by name; ignored by an agent with nothing to learn.
+        loop_args: fields of its loop's configuration; ignored by one with nothing to learn.
 
     Raises:
         RecGymError: no such agent, no such field, or a value that does not fit.

@@ -11,8 +11,9 @@ from recgym.errors import RecGymError
 from recgym.files import load_arrays, save_arrays, write_json, write_text
 from recgym_agents.cascading_dqn import SlateDQN
 from recgym_agents.checkpoints import save_agent
-from recgym_agents.evaluation import ROWS, make_vector_env, run_episodes
-from recgym_agents.loops import Arrays, LoopConfig, ReplayLoop, World, means, within
+from recgym_agents.episode_store import EpisodeLoopConfig
+from recgym_agents.evaluation import make_vector_env
+from recgym_agents.loops import Arrays, LoopConfig, World, means, within
 from recgym_agents.runs import (
     CONFIG,
     DONE,
@@ -25,6 +26,7 @@ from recgym_agents.runs import (
     record_of,
 )
 from recgym_agents.scan import compiled_score
+from recgym_agents.schedules import Loop, Validate, loop_of, read_log, validation_of
 from recgym_agents.stable_baselines import STABLE_BASELINES
 from recgym_agents.stable_baselines_training import train_stable_baselines
 from recgym_agents.table import entry_of
@@ -41,7 +43,8 @@ def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> No
     The folder holds ``config.json``, ``metrics.jsonl`` and TensorBoard events with a line for each
     report, ``params.safetensors`` (see ``load_agent``), and ``DONE``, written last. The policy kept
     is the one with the highest reward a session in the validation episodes, played in the training
-    environment with luck of their own: validation selects, a test environment reports, once.
+    environment with luck of their own; offline, the one with the highest mean score on the log's
+    validation users. Validation selects, a test environment reports, once.
 
     An agent of ``STABLE_BASELINES`` begins again instead, see ``train_stable_baselines``.
 
@@ -59,17 +62,20 @@ def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> No
     schedule = entry.loop or LoopConfig(num_envs=1)
     env = make_vector_env(config.env, config.env_args, schedule.num_envs, "disabled")
     world = World.of(env)
+    dataset = read_log(config, schedule, world)
     agent = entry.builder(entry.config, world, seeds[0])
     agent.policy()  # raises here, not at the end, if the agent lacks something
-    record = record_of(config, world)
+    record = record_of(config, world, dataset)
     if is_done(folder, record):
         return
     if isinstance(agent, SlateDQN) and _compiles(config, agent, schedule):
         agent.score = compiled_score()
-    write_json(folder / CONFIG, record)
     steps = 0 if entry.loop is None else config.steps
-    loop = ReplayLoop(agent, env, schedule, steps, np.random.default_rng(seeds[1]), seeds[2])
-    _Run(config, loop, folder, validation_seed=seeds[3]).finish(watch)
+    loop = loop_of(agent, env, schedule, steps, seeds[1:3], dataset)
+    patience = schedule.patience if isinstance(schedule, EpisodeLoopConfig) else 0
+    run = _Run(config, loop, validation_of(config, loop, dataset, seeds[3]), patience)
+    write_json(folder / CONFIG, record)
+    run.finish(watch)
     about = {name: getattr(config, name) for name in ("env", "env_args", "seed", "steps")}
     save_agent(folder, agent, config.agent, entry, about)
     write_text(folder / DONE, "")
@@ -80,20 +86,19 @@ class _Run:
     """The part of a training that a checkpoint holds: the loop, the best policy, the metrics."""
 
     def __init__(
-        self, config: TrainConfig, loop: ReplayLoop, folder: Path, validation_seed: int
+        self, config: TrainConfig, loop: Loop, validate: Validate | None, patience: int
     ) -> None:
-        self.config, self.loop, self.folder = config, loop, folder
-        self.validation_seed = validation_seed
+        self.config, self.loop, self.validate, self.patience = config, loop, validate, patience
+        self.folder = Path(config.out)
         self.best: tuple[Arrays, Any] | None = None
         self.best_reward = -np.inf
-        rows = min(config.validation_episodes, ROWS) or 1
-        self.validation = make_vector_env(config.env, config.env_args, rows, "next-step")
+        self.waited = 0
 
     def finish(self, watch: Watch) -> None:
         """Trains from the last checkpoint to the end; leaves the agent with its best policy."""
         period = -(-max(self.config.steps, 1) // self.config.reports)
         with open_metrics(self.folder, *self._resume()) as metrics:
-            while self.loop.steps_done < self.loop.steps:
+            while self.loop.steps_done < self.loop.steps and not self._stalled():
                 goal = min((self.loop.steps_done // period + 1) * period, self.loop.steps)
                 reports = []
                 while self.loop.steps_done < goal:
@@ -110,24 +115,27 @@ class _Run:
         return {"steps": self.loop.steps_done, "updates": self.loop.updates_done}
 
     def _validate(self) -> dict[str, float]:
-        """Plays the validation episodes, and keeps the policy if it is the best so far."""
-        if self.config.validation_episodes == 0:
+        """Validates the policy, and keeps it if it is the best so far."""
+        if self.validate is None:
             return {}
-        agent, episodes = self.loop.agent, self.config.validation_episodes
-        evaluation = run_episodes(agent, self.validation, episodes, self.validation_seed)
-        session_reward = float(evaluation.session_reward.mean())
-        if session_reward > self.best_reward:
-            self.best, self.best_reward = agent.policy(), session_reward
-        return {
-            "validation_reward": float(evaluation.reward.mean()),
-            "validation_click_rate": float(evaluation.click_rate.mean()),
-            "validation_session_reward": session_reward,
-        }
+        value, line = self.validate()
+        self.waited += 1
+        if value > self.best_reward:
+            self.best, self.best_reward, self.waited = self.loop.agent.policy(), value, 0
+        return line
+
+    def _stalled(self) -> bool:
+        """Returns whether the validations have not been better for too long."""
+        return 0 < self.patience <= self.waited
 
     def _save(self, metrics_length: int) -> None:
         """Writes the checkpoint: one file, whole or absent."""
         arrays: Arrays = {}
-        info: dict[str, Any] = {"metrics_length": metrics_length, "best_reward": self.best_reward}
+        info: dict[str, Any] = {
+            "metrics_length": metrics_length,
+            "best_reward": self.best_reward,
+            "waited": self.waited,
+        }
         parts = {"agent": self.loop.agent.state(), "loop": self.loop.state()}
         if self.best is not None:
             parts["best"] = self.best
@@ -146,15 +154,19 @@ class _Run:
         if "best" in info:
             self.best = (within(arrays, "best."), info["best"])
             self.best_reward = info["best_reward"]
+        self.waited = info.get("waited", 0)  # checkpoints made before it was counted have none
         return info["metrics_length"], self.loop.steps_done
 
 
-def _compiles(config: TrainConfig, agent: SlateDQN, schedule: LoopConfig) -> bool:
+def _compiles(
+    config: TrainConfig, agent: SlateDQN, schedule: LoopConfig | EpisodeLoopConfig
+) -> bool:
     """Decides whether the candidates are scanned by a compiled function.
 
     Raises:
         RecGymError: it must be compiled, and nothing compiles here.
     """
+    assert isinstance(schedule, LoopConfig)
     if config.compile != "auto":
         return config.compile == "always"
     slots = agent.world.slate_size if agent.config.head == "cascade" else 1

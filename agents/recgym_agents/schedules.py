@@ -1,0 +1,151 @@
+"""Schedules: which loop trains an agent, what it is given, and how policies are selected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from recgym.data import Dataset, Split
+from recgym.envs import SlateVectorEnv
+from recgym.errors import RecGymError
+from recgym_agents.episode_store import EpisodeLoopConfig, EpisodeStore
+from recgym_agents.episodes import EpisodeLog
+from recgym_agents.evaluation import ROWS, make_vector_env, run_episodes
+from recgym_agents.log_loop import LogLoop
+from recgym_agents.loops import Agent, Arrays, LoopConfig, ReplayLoop, World
+from recgym_agents.rollout import RolloutLoop
+from recgym_agents.runs import TrainConfig
+
+
+class Loop(Protocol):
+    """What trains an agent, a piece at a time, and can be stopped between two of them."""
+
+    @property
+    def agent(self) -> Agent[Any]:
+        """What learns."""
+
+    steps: int
+    """Steps of the whole training."""
+    steps_done: int
+    updates_done: int
+
+    def iterate(self) -> dict[str, float]:
+        """Does the next piece; returns its means."""
+
+    def state(self) -> tuple[Arrays, Any]:
+        """Returns all of the loop but the agent."""
+
+    def set_state(self, arrays: Arrays, info: Any) -> None:
+        """Goes on from what ``state`` returned."""
+
+
+Validate = Callable[[], tuple[float, dict[str, float]]]
+"""Returns what the policy is selected by, the higher the better, and what is written of it."""
+
+
+def loop_of(
+    agent: Any,
+    env: SlateVectorEnv,
+    schedule: LoopConfig | EpisodeLoopConfig,
+    steps: int,
+    seeds: Sequence[int],
+    dataset: Dataset | None = None,
+) -> Loop:
+    """Returns the loop that a schedule asks for.
+
+    Args:
+        agent: what acts and learns.
+        env: made with ``autoreset_mode="disabled"``.
+        schedule: the loop's configuration.
+        steps: of the whole training.
+        seeds: of what is drawn from memory, and of the environment.
+        dataset: a log, whose training users are learned from.
+    """
+    rng = np.random.default_rng(seeds[0])
+    if isinstance(schedule, LoopConfig):
+        return ReplayLoop(agent, env, schedule, steps, rng, seeds[1])
+    if schedule.schedule == "online":
+        return RolloutLoop(agent, env, schedule, steps, seeds[1])
+    given = None if dataset is None else _episodes(dataset, "train", agent.world)
+    store = EpisodeStore(given, agent.world.n_items, schedule, rng)
+    if schedule.schedule == "offline":
+        return LogLoop(agent, store, steps)
+    return RolloutLoop(agent, env, schedule, steps, seeds[1], store)
+
+
+def validation_of(
+    config: TrainConfig, loop: Loop, dataset: Dataset | None, seed: int
+) -> Validate | None:
+    """Returns how policies are validated: in the environment, or offline on logged users.
+
+    Raises:
+        RecGymError: a log without validation users.
+    """
+    if config.validation_episodes == 0:
+        return None
+    if isinstance(loop, LogLoop):
+        assert dataset is not None
+        held_out = _episodes(dataset, "validation", loop.agent.world)
+
+        def score() -> tuple[float, dict[str, float]]:
+            found = loop.validate(held_out)
+            return found, {"validation_score": found}
+
+        return score
+    episodes = config.validation_episodes
+    env = make_vector_env(config.env, config.env_args, min(episodes, ROWS), "next-step")
+
+    def play() -> tuple[float, dict[str, float]]:
+        found = run_episodes(loop.agent, env, episodes, seed)
+        session_reward = float(found.session_reward.mean())
+        return session_reward, {
+            "validation_reward": float(found.reward.mean()),
+            "validation_click_rate": float(found.click_rate.mean()),
+            "validation_session_reward": session_reward,
+        }
+
+    return play
+
+
+def read_log(
+    config: TrainConfig, schedule: LoopConfig | EpisodeLoopConfig, world: World
+) -> Dataset | None:
+    """Reads the log that an agent learns from, if any.
+
+    Raises:
+        RecGymError: a log that the schedule has no use for, or that it lacks; or one of another
+            catalog, or without users or propensities that are needed.
+    """
+    name = schedule.schedule if isinstance(schedule, EpisodeLoopConfig) else "replay"
+    if config.log is None:
+        if name == "offline":
+            raise RecGymError("schedule=offline: needs a log, the folder of a prepared dataset")
+        return None
+    if name not in ("offline", "online-offline"):
+        raise RecGymError(
+            f"log={config.log!r}: {config.agent} does not learn from logs here; omit it, or give an"
+            " agent that can a loop with schedule=offline or online-offline"
+        )
+    dataset = Dataset.load(config.log)
+    if dataset.catalog.n_items != world.n_items:
+        raise RecGymError(
+            f"{config.log}: {dataset.catalog.n_items} items, the environment has {world.n_items}"
+        )
+    needed: list[Split] = ["train"]
+    if name == "offline" and config.validation_episodes:
+        needed.append("validation")
+    for split in needed:
+        if dataset.pages(split).n_pages == 0:
+            raise RecGymError(f"{config.log}: no {split} users; divide its users again")
+    assert isinstance(schedule, EpisodeLoopConfig)
+    if schedule.logging_policy == "propensity" and dataset.sessions.slot_propensities is None:
+        raise RecGymError(
+            f"{config.log}: has no propensities; set logging_policy=frequency, which estimates them"
+        )
+    return dataset
+
+
+def _episodes(dataset: Dataset, split: Split, world: World) -> EpisodeLog:
+    return EpisodeLog.of_sessions(dataset.pages(split), world.window, world.n_items)
