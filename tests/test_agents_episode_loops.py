@@ -375,6 +375,7 @@ def test_wrong_logs_are_refused_and_leave_nothing_behind(log: str, tmp_path: Pat
         ({"log": None}, "schedule=offline: needs a log"),
         ({"log": log, "loop_args": {}}, "reinforce-is does not learn from logs here"),
         ({"log": log, "agent": "popularity", "agent_args": {}, "loop_args": {}}, "popularity does"),
+        ({"log": log, "agent": "sb3-ppo", "agent_args": {}, "loop_args": {}}, "sb3-ppo does not"),
         ({"log": str(tmp_path / "none")}, "no prepared data here"),
         ({"log": str(tmp_path / "other")}, "13 items, the environment has 12"),
         ({"log": str(tmp_path / "undivided")}, "no validation users; divide its users again"),
