@@ -373,7 +373,7 @@ def test_wrong_logs_are_refused_and_leave_nothing_behind(log: str, tmp_path: Pat
     offline = {"schedule": "offline"}
     for changes, message in (
         ({"log": None}, "schedule=offline: needs a log"),
-        ({"log": log, "loop_args": {}}, "reinforce-is does not learn from logs here"),
+        ({"log": log, "loop_args": {}}, "not read with schedule=online; set the loop"),
         ({"log": log, "agent": "popularity", "agent_args": {}, "loop_args": {}}, "popularity does"),
         ({"log": log, "agent": "sb3-ppo", "agent_args": {}, "loop_args": {}}, "sb3-ppo does not"),
         ({"log": str(tmp_path / "none")}, "no prepared data here"),

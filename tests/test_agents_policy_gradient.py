@@ -131,6 +131,27 @@ def test_an_update_is_one_step_down_the_gradient() -> None:
     torch.testing.assert_close(moved, (0.01 * gradient.sign()).float(), rtol=1e-3, atol=1e-5)
 
 
+def test_long_gradients_are_clipped() -> None:
+    """Adam divides by a gradient's size plus 1e-8, so that one clipped to less hardly moves."""
+    moved = {}
+    for clip_norm in (5.0, 1e-12):
+        agent = blind(clip_norm=clip_norm)
+        before = agent.network.head.bias.detach().clone()
+        report = agent.update(episodes())
+        moved[clip_norm] = (agent.network.head.bias.detach() - before).norm().item()
+        assert report["gradient_norm"] > 0.1
+    assert moved[1e-12] < 0.001 * moved[5.0]
+
+
+@pytest.mark.parametrize("value_weight", [0.0, 0.5])
+def test_the_critic_learns_by_its_weight(value_weight: float) -> None:
+    agent = blind(advantage="critic", value_weight=value_weight)
+    agent.update(episodes())
+    # errors of 0, 0 and 3: the last one pulls the value up
+    found = agent.network.critic[-1].item()
+    assert found == 2.0 if value_weight == 0.0 else found > 2.0
+
+
 def test_slates_are_drawn_while_exploring_and_are_the_likeliest_otherwise() -> None:
     agent = blind()
     history = np.full((4_000, 2), 4)

@@ -123,10 +123,12 @@ def read_log(
         if name == "offline":
             raise RecGymError("schedule=offline: needs a log, the folder of a prepared dataset")
         return None
-    if name not in ("offline", "online-offline"):
+    if name == "replay":
+        raise RecGymError(f"log={config.log!r}: {config.agent} does not learn from logs; omit it")
+    if name == "online":
         raise RecGymError(
-            f"log={config.log!r}: {config.agent} does not learn from logs here; omit it, or give an"
-            " agent that can a loop with schedule=offline or online-offline"
+            f"log={config.log!r}: not read with schedule=online; set the loop's schedule to offline"
+            " or online-offline, or omit it"
         )
     dataset = Dataset.load(config.log)
     if dataset.catalog.n_items != world.n_items:
