@@ -7,7 +7,8 @@ import os
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -130,6 +131,13 @@ def milliseconds(function: Callable[[], Any], calls: int) -> Block:
         return best * 1e3
 
     return block
+
+
+@contextmanager
+def compiled_already() -> Iterator[None]:
+    """Makes it an error to compile a function again."""
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        yield
 
 
 def machine() -> dict[str, str]:
