@@ -18,6 +18,7 @@ from typing import Literal
 import numpy as np
 
 from recgym.arrays import Array, contiguous, namespace, product, remember, rows
+from recgym.users.cells import lstm_cell
 
 ZEROS = np.zeros(1 << 16, np.float32)
 """What NumPy compares blocks with: 3x faster than comparing with a scalar."""
@@ -61,6 +62,21 @@ class GANUserConfig:
     def nets(self) -> tuple[str, ...]:
         """The networks over (state, item): "reward" (r), and for L2 also "behaviour" (phi)."""
         return ("reward",) if self.regularizer == "entropy" else ("reward", "behaviour")
+
+    @property
+    def summary(self) -> str:
+        """The model in a few words."""
+        return f"{self.history}, {self.regularizer}"
+
+    @property
+    def outside(self) -> Literal["no_click"] | None:
+        """What a user may do instead of clicking."""
+        return "no_click" if self.no_click else None
+
+    @property
+    def reads_sequences(self) -> bool:
+        """Whether the state depends on every click, so that fitting runs over whole sequences."""
+        return self.history == "lstm"
 
     @property
     def encoding_size(self) -> int:
@@ -223,11 +239,7 @@ def _lstm_cell(tables: Params, state: State, item: Array, clicked: Array) -> Sta
     no_item = tables["lstm.input"].shape[0] - 1
     gates = rows(tables["lstm.input"], xp.where(clicked, item, no_item))
     gates = gates + hidden @ tables["lstm.recurrent"]
-    units = hidden.shape[1]
-    opened = 1.0 / (1.0 + xp.exp(-gates))
-    update = opened[:, :units] * xp.tanh(gates[:, 2 * units : 3 * units])
-    new_cell = opened[:, units : 2 * units] * cell + update
-    new_hidden = opened[:, 3 * units :] * xp.tanh(new_cell)
+    new_hidden, new_cell = lstm_cell(gates, cell)
     clicked = clicked[:, None]
     return {
         "hidden": xp.where(clicked, new_hidden, hidden),
