@@ -22,7 +22,7 @@ from command_line import run
 from recgym.data import Dataset, read_display_sets, read_movielens, read_trivago
 from recgym.data.dataset import FILES
 from recgym.data.floors import floors
-from recgym.data.movielens import LowRatings
+from recgym.data.movielens import LowRatings, Rewards
 from recgym.errors import RecGymError
 
 LEAK = 0.5
@@ -54,6 +54,10 @@ class MovieLens:
     """folder of MovieLens 100K, 1M, 25M, or an atomic file; none downloads 100K (2 MB)"""
     low_ratings: LowRatings = "no-click"
     """what fewer than 3 stars become: a page without a click, a click, or nothing"""
+    rewards: Rewards = "click"
+    """what is worth 1: every click, or those on a movie that was given 5 stars"""
+    session_gap: int | None = None
+    """minutes without a rating after which a user has left; none makes one session a user"""
     page_size: int = 40
     """items on a page"""
     users: int | None = None
@@ -68,6 +72,8 @@ class MovieLens:
         return read_movielens(
             self.path,
             low_ratings=self.low_ratings,
+            rewards=self.rewards,
+            session_gap=self.session_gap,
             page_size=self.page_size,
             users=self.users,
             min_ratings=self.min_ratings,

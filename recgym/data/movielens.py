@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -18,7 +19,8 @@ from recgym.data.sessions import Sessions, rank_within
 from recgym.errors import RecGymError
 
 LowRatings = Literal["no-click", "click", "drop"]
-LOWEST_LIKED = 3.0
+Rewards = Literal["click", "five-stars"]
+LOWEST_LIKED, HIGHEST = 3.0, 5.0
 PAGES_AT_ONCE = 65_536
 
 
@@ -26,6 +28,8 @@ def read_movielens(
     path: Path | str | None = None,
     *,
     low_ratings: LowRatings = "no-click",
+    rewards: Rewards = "click",
+    session_gap: int | None = None,
     page_size: int = 40,
     users: int | None = None,
     min_ratings: int = 20,
@@ -39,9 +43,16 @@ def read_movielens(
     *of the rating* would give the rated one away by its age. The rated movie is clicked if it has
     3 stars or more. Ratings of the same second follow one another in a random order.
 
+    With ``session_gap``, a user who does not rate for so long has left, and so has one who does not
+    rate again. Each session ends with a page on which nothing is clicked: it shows a movie drawn
+    from all ratings among others of its year, as all pages do.
+
     Args:
         path: a folder; None downloads 100K.
         low_ratings: what fewer than 3 stars become: a page without a click, a click, or nothing.
+        rewards: what is worth 1: every click, or those on a movie that was given 5 stars.
+        session_gap: minutes without a rating after which a session is over; None makes all ratings
+            of a user one session, whose end is not shown.
         page_size: items on a page, in 2 or more.
         users: how many users to draw at random; None takes all.
         min_ratings: users with fewer ratings are left out.
@@ -56,7 +67,9 @@ def read_movielens(
     files = find_files(fetch_movielens_100k() if path is None else Path(path))
     movies = read_movies(files)
     ratings = _ratings_of_movies(files, movies)
-    users_rng, ties_rng, pages_rng = np.random.default_rng(seed).spawn(3)
+    if session_gap is not None and session_gap < 1:
+        raise RecGymError(f"session_gap is {session_gap}: a gap is 1 minute or more")
+    users_rng, ties_rng, pages_rng, ends_rng = np.random.default_rng(seed).spawn(4)
     kept = _choose_users(ratings, users, min_ratings, users_rng)
     if low_ratings == "drop":
         kept = kept.filter(pl.col("rating") >= LOWEST_LIKED)
@@ -69,7 +82,17 @@ def read_movielens(
     rated, stars = kept["row"].to_numpy(), kept["rating"].to_numpy()
     slates, sizes, slot = same_year_pages(_years(movies), rated, page_size, pages_rng)
     clicked = (stars >= LOWEST_LIKED) | (low_ratings == "click")
-    sessions = _sessions(kept, slates, sizes, np.where(clicked, slot, -1))
+    rewarded = clicked & ((stars >= HIGHEST) | (rewards == "click"))
+    sessions = _sessions(kept, slates, sizes, np.where(clicked, slot, -1), rewarded)
+    meaning = {}
+    if session_gap is not None:
+        session = session_numbers(sessions.user, kept["timestamp"].to_numpy(), 60 * session_gap)
+        drawn = ends_rng.choice(rated, session[-1] + 1)
+        slates, sizes, _ = same_year_pages(_years(movies), drawn, page_size, ends_rng)
+        sessions = with_ends(replace(sessions, session=session), slates, sizes)
+        meaning["end"] = f"{session_gap} minutes without a rating, or no later rating"
+    if rewards == "five-stars":
+        meaning["reward"] = "a rating of 5 stars"
     info = {
         "name": files.name,
         "licence": _licence(files.name),
@@ -80,6 +103,8 @@ def read_movielens(
         },
         **click_facts(sessions),
     }
+    if meaning:
+        info["meaning"] = meaning
     split = split_users(int(sessions.user[-1]) + 1, seed)
     return Dataset(sessions, _catalog(movies), split, info)
 
@@ -174,7 +199,61 @@ def _choose_users(
     return ratings.filter(pl.col("user").is_in(chosen))
 
 
-def _sessions(ratings: pl.DataFrame, slates: Array, sizes: Array, click: Array) -> Sessions:
+def session_numbers(user: Array, seconds: Array, gap: int) -> Array:
+    """Returns (P,) int64 numbers 0, 1, .. of sessions: a new one for each user and after each gap.
+
+    Args:
+        user: (P,) user of each rating, in order.
+        seconds: (P,) when it was given, ascending for each user.
+        gap: seconds; a session is over when so many have passed.
+    """
+    opens = (np.diff(user) != 0) | (np.diff(seconds) >= gap)
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(opens)])
+
+
+def with_ends(sessions: Sessions, slates: Array, sizes: Array) -> Sessions:
+    """Returns a log with a page more at the end of each session, on which nothing is clicked.
+
+    Args:
+        sessions: whose sessions are numbered 0, 1, .. in their order; steps are numbered anew.
+        slates: the items of those pages end to end.
+        sizes: items of each, one a session.
+    """
+    last = np.flatnonzero(np.append(np.diff(sessions.session) != 0, True))
+    place = last + 1 + np.arange(len(last))  # of the new pages among all
+    old = np.setdiff1d(np.arange(sessions.n_pages + len(last)), place, assume_unique=True)
+
+    def merged(values: Array, added: Array) -> Array:
+        together = np.empty(len(old) + len(place), values.dtype)
+        together[old], together[place] = values, added
+        return together
+
+    all_sizes = merged(sessions.slate_sizes, sizes)
+    offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(all_sizes)])
+    new_page = merged(np.zeros(len(old), bool), np.ones(len(place), bool))
+    of_new = np.repeat(new_page, all_sizes)
+    items = np.empty(len(of_new), np.int64)
+    items[of_new], items[~of_new] = slates, sessions.slate_items
+    nothing = np.full(len(last), -1)
+    session = merged(sessions.session, sessions.session[last])
+    return Sessions(
+        user=merged(sessions.user, sessions.user[last]),
+        session=session,
+        step=rank_within(session),
+        slate_offsets=offsets,
+        slate_items=items,
+        click=merged(sessions.click, nothing),
+        item=merged(sessions.item, nothing),
+        reward=merged(sessions.reward, np.zeros(len(last), np.float32)),
+        timestamp=None
+        if sessions.timestamp is None
+        else merged(sessions.timestamp, sessions.timestamp[last]),
+    )
+
+
+def _sessions(
+    ratings: pl.DataFrame, slates: Array, sizes: Array, click: Array, rewarded: Array
+) -> Sessions:
     user = ratings["user"].to_numpy()
     return Sessions(
         user=user,
@@ -184,7 +263,7 @@ def _sessions(ratings: pl.DataFrame, slates: Array, sizes: Array, click: Array) 
         slate_items=slates,
         click=click,
         item=np.where(click >= 0, ratings["row"].to_numpy(), -1),
-        reward=(click >= 0).astype(np.float32),
+        reward=rewarded.astype(np.float32),
         timestamp=ratings["timestamp"].to_numpy(),
     )
 
