@@ -112,7 +112,7 @@ def _card(user_model: str) -> list[str]:
         "|---|---|",
         f"| licence of the dataset | {info['licence']} |",
         f"| items (N), features (D) | {model.n_items}, {config.features} |",
-        f"| history | {config.history}, window {config.window} |",
+        f"| user model | {config.summary}, window {config.window} |",
         f"| users | {', '.join(f'{len(h)} ({split})' for split, h in model.histories.items())} |",
         f"| models for `ensemble` | up to {len(model.bags)} |",
         f"| clicks of a random policy, a slate | {rates} |",

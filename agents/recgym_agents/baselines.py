@@ -118,7 +118,7 @@ class UserGreedy(RandomAgent):
         super().__init__(config, world, seed)
         self.params: Arrays = {}
         model = world.user_model
-        if model is not None:
+        if model is not None and isinstance(model.config, gan.GANUserConfig):
             names = model.bags if config.bagged else world.user_members
             params = {
                 f"{name}/{key}": a for name in names for key, a in model.members[name].items()

@@ -17,8 +17,8 @@ from recgym.errors import RecGymError
 from recgym.files import read_json
 from recgym.metrics import Estimate, item_ctr
 from recgym.users.folder import FittedUserModel
-from recgym.users.pages import Pages
-from recgym.users.scoring import page_logits
+from recgym.users.pages import pages_of
+from recgym.users.scoring import choice_logits
 from recgym_agents.checkpoints import load_agent
 from recgym_agents.evaluation import evaluate
 from recgym_agents.html_page import Section, commands, image, table
@@ -108,7 +108,7 @@ def model_section(dataset: Dataset, model: FittedUserModel) -> Section:
         "dataset": dataset.info["name"],
         "licence": dataset.info["licence"],
         **{name.replace("_", " "): f"{n:,}" for name, n in dataset.info["counts"].items()},
-        "user model": f"{model.config.history}, {model.config.regularizer}",
+        "user model": model.config.summary,
         **{
             f"click rate of random slates, {member} users": f"{rate:.2f}"
             for member, rate in model.info["random_click_rate"].items()
@@ -137,10 +137,10 @@ def trajectory_section(dataset: Dataset, model: FittedUserModel) -> Section:
     if not groups:
         return Section("Trajectory of a user", "The dataset names no genres.")
     member = np.stack(list(groups.values()), axis=1)  # (N, G)
-    pages = Pages.of(dataset.pages("test"), model.config.window, model.n_items)
+    pages = pages_of(model.config, dataset.pages("test"), model.n_items)
     clicks_of = np.bincount(pages.user[pages.clicked])
     user = int(np.argmin(np.abs(clicks_of - TRAJECTORY_LENGTH)))
-    logits = page_logits(model.config, model.members["train"], model.features, pages)[:, :-1]
+    logits = choice_logits(model, pages)[:, :-1]
     popularity = np.where(pages.absent, -np.inf, _click_rates(dataset)[pages.slates])
     chosen = {"user model": logits.argmax(axis=1), "item-CTR": popularity.argmax(axis=1)}
     rows = np.arange(pages.n_pages)[pages.clicked]

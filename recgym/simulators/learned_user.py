@@ -15,8 +15,10 @@ from recgym.simulators.base import Noise, Response, Simulator, State
 from recgym.simulators.checks import one_of, whole
 from recgym.simulators.ensemble import Ensemble
 from recgym.spaces import SlateSpace
-from recgym.users import gan
 from recgym.users.folder import SHIPPED, FittedUserModel
+from recgym.users.gan import beside
+from recgym.users.kinds import functions_of
+from recgym.users.recurrent import RecurrentUserConfig
 
 LAST_RESORT = -1e30
 """Utility of clicking nothing where that is no option: above only that of spent items."""
@@ -36,12 +38,17 @@ def learned_user(
     """Users who answer slates as a user model fitted on a click log says.
 
     ## User
-    A user is shown K items and clicks one of them or none, with the probability that a generative
-    adversarial user model gives to each (Chen et al., 2019, Eq. 2 and 3: under entropy
-    regularisation, proportional to exp(eta * reward)). The user's state is the history of clicked
-    items. A click joins it, and so moves what the user likes next. Where the log has no page
-    without a click, something is always clicked. Where it never shows a user clicking an item
-    twice, clicked items are spent: they fill their slot and cannot be clicked again.
+    A user is shown K items and clicks one of them or none, with the probability that a fitted user
+    model gives to each. The user's state is the history of clicked items. A click joins it, and so
+    moves what the user likes next. Where the log has no page without a click, something is always
+    clicked. Where it never shows a user clicking an item twice, clicked items are spent: they fill
+    their slot and cannot be clicked again. There are two kinds of user model:
+
+    - generative adversarial (RecGAN; Chen et al., 2019, Eq. 2 and 3): under entropy regularisation,
+      probabilities are proportional to exp(eta * reward);
+    - recurrent (IRecGAN; Bai et al., 2019, Eq. 1 and 2): an LSTM or GRU reads the clicks of a
+      session; probabilities are a softmax over the items and, where the log shows how sessions end,
+      leaving. A click is rewarded with a probability of its own.
 
     ## Action
     `MultiDiscrete([N] * K)`: the item in each slot, ids 0..N-1. K distinct items are always shown:
@@ -55,19 +62,24 @@ def learned_user(
     the user model's item embedding, the same for both splits, in `simulator.item_features` (N, D).
 
     ## Reward
-    The user's reward r(s, a) for the clicked item, as the user model learned it; 0 without a click.
+    For the clicked item, as the user model learned it; 0 without a click. Generative adversarial:
+    the user's reward r(s, a). Recurrent: 1 with the probability of Eq. 2, else 0, or that
+    probability itself where the model's configuration says "expectation".
 
     ## Episode
     It begins with the synthetic history of a user, drawn evenly, or named by
-    `reset(options={"user": i})`. It is truncated after `horizon` slates, and never terminates.
+    `reset(options={"user": i})`; of a recurrent user model, with no history, as every session does
+    (there is one user). It terminates when a user leaves, where the user model knows leaving, and
+    is truncated after `horizon` slates.
 
     ## Info
-    At every reset and step: `click` (slot, -1 for none), `item` (id, -1 for none), `repaired`,
-    `user`; with an ensemble also `member`.
+    At every reset and step: `click` (slot, -1 for none), `item` (id, -1 for none), `repaired`;
+    where there are several users also `user`, with an ensemble also `member`.
 
     ## Reference
     Chen, Li, Li, Jiang, Qi and Song: Generative adversarial user model for reinforcement learning
-    based recommendation system. ICML 2019.
+    based recommendation system. ICML 2019. Bai, Guan and Wang: A model-based reinforcement learning
+    with adversarial training for online recommendation. NeurIPS 2019.
 
     ## Versions
     v0: the first.
@@ -81,8 +93,9 @@ def learned_user(
         ensemble: 0, or M to draw one of M models, each fitted on other training users drawn with
             replacement, for each episode.
         observe: "features" or "items".
-        window: clicked items observed; when None, as many as the user model reads, and with "items"
-            one more for each slate of an episode if clicked items are spent, to know them all by.
+        window: clicked items observed; when None, as many as the user model's configuration says,
+            and with "items" one more for each slate of an episode if clicked items are spent, to
+            know them all by.
 
     Raises:
         RecGymError: an argument out of its range, or a folder that holds no whole user model.
@@ -119,7 +132,6 @@ class LearnedUser:
         window: clicked items observed.
     """
 
-    info_names: tuple[str, ...] = ("user",)
     reset_noise = (1, 0)
 
     def __init__(
@@ -137,7 +149,8 @@ class LearnedUser:
         self.config = config
         self.n_items, self.n_features = features.shape
         self.slate_size = whole("slate_size", slate_size, 1, self.n_items)
-        self.step_noise = (self.slate_size + 1, 0)
+        self._draws = isinstance(config, RecurrentUserConfig) and config.reward == "bernoulli"
+        self.step_noise = (self.slate_size + 1 + self._draws, 0)
         self.horizon = whole("horizon", horizon, 1)
         self.view = one_of("observe", observe, ("features", "items"))
         self.item_features = features
@@ -149,11 +162,14 @@ class LearnedUser:
         self.action_space: spaces.Space[Any] = SlateSpace(self.n_items, self.slate_size)
         histories = user_model.histories[split]
         self.n_users = len(histories)
-        self._tables = gan.prepare(config, user_model.members[member], features)
+        self.info_names: tuple[str, ...] = ("user",) if self.n_users > 1 else ()
+        functions = functions_of(config)
+        self._respond, self._advance = functions.respond, functions.advance
+        self._tables = functions.prepare(config, user_model.members[member], features)
         width = max(self.window, config.window)
         if self.spends:
             width = max(width, histories.shape[1] + self.horizon)
-        self._starts: State = gan.initial(
+        self._starts: State = functions.initial(
             config, self._tables, _pad(histories, width, self.n_items)
         )
         self._slots: Array = np.append(np.arange(self.slate_size), -1)
@@ -177,21 +193,25 @@ class LearnedUser:
 
     def step(self, state: State, slate: Array, noise: Noise) -> tuple[State, Response]:
         """Shows the slates and returns the answers, see ``Simulator.step``."""
-        logits, rewards = gan.respond(self.config, self._tables, state, slate)
+        logits, rewards = self._respond(self.config, self._tables, state, slate)
         xp = namespace(logits)
-        # Eq. 3: what is clicked maximises utility plus Gumbel noise, with softmax probabilities.
-        utilities = logits - xp.log(-xp.log(noise.uniform))
+        # What is clicked maximises utility plus Gumbel noise, with softmax probabilities.
+        uniform = noise.uniform[:, : self.slate_size + 1]
+        utilities = logits - xp.log(-xp.log(uniform))
         if self.spends:
             _exclude_spent(utilities, state["history"], slate)
-            if not self.config.no_click:
+            if self.config.outside is None:
                 utilities[:, -1] = LAST_RESORT
         option = utilities.argmax(axis=1)
         row = xp.arange(len(option), device=option.device)
-        item = gan.beside(slate, -1)[row, option]
-        after = state | gan.advance(self.config, self._tables, state, item)
+        item = beside(slate, -1)[row, option]
+        reward = rewards[row, option]
+        if self._draws:
+            reward = xp.asarray(noise.uniform[:, -1] < reward, dtype=xp.float32)
+        after = state | self._advance(self.config, self._tables, state, item)
         after["step"] = state["step"] + 1
-        terminated = option < 0  # nobody leaves
-        return after, Response(self._slots[option], item, rewards[row, option], terminated, slate)
+        left = item < 0 if self.config.outside == "end" else option < 0  # nobody, otherwise
+        return after, Response(self._slots[option], item, reward, left, slate)
 
     def to(self, backend: str, device: str) -> Self:
         """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""

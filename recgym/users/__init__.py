@@ -2,5 +2,6 @@
 
 from recgym.users.folder import SHIPPED, FittedUserModel
 from recgym.users.gan import GANUserConfig
+from recgym.users.recurrent import RecurrentUserConfig
 
-__all__ = ["SHIPPED", "FittedUserModel", "GANUserConfig"]
+__all__ = ["SHIPPED", "FittedUserModel", "GANUserConfig", "RecurrentUserConfig"]

@@ -18,12 +18,18 @@ from recgym.errors import RecGymError
 from recgym.users import minimax, scoring
 from recgym.users.folder import FittedUserModel
 from recgym.users.gan import GANUserConfig, Params
-from recgym.users.pages import Pages
+from recgym.users.kinds import UserConfig
+from recgym.users.pages import Pages, outside_option, pages_of
+from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.synthetic import SyntheticUsers, draw_histories, random_click_rate
 from recgym.users.training import FitConfig, ItemTable, Task, maximise_likelihood, stream
 
 SYNTHETIC_USERS = 1_000
-"""Initial histories stored with a model."""
+"""Initial histories stored with a GAN user model."""
+RANDOM_SLATE_SIZE, RANDOM_HORIZON = 5, 20
+"""The slates and episodes in which a GAN's click rate of random slates is measured."""
+SESSION_HORIZON = 40
+"""The longest session in which a recurrent model's is measured, on pages of the log's size."""
 HELD_OUT_SHARE = 0.2
 """Of the test users' pages, for early stopping of the member fitted on them."""
 
@@ -33,7 +39,7 @@ OnEpoch = Callable[[str, int, float], None]
 
 def fit_user_model(
     dataset: Dataset,
-    config: GANUserConfig,
+    config: UserConfig,
     fit: FitConfig,
     *,
     bags: int = 0,
@@ -42,7 +48,10 @@ def fit_user_model(
     command: str = "",
     on_epoch: OnEpoch = lambda member, epoch, score: None,
 ) -> FittedUserModel:
-    """Fits a GAN user model (Chen et al., ICML 2019, section 4), and scores it on test users.
+    """Fits a user model, and scores it on test users.
+
+    A GAN user model is fitted as in Chen et al. (ICML 2019, section 4), a recurrent one by maximum
+    likelihood (Bai et al., NeurIPS 2019, Eq. 3).
 
     The item features and the member "train" are fitted together on the training users, and stop
     early on the validation users. With the features frozen follow "test", on the test users (a
@@ -51,7 +60,7 @@ def fit_user_model(
 
     Args:
         dataset: a prepared log.
-        config: the model's shape; ``no_click`` is set to what the log shows.
+        config: the model's shape; its outside option is set to what the log shows.
         fit: how it is fitted.
         bags: bagged members.
         test_users: whether to fit the member "test".
@@ -63,12 +72,13 @@ def fit_user_model(
         The model. ``scoring.score(model, dataset)`` gives its score on every test page.
 
     Raises:
-        RecGymError: the log has no slates for one of the splits.
+        RecGymError: the log has no slates for one of the splits, or rewards that the model cannot
+            have; or a fit diverged at once.
     """
-    config = replace(config, no_click=bool(dataset.info["no_click"]))
-    pages = Pages.of(dataset.sessions, config.window, dataset.catalog.n_items)
-    users = np.unique(dataset.sessions.user)
-    by_split = [np.flatnonzero(dataset.split[users][pages.user] == s) for s in range(3)]
+    config = _as_logged(config, dataset)
+    pages = pages_of(config, dataset.sessions, dataset.catalog.n_items)
+    split = dataset.split[dataset.sessions.user[dataset.sessions.slate_sizes > 0]]
+    by_split = [np.flatnonzero(split == s) for s in range(3)]
     for name, chosen in zip(SPLITS, by_split, strict=True):
         if len(chosen) == 0:
             raise RecGymError(
@@ -76,7 +86,8 @@ def fit_user_model(
             )
     training, validation, test = by_split
     side, scale = dataset.catalog.features, fit.embedding_scale
-    table = ItemTable(side, config.features, scale, stream(seed, "items"), fit.dtype)
+    rng = stream(seed, "items")
+    table = ItemTable(side, config.features, scale, rng, fit.dtype, fit.projection_scale)
 
     def member(name: str, chosen: Array, held_out: Array, items: Any) -> Any:
         task = Task(pages, chosen, held_out, seed, name)
@@ -107,14 +118,30 @@ def fit_user_model(
     return _assemble(dataset, config, arrays, features.float().numpy(), seed, command)
 
 
+def _as_logged(config: UserConfig, dataset: Dataset) -> UserConfig:
+    """Returns the configuration with the outside option that the log shows."""
+    sessions = dataset.sessions
+    if isinstance(config, GANUserConfig):
+        return replace(config, no_click=bool(dataset.info["no_click"]))
+    reward = sessions.reward[sessions.click >= 0]
+    if not ((reward >= 0) & (reward <= 1)).all():
+        raise RecGymError(
+            f"dataset {dataset.info['name']}: the rewards of clicks must lie in 0..1, as the model"
+            f" says how likely they are; there are {reward.min():g} to {reward.max():g}"
+        )
+    return replace(config, outside=outside_option(sessions))
+
+
 def _fit(
-    config: GANUserConfig,
+    config: UserConfig,
     fit: FitConfig,
     task: Task,
     items: ItemTable | Tensor,
     on_epoch: Callable[[int, float], None],
 ) -> tuple[dict[str, Tensor], Tensor]:
     """One member: maximum likelihood, and for L2 the minimax game that starts from it."""
+    if isinstance(config, RecurrentUserConfig):
+        return maximise_likelihood(config, fit, task, items, on_epoch)
     entropy = replace(config, regularizer="entropy")
     params, features = maximise_likelihood(entropy, fit, task, items, on_epoch)
     if config.regularizer == "l2":
@@ -133,7 +160,7 @@ def _resample_users(pages: Pages, training: Array, rng: np.random.Generator) -> 
 
 def _assemble(
     dataset: Dataset,
-    config: GANUserConfig,
+    config: UserConfig,
     members: dict[str, Params],
     features: Array,
     seed: int,
@@ -150,8 +177,12 @@ def _assemble(
         users = SyntheticUsers(
             config, members[split], features, repeat_clicks, SYNTHETIC_USERS, rng
         )
-        histories[split] = draw_histories(users, page_size)
-        click_rates[split] = random_click_rate(users)
+        if isinstance(config, RecurrentUserConfig):  # every session begins with nothing
+            histories[split] = np.full((1, config.window), len(features))
+            click_rates[split] = random_click_rate(users, page_size, SESSION_HORIZON)
+        else:
+            histories[split] = draw_histories(users, page_size)
+            click_rates[split] = random_click_rate(users, RANDOM_SLATE_SIZE, RANDOM_HORIZON)
     info = {
         "dataset": dataset.info["name"],
         "licence": dataset.info["licence"],
@@ -162,9 +193,13 @@ def _assemble(
         "page_size": page_size,
         "random_click_rate": click_rates,
     }
+    floors = scoring.floors(dataset)
+    if isinstance(config, RecurrentUserConfig):
+        info["meaning"] = dataset.info.get("meaning", {})
+        for rule, of_rewards in scoring.reward_floors(dataset).items():
+            floors[rule] = replace(floors[rule], reward_log_likelihood=of_rewards)
     model = FittedUserModel(config, features, members, histories, info, {})
-    scores = scoring.summary(scoring.score(model, dataset), scoring.floors(dataset))
-    return replace(model, scores=scores)
+    return replace(model, scores=scoring.summary(scoring.score(model, dataset), floors))
 
 
 @contextmanager

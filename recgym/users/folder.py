@@ -12,11 +12,13 @@ import numpy as np
 from recgym.arrays import Array
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json, save_arrays, sha256_of_arrays, write_json
-from recgym.users.gan import GANUserConfig, Params, shapes
+from recgym.users.gan import Params
+from recgym.users.kinds import KINDS, UserConfig, functions_of, kind_of
 
 SHIPPED = {
     "recgan": Path(__file__).parent / "shipped" / "recgan",
     "recgan-lstm": Path(__file__).parent / "shipped" / "recgan-lstm",
+    "irecgan": Path(__file__).parent / "shipped" / "irecgan",
 }
 """The folders of the user models that come with the package."""
 
@@ -29,7 +31,7 @@ class FittedUserModel:
     and what the model was fitted on), and ``scores.json`` (held-out scores).
     """
 
-    config: GANUserConfig
+    config: UserConfig
     features: Array
     """(N, D) float32 item features, fitted on training users, frozen, shared by all members"""
     members: Mapping[str, Params]
@@ -63,7 +65,9 @@ class FittedUserModel:
         arrays |= {f"histories.{split}": ids for split, ids in self.histories.items()}
         for member, params in self.members.items():
             arrays |= {f"{member}/{name}": array for name, array in params.items()}
-        config = {"config": asdict(self.config), "info": dict(self.info)}
+        config: dict[str, Any] = {"config": asdict(self.config), "info": dict(self.info)}
+        if kind_of(self.config) != "gan":  # the first kind, of folders that name none
+            config["kind"] = kind_of(self.config)
         texts = {"config.json": config, "scores.json": dict(self.scores)}
         for name, value in texts.items():
             write_json(folder / name, value)
@@ -114,12 +118,21 @@ def _order(member: str) -> tuple[str, int]:
     return member.rstrip("0123456789"), int(member.lstrip("abcdefghijklmnopqrstuvwxyz") or -1)
 
 
-def _read_config(stored: Any, path: Path) -> GANUserConfig:
-    names = {field.name for field in fields(GANUserConfig)}
-    if not isinstance(stored, dict) or set(stored.get("config", ())) != names:
-        raise RecGymError(f"{path}: not the configuration of a GAN user model")
+def _read_config(stored: Any, path: Path) -> UserConfig:
+    kind = stored.get("kind", "gan") if isinstance(stored, dict) else None
+    if kind not in KINDS:
+        raise RecGymError(f"{path}: not the configuration of a user model")
+    names = {field.name for field in fields(KINDS[kind])}
+    if set(stored.get("config", ())) != names:
+        raise RecGymError(f"{path}: not the configuration of a {kind} user model")
     values = stored["config"]
-    return GANUserConfig(**(values | {"hidden": tuple(values["hidden"])}))
+    config: UserConfig = KINDS[kind](
+        **{
+            name: tuple(value) if isinstance(value, list) else value
+            for name, value in values.items()
+        }
+    )
+    return config
 
 
 def _check(model: FittedUserModel, path: Path) -> None:
@@ -128,7 +141,7 @@ def _check(model: FittedUserModel, path: Path) -> None:
         raise RecGymError(f"{path}: item features have shape {model.features.shape}")
     if "train" not in model.members:
         raise RecGymError(f"{path}: no member 'train'")
-    expected = shapes(model.config)
+    expected = functions_of(model.config).shapes(model.config)
     for member, params in model.members.items():
         found = {name: array.shape for name, array in params.items()}
         if found != expected:

@@ -8,14 +8,8 @@ import torch
 from torch import Tensor
 
 from recgym.users.gan import GANUserConfig
-from recgym.users.training import (
-    BestSoFar,
-    FitConfig,
-    PageTensors,
-    Task,
-    batches,
-    validation_score,
-)
+from recgym.users.tensors import PageTensors
+from recgym.users.training import BestSoFar, FitConfig, Task, batches, validation_score
 
 
 def squared_l2(behaviour: Tensor) -> Tensor:

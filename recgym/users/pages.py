@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
 from recgym.arrays import Array
 from recgym.data import Sessions
+from recgym.users.kinds import UserConfig
+from recgym.users.recurrent import RecurrentUserConfig
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +34,8 @@ class Pages:
     """(P,) int64 how many items of her sequence the user had clicked before the page"""
     sequences: Array
     """(U, T) int64 every item that a user clicked, oldest first, right-padded"""
+    reward: Array
+    """(P,) float32, 0 where nothing was clicked"""
 
     @property
     def n_pages(self) -> int:
@@ -75,4 +80,43 @@ class Pages:
             user=user[shown],
             clicks_before=before[shown],
             sequences=sequences,
+            reward=np.where(click >= 0, sessions.reward[shown], np.float32(0.0)),
         )
+
+
+def pages_of(config: UserConfig, sessions: Sessions, n_items: int) -> Pages:
+    """Arranges the pages of a log as a user model reads them.
+
+    A GAN user model remembers all clicks of a user; a recurrent one those of a session, so that
+    each session counts as a user.
+
+    Args:
+        config: which model.
+        sessions: a log.
+        n_items: N.
+    """
+    if isinstance(config, RecurrentUserConfig):
+        sessions = replace(sessions, user=_session_numbers(sessions))
+    return Pages.of(sessions, config.window, n_items)
+
+
+def outside_option(sessions: Sessions) -> Literal["end", "no_click"] | None:
+    """Returns what users do instead of clicking, as far as a log can tell.
+
+    Returns:
+        None where every page has a click; "end" where all others are the last of their session, so
+        that not to click is to leave; else "no_click".
+    """
+    unclicked = (sessions.slate_sizes > 0) & (sessions.click < 0)
+    number = _session_numbers(sessions)
+    last = np.append(number[1:] != number[:-1], True)
+    if not unclicked.any():
+        return None
+    return "end" if last[unclicked].all() else "no_click"
+
+
+def _session_numbers(sessions: Sessions) -> Array:
+    """Returns (P,) int64 numbers 0, 1, .. of each page's session, in the order of the log."""
+    user, session = sessions.user, sessions.session
+    opens = (user[1:] != user[:-1]) | (session[1:] != session[:-1])
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(opens)])

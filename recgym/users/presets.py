@@ -6,9 +6,13 @@ from dataclasses import replace
 from typing import Literal
 
 from recgym.users.gan import GANUserConfig
+from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.training import FitConfig
 
 Model = Literal["gan-pw", "gan-lstm"]
+"""GAN user models."""
+RecurrentModel = Literal["irecgan-lstm", "irecgan-gru"]
+"""Recurrent user models."""
 
 SMALL_PAGES = (
     GANUserConfig(hidden=(64, 64), activation="elu"),
@@ -38,6 +42,28 @@ PRESETS: dict[str, tuple[GANUserConfig, FitConfig]] = {
     "trivago": MANY_ITEMS,
 }
 """By the name of the dataset."""
+
+
+RECURRENT = FitConfig(
+    epochs=80,
+    patience=6,
+    batch_users=64,
+    learning_rate=2e-3,
+    projection_scale=0.03,
+)
+"""What a recurrent user model is fitted with unless its dataset has a preset: small embeddings,
+with which all items of a page start out alike. Chosen on logs of SlateMDP-v0."""
+
+
+def recurrent_preset(dataset: str, model: RecurrentModel) -> tuple[RecurrentUserConfig, FitConfig]:
+    """Returns the configuration of a recurrent user model for a dataset.
+
+    Args:
+        dataset: ``info["name"]`` of the prepared data.
+        model: "irecgan-lstm" or "irecgan-gru".
+    """
+    cell: Literal["lstm", "gru"] = "gru" if model == "irecgan-gru" else "lstm"
+    return RecurrentUserConfig(cell=cell), RECURRENT
 
 
 def preset(

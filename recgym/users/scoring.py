@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +12,11 @@ from recgym.arrays import Array
 from recgym.data import Dataset
 from recgym.data.dataset import Split
 from recgym.data.floors import rule_scores
-from recgym.users import gan
+from recgym.users import gan, recurrent
 from recgym.users.folder import FittedUserModel
 from recgym.users.gan import GANUserConfig, Params
-from recgym.users.pages import Pages
+from recgym.users.pages import Pages, pages_of
+from recgym.users.recurrent import RecurrentUserConfig
 
 BLOCK = 1_024
 """Pages scored at a time."""
@@ -33,25 +34,44 @@ class PageScores:
     """(C,) expected under random ties; pages with a click, in the order of the log"""
     precision_at_2: Array
     """(C,) likewise"""
+    reward_log_likelihood: Array | None = None
+    """(C,) nats, of the reward of what was clicked, by models that predict it"""
 
     def means(self) -> dict[str, float]:
         """Returns the mean of each score, by name."""
         return {
-            "log_likelihood": float(self.log_likelihood.mean()),
-            "precision_at_1": float(self.precision_at_1.mean()),
-            "precision_at_2": float(self.precision_at_2.mean()),
+            field.name: float(getattr(self, field.name).mean())
+            for field in fields(self)
+            if getattr(self, field.name) is not None
         }
 
 
 def score(model: FittedUserModel, dataset: Dataset, split: Split = "test") -> PageScores:
     """Scores the member fitted on training users on the pages of other users."""
-    pages = Pages.of(dataset.pages(split), model.config.window, model.n_items)
-    logits = page_logits(model.config, model.members["train"], model.features, pages)
-    return score_choices(logits, pages.target)
+    config, params = model.config, model.members["train"]
+    pages = pages_of(config, dataset.pages(split), model.n_items)
+    if isinstance(config, RecurrentUserConfig):
+        logits, rewards = session_logits(config, params, model.features, pages)
+        found = score_choices(logits, pages.target)
+        return replace(found, reward_log_likelihood=_reward_log_likelihood(rewards, pages))
+    return score_choices(page_logits(config, params, model.features, pages), pages.target)
+
+
+def choice_logits(model: FittedUserModel, pages: Pages) -> Array:
+    """Returns the logits (P, K + 1) of the member fitted on training users, of any kind.
+
+    Args:
+        model: the fitted user model.
+        pages: from ``pages_of`` its configuration.
+    """
+    config, params = model.config, model.members["train"]
+    if isinstance(config, RecurrentUserConfig):
+        return session_logits(config, params, model.features, pages)[0]
+    return page_logits(config, params, model.features, pages)
 
 
 def page_logits(config: GANUserConfig, params: Params, features: Array, pages: Pages) -> Array:
-    """Returns the model's choice logits (P, K + 1), minus infinity where no option exists.
+    """Returns a GAN's choice logits (P, K + 1), minus infinity where no option exists.
 
     The functions are those of the simulation, in NumPy.
     """
@@ -80,6 +100,60 @@ def _lstm_states(config: GANUserConfig, tables: Params, pages: Pages) -> Array:
     return np.stack(units, axis=1)
 
 
+def session_logits(
+    config: RecurrentUserConfig, params: Params, features: Array, pages: Pages
+) -> tuple[Array, Array]:
+    """Returns a recurrent model's logits of choices (P, K + 1) and of rewards (P, K).
+
+    The functions are those of the simulation, in NumPy; choices that do not exist have minus
+    infinity. All sessions are read together, click by click, the longest first among the rows, so
+    that those that are over are the last, and left out.
+
+    Args:
+        config: the model's shape.
+        params: one member's parameters.
+        features: (N, D) item embeddings.
+        pages: by session.
+    """
+    tables = recurrent.prepare(config, params, features)
+    lengths = (pages.sequences < pages.n_items).sum(axis=1)
+    longest_first = np.argsort(-lengths, kind="stable")
+    row = np.empty_like(longest_first)
+    row[longest_first] = np.arange(len(row))
+    sequences = pages.sequences[longest_first]
+    state = recurrent.initial(config, tables, np.full((len(row), 1), pages.n_items))
+    logits = np.empty((pages.n_pages, pages.slates.shape[1] + 1), np.float32)
+    rewards = np.empty(pages.slates.shape, np.float32)
+    by_turn = np.argsort(pages.clicks_before, kind="stable")
+    turns = np.split(by_turn, np.cumsum(np.bincount(pages.clicks_before))[:-1])
+    for turn, shown in enumerate(turns):
+        units = state[f"hidden{config.layers - 1}"]
+        for start in range(0, len(shown), BLOCK):
+            block = shown[start : start + BLOCK]
+            logits[block], rewards[block] = recurrent.score(
+                config, tables, units[row[pages.user[block]]], pages.slates[block]
+            )
+        if turn + 1 < len(turns):
+            going_on = int((lengths > turn).sum())
+            state = {name: values[:going_on] for name, values in state.items()}
+            state = recurrent.advance(config, tables, state, sequences[:going_on, turn])
+    logits[:, :-1][pages.absent] = -np.inf
+    return logits, rewards
+
+
+def _reward_log_likelihood(logits: Array, pages: Pages) -> Array:
+    """Returns the log probability (C,) of the reward of each click, by logits (P, K)."""
+    clicked = pages.clicked
+    logit = logits[clicked, pages.target[clicked]].astype(np.float64)
+    return _bernoulli(-np.logaddexp(0.0, -logit), -np.logaddexp(0.0, logit), pages)
+
+
+def _bernoulli(log_one: Array, log_zero: Array, pages: Pages) -> Array:
+    """Returns the log probability (C,) of the reward of each click, by those of 1 and of 0."""
+    reward = pages.reward[pages.clicked].astype(np.float64)
+    return reward * log_one + (1.0 - reward) * log_zero
+
+
 def score_choices(logits: Array, target: Array) -> PageScores:
     """Scores what was chosen on each page; precision ranks the items of pages with a click.
 
@@ -94,6 +168,33 @@ def score_choices(logits: Array, target: Array) -> PageScores:
         precision_at_1=metrics.precision(items, slot, 1),
         precision_at_2=metrics.precision(items, slot, 2),
     )
+
+
+def reward_floors(dataset: Dataset, split: Split = "test") -> dict[str, Array]:
+    """Scores the rewards of clicks by what needs no user model.
+
+    Returns:
+        The log probability (C,) of each click's reward, by rule: "random" gives every click the
+        training clicks' share of rewards; "item_ctr" the clicked item's own, (rewards + share) /
+        (clicks + 1).
+    """
+    pages = Pages.of(dataset.pages(split), 1, dataset.catalog.n_items)
+    training = Pages.of(dataset.pages("train"), 1, dataset.catalog.n_items)
+    item, reward = _clicked_items(training), training.reward[training.clicked]
+    share = (reward.sum() + 0.5) / (len(reward) + 1.0)
+    rewards = np.bincount(item, weights=reward, minlength=pages.n_items)
+    rates = (rewards + share) / (np.bincount(item, minlength=pages.n_items) + 1.0)
+    by_rule = {"random": np.full(pages.n_items, share), "item_ctr": rates}
+    clicked = _clicked_items(pages)
+    return {
+        rule: _bernoulli(np.log(rate[clicked]), np.log1p(-rate[clicked]), pages)
+        for rule, rate in by_rule.items()
+    }
+
+
+def _clicked_items(pages: Pages) -> Array:
+    """Returns the items (C,) of the clicks."""
+    return pages.slates[pages.clicked, pages.target[pages.clicked]]
 
 
 def floors(dataset: Dataset, split: Split = "test") -> dict[str, PageScores]:

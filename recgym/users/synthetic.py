@@ -6,12 +6,8 @@ import numpy as np
 
 from recgym.arrays import Array
 from recgym.spaces import draw_slates
-from recgym.users import gan
-from recgym.users.gan import GANUserConfig, Params
-
-RANDOM_SLATE_SIZE = 5
-RANDOM_HORIZON = 20
-"""The slates and episodes in which the click rate of a random policy is measured."""
+from recgym.users.gan import Params
+from recgym.users.kinds import UserConfig, functions_of
 
 
 class SyntheticUsers:
@@ -19,7 +15,7 @@ class SyntheticUsers:
 
     def __init__(
         self,
-        config: GANUserConfig,
+        config: UserConfig,
         params: Params,
         features: Array,
         repeat_clicks: bool,
@@ -38,10 +34,12 @@ class SyntheticUsers:
         """
         self.config = config
         self.n_items = len(features)
-        self.tables = gan.prepare(config, params, features)
+        self.functions = functions_of(config)
+        self.tables = self.functions.prepare(config, params, features)
         self.rng = rng
         self.repeat_clicks = repeat_clicks
-        self.state = gan.initial(config, self.tables, np.full((count, config.window), self.n_items))
+        nothing = np.full((count, config.window), self.n_items)
+        self.state = self.functions.initial(config, self.tables, nothing)
         self.spent = np.zeros((count, self.n_items), bool)
 
     def click(self, slate_size: int, active: Array) -> Array:
@@ -53,7 +51,7 @@ class SyntheticUsers:
         count = len(active)
         users = np.arange(count)
         slates = draw_slates(self.n_items, count, slate_size, self.rng)
-        logits, _ = gan.respond(self.config, self.tables, self.state, slates)
+        logits, _ = self.functions.respond(self.config, self.tables, self.state, slates)
         if not self.repeat_clicks:
             logits = logits.copy()
             logits[:, :-1][self.spent[users[:, None], slates]] = -np.inf
@@ -61,7 +59,7 @@ class SyntheticUsers:
         choice = (logits + self.rng.gumbel(size=logits.shape)).argmax(axis=1)
         some = (choice < slate_size) & active & np.isfinite(logits.max(axis=1))
         items = np.where(some, slates[users, np.minimum(choice, slate_size - 1)], -1)
-        self.state = gan.advance(self.config, self.tables, self.state, items)
+        self.state = self.functions.advance(self.config, self.tables, self.state, items)
         if not self.repeat_clicks:
             self.spent[users[some], items[some]] = True
         return items
@@ -83,9 +81,21 @@ def draw_histories(users: SyntheticUsers, slate_size: int, patience: int = 50) -
     return users.state["history"]
 
 
-def random_click_rate(users: SyntheticUsers) -> float:
-    """Returns the share of random slates on which something is clicked, from where users stand."""
-    everyone = np.ones(len(users.spent), bool)
-    slate_size = min(RANDOM_SLATE_SIZE, users.n_items)
-    clicks = [users.click(slate_size, everyone) >= 0 for _ in range(RANDOM_HORIZON)]
-    return float(np.mean(clicks))
+def random_click_rate(users: SyntheticUsers, slate_size: int, horizon: int) -> float:
+    """Returns the share of random slates on which something is clicked, from where users stand.
+
+    Users who may leave are shown no more once they have.
+
+    Args:
+        users: from where they stand.
+        slate_size: items in a slate.
+        horizon: slates that each user is shown at most.
+    """
+    active = np.ones(len(users.spent), bool)
+    shown = clicked = 0
+    for _ in range(horizon):
+        clicks = users.click(min(slate_size, users.n_items), active) >= 0
+        shown, clicked = shown + int(active.sum()), clicked + int(clicks.sum())
+        if users.config.outside == "end":
+            active &= clicks
+    return clicked / shown

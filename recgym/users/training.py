@@ -1,26 +1,25 @@
-"""Fitting one user model to pages by maximum likelihood (Lemma 2)."""
+"""Fitting one user model to pages by maximum likelihood."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recgym.arrays import Array, rows
-from recgym.users import gan
-from recgym.users.gan import GANUserConfig, Params
+from recgym.arrays import Array
+from recgym.errors import RecGymError
+from recgym.users.kinds import UserConfig, functions_of
 from recgym.users.pages import Pages
+from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.scoring import PageScores, score_choices
+from recgym.users.tensors import PageTensors, Select, SessionTensors
 
 VALIDATION_BLOCK = 2_048
 """Pages of a validation batch."""
-
-Select = Literal["log_likelihood", "precision_at_1"]
-"""Mean score of the validation pages."""
 
 
 @dataclass(frozen=True)
@@ -33,15 +32,18 @@ class FitConfig:
     """Epochs without a better validation score after which fitting stops."""
     select: Select | None = None
     """Validation score that stops a fit and picks its checkpoint, both of maximum likelihood and
-    of the minimax game; if None, log-likelihood of the one and precision at 1 of the other."""
+    of the minimax game; if None, log-likelihood of the one and precision at 1 of the other. For a
+    recurrent user model, the objective (Eq. 3)."""
     batch_pages: int = 512
     """Pages of a gradient step (position weight)."""
     batch_users: int = 8
-    """Users of a gradient step (LSTM)."""
+    """Users of a gradient step (LSTM), or sessions (recurrent user model)."""
     learning_rate: float = 6e-3
     """Step size of AdamW."""
     embedding_scale: float = 0.1
     """Standard deviation of the initial item embeddings."""
+    projection_scale: float = 1.0
+    """Spread of the initial projection of the catalog's features, which are standardised."""
     embedding_decay: float = 0.1
     """Decoupled decay of item embeddings: an item without data keeps its side features."""
     weight_decay: float = 0.5
@@ -52,6 +54,8 @@ class FitConfig:
     """Compute in float64: half as fast, and the same to many digits whatever the machine."""
     game_learning_rate: float = 1e-3
     """Step size of Adam for both players of the minimax game (L2 only)."""
+    reward_weight: float = 1.0
+    """lambda_p: what a reward's log-likelihood counts beside a click's (recurrent user model)."""
     frozen_reward: bool = False
     """Leave out the reward's steps in the game, as in the authors' published code (L2 only)."""
 
@@ -71,6 +75,7 @@ class ItemTable(nn.Module):
         scale: float,
         rng: np.random.Generator,
         dtype: torch.dtype,
+        projection_scale: float = 1.0,
     ) -> None:
         """Draws initial values.
 
@@ -80,6 +85,7 @@ class ItemTable(nn.Module):
             scale: standard deviation of the embeddings.
             rng: draws the initial values.
             dtype: of all values.
+            projection_scale: of the projection, where 1 keeps the spread of the features.
         """
         super().__init__()
         spread = side.std(axis=0) if len(side) else np.ones(0)
@@ -88,7 +94,7 @@ class ItemTable(nn.Module):
         projection = rng.standard_normal((side.shape[1], features)) / max(1, side.shape[1]) ** 0.5
         self.side = torch.tensor(scaled, dtype=dtype)
         self.embedding = nn.Parameter(torch.tensor(embedding, dtype=dtype))
-        self.projection = nn.Parameter(torch.tensor(projection, dtype=dtype))
+        self.projection = nn.Parameter(torch.tensor(projection_scale * projection, dtype=dtype))
 
     def forward(self, seen: Tensor | None = None) -> Tensor:
         """Returns (N, D) features; where ``seen`` (N, 1) is False, the embedding is hidden."""
@@ -97,75 +103,24 @@ class ItemTable(nn.Module):
 
 
 def initial_params(
-    config: GANUserConfig, rng: np.random.Generator, dtype: torch.dtype = torch.float32
+    config: UserConfig, rng: np.random.Generator, dtype: torch.dtype = torch.float32
 ) -> dict[str, Tensor]:
     """Returns random parameters: uniform within 1 / sqrt(inputs), as torch's own layers start."""
     params = {}
-    for name, shape in gan.shapes(config).items():
-        if name.startswith("lstm."):
-            reach = config.units**-0.5
-        elif name.startswith("position."):
-            reach = config.window**-0.5 if name.endswith("weight") else 0.0
-        else:
-            reach = (shape[-1] if len(shape) > 1 else config.hidden[0]) ** -0.5
+    for name, shape in functions_of(config).shapes(config).items():
+        reach = _reach(config, name, shape)
         start = rng.uniform(-reach, reach, size=shape)
         params[name] = torch.tensor(start, dtype=dtype, requires_grad=True)
     return params
 
 
-class PageTensors:
-    """Pages as tensors, and the model's logits and rewards on them."""
-
-    def __init__(
-        self, config: GANUserConfig, pages: Pages, dtype: torch.dtype = torch.float32
-    ) -> None:
-        """Copies the arrays.
-
-        Args:
-            config: the model's shape.
-            pages: the log.
-            dtype: of parameters and features.
-        """
-        self.config = config
-        self.slates = torch.from_numpy(pages.slates)
-        self.absent = torch.from_numpy(pages.absent)
-        self.target = torch.from_numpy(pages.target)
-        self.histories = torch.from_numpy(pages.histories)
-        self.user = torch.from_numpy(pages.user)
-        self.clicks_before = torch.from_numpy(pages.clicks_before)
-        self.sequences = torch.from_numpy(pages.sequences)
-        self.lstm = nn.LSTM(config.features, config.units, batch_first=True, dtype=dtype)
-
-    def respond(self, params: Params, features: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns logits and rewards (C, K + 1) on the chosen pages; empty slots have -inf, 0."""
-        tables = gan.prepare(self.config, params, features)
-        state = {"history": self.histories[chosen]}
-        if self.config.history == "lstm":
-            state["hidden"] = self._hidden_units(params, tables["features"], chosen)
-        logits, rewards = gan.respond(self.config, tables, state, self.slates[chosen])
-        absent = nn.functional.pad(self.absent[chosen], (0, 1))
-        return logits.masked_fill(absent, -torch.inf), rewards.masked_fill(absent, 0.0)
-
-    def log_likelihood(self, params: Params, features: Tensor, chosen: Tensor) -> Tensor:
-        """Returns the log probability (C,) of what happened on the chosen pages (Lemma 2)."""
-        logits, _ = self.respond(params, features, chosen)
-        return -nn.functional.cross_entropy(logits, self.target[chosen], reduction="none")
-
-    def _hidden_units(self, params: Params, features: Tensor, chosen: Tensor) -> Tensor:
-        """The LSTM's units (C, units) before each chosen page: one pass over its users' clicks."""
-        users, row = torch.unique(self.user[chosen], return_inverse=True)
-        clicks = self.clicks_before[chosen]
-        items = self.sequences[users, : max(1, int(clicks.max()))]
-        weights = {
-            "weight_ih_l0": params["lstm.input"],
-            "weight_hh_l0": params["lstm.recurrent"],
-            "bias_ih_l0": params["lstm.bias"],
-            "bias_hh_l0": torch.zeros_like(params["lstm.bias"]),
-        }
-        inputs = rows(features, items)
-        units, _ = torch.func.functional_call(self.lstm, weights, (inputs,))
-        units = nn.functional.pad(units, (0, 0, 1, 0))  # before the first click: zeros
-        return units[row, clicks]
+def _reach(config: UserConfig, name: str, shape: tuple[int, ...]) -> float:
+    """Returns how far from zero a parameter may start."""
+    if isinstance(config, RecurrentUserConfig) or name.startswith("lstm."):
+        return float(config.units**-0.5)
+    if name.startswith("position."):
+        return float(config.window**-0.5) if name.endswith("weight") else 0.0
+    return float((shape[-1] if len(shape) > 1 else config.hidden[0]) ** -0.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,12 +148,12 @@ def stream(seed: int, name: str) -> np.random.Generator:
 
 
 def batches(
-    config: GANUserConfig, fit: FitConfig, task: Task, rng: np.random.Generator
+    config: UserConfig, fit: FitConfig, task: Task, rng: np.random.Generator
 ) -> Iterator[Tensor]:
     """Yields one pass over the training pages in random order.
 
-    For position weights a batch is any ``batch_pages`` pages; for an LSTM, every page of
-    ``batch_users`` users.
+    For position weights a batch is any ``batch_pages`` pages; for a recurrent network, every page
+    of ``batch_users`` users (or sessions, see ``pages_of``).
 
     Args:
         config: which model.
@@ -206,7 +161,7 @@ def batches(
         task: the pages.
         rng: draws the order.
     """
-    if config.history == "lstm":
+    if config.reads_sequences:
         user = task.pages.user
         order = task.training[np.argsort(user[task.training], kind="stable")]
         groups = np.split(order, np.flatnonzero(np.diff(user[order])) + 1)
@@ -221,16 +176,19 @@ def batches(
 
 
 def maximise_likelihood(
-    config: GANUserConfig,
+    config: UserConfig,
     fit: FitConfig,
     task: Task,
     table: ItemTable | Tensor,
     on_epoch: Callable[[int, float], None],
 ) -> tuple[dict[str, Tensor], Tensor]:
-    """Fits the reward under entropy regularisation (Lemmas 1 and 2).
+    """Fits a recurrent user model (Eq. 3), or a GAN's reward under entropy (Lemmas 1 and 2).
+
+    A loss that is not finite ends the fit: a warning names it and its step, and the best parameters
+    so far are those of the model.
 
     Args:
-        config: which model; its regulariser must be "entropy".
+        config: which model; a GAN's regulariser must be "entropy".
         fit: how.
         task: the pages.
         table: item features to learn, or (N, D) frozen features.
@@ -238,7 +196,10 @@ def maximise_likelihood(
 
     Returns:
         The parameters and item features of the epoch that was best in validation, by
-        ``fit.select`` (log-likelihood if None).
+        ``fit.select`` (if None, log-likelihood of a GAN, objective of a recurrent model).
+
+    Raises:
+        RecGymError: the loss was not finite before the first epoch was over.
     """
     params = initial_params(config, task.stream("parameters"), fit.dtype)
     groups = [{"params": list(params.values()), "weight_decay": fit.weight_decay}]
@@ -247,21 +208,38 @@ def maximise_likelihood(
         groups.append({"params": [table.projection], "weight_decay": fit.weight_decay})
     optimizer = torch.optim.AdamW(groups, lr=fit.learning_rate)
     rng = task.stream("likelihood")
-    tensors = PageTensors(config, task.pages, fit.dtype)
+    tensors = _tensors(config, fit, task.pages)
     best = BestSoFar(fit.patience)
     for epoch in range(fit.epochs):
-        for batch in batches(config, fit, task, rng):
+        for step, batch in enumerate(batches(config, fit, task, rng)):
             features = _features(table, fit.item_dropout, rng)
             loss = -tensors.log_likelihood(params, features, batch).mean()
+            if not loss.isfinite():
+                where = f"fitting {task.name!r}: loss {loss.item()} in epoch {epoch}, step {step}"
+                return _kept(best, where)
             optimizer.zero_grad(set_to_none=True)
             torch.autograd.backward(loss)
             optimizer.step()
         features = _features(table).detach()
-        select = fit.select or "log_likelihood"
+        select = fit.select or tensors.select
         score = validation_score(tensors, params, features, task.validation, select)
         on_epoch(epoch, score)
         if best.stops(score, params, features):
             break
+    return best.params, best.features
+
+
+def _tensors(config: UserConfig, fit: FitConfig, pages: Pages) -> PageTensors | SessionTensors:
+    if isinstance(config, RecurrentUserConfig):
+        return SessionTensors(config, pages, fit.reward_weight, fit.dtype)
+    return PageTensors(config, pages, fit.dtype)
+
+
+def _kept(best: BestSoFar, where: str) -> tuple[dict[str, Tensor], Tensor]:
+    """Returns the best parameters of a fit that diverged, with a warning."""
+    if not best.params:
+        raise RecGymError(f"{where}: it diverges; fit with a smaller learning_rate")
+    warnings.warn(f"{where}: it diverges; the best parameters so far are kept", stacklevel=3)
     return best.params, best.features
 
 
@@ -277,20 +255,38 @@ def _features(
 
 
 @torch.no_grad()
-def validate(tensors: PageTensors, params: Params, features: Tensor, chosen: Array) -> PageScores:
+def validate(
+    tensors: PageTensors | SessionTensors,
+    params: dict[str, Tensor],
+    features: Tensor,
+    chosen: Array,
+) -> PageScores:
     """Scores the chosen pages, as held-out pages are scored."""
     logits = [
-        tensors.respond(params, features, torch.from_numpy(block))[0].numpy()
-        for block in np.array_split(chosen, -(-len(chosen) // VALIDATION_BLOCK))
+        tensors.respond(params, features, block)[0].numpy() for block in _validation_blocks(chosen)
     ]
     return score_choices(np.concatenate(logits), tensors.target.numpy()[chosen])
 
 
+@torch.no_grad()
 def validation_score(
-    tensors: PageTensors, params: Params, features: Tensor, chosen: Array, select: Select
+    tensors: PageTensors | SessionTensors,
+    params: dict[str, Tensor],
+    features: Tensor,
+    chosen: Array,
+    select: Select,
 ) -> float:
     """Returns the mean score of the chosen pages (precision: of those with a click)."""
+    if select == "objective":
+        blocks = _validation_blocks(chosen)
+        parts = [tensors.log_likelihood(params, features, block) for block in blocks]
+        return float(torch.cat(parts).mean())
     return float(getattr(validate(tensors, params, features, chosen), select).mean())
+
+
+def _validation_blocks(chosen: Array) -> list[Tensor]:
+    blocks = np.array_split(chosen, -(-len(chosen) // VALIDATION_BLOCK))
+    return [torch.from_numpy(block) for block in blocks]
 
 
 class BestSoFar:

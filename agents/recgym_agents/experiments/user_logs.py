@@ -13,7 +13,8 @@ from recgym.users.fitting import fit_user_model
 from recgym.users.pages import Pages
 from recgym.users.presets import Model, preset
 from recgym.users.scoring import PageScores, floors, score
-from recgym.users.training import FitConfig, Select
+from recgym.users.tensors import Select
+from recgym.users.training import FitConfig
 from recgym_agents.experiments.experiment import DataNotAvailable, Place, Result
 
 Regularizer = Literal["entropy", "l2"]
