@@ -1,12 +1,12 @@
-"""Fits a GAN user model to prepared data, and prints its held-out scores beside what needs none."""
+"""Fits a user model to prepared data, and prints its held-out scores beside what needs none."""
 
 from __future__ import annotations
 
 import shlex
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -18,13 +18,15 @@ from recgym.data import Dataset
 from recgym.errors import RecGymError
 from recgym.users import FittedUserModel
 from recgym.users.fitting import fit_user_model, progress_bar
-from recgym.users.presets import preset
+from recgym.users.kinds import UserConfig
+from recgym.users.presets import Model, RecurrentModel, preset, recurrent_preset
+from recgym.users.training import FitConfig
 
 
 def main(
     data: Path,
     out: Path,
-    model: Literal["gan-pw", "gan-lstm"] = "gan-pw",
+    model: Model | RecurrentModel = "gan-pw",
     regularizer: Literal["entropy", "l2"] = "entropy",
     bags: int = 0,
     seed: int = 0,
@@ -33,6 +35,10 @@ def main(
     features: int | None = None,
     window: int | None = None,
     eta: float | None = None,
+    layers: int | None = None,
+    units: int | None = None,
+    reward: Literal["bernoulli", "expectation"] | None = None,
+    reward_weight: float | None = None,
     epochs: int | None = None,
     frozen_reward: bool = False,
     test_users: bool = True,
@@ -45,17 +51,24 @@ def main(
     Args:
         data: folder that scripts/prepare.py wrote.
         out: folder to write the user model to.
-        model: position weights (gan-pw) or an LSTM (gan-lstm) over the click history.
-        regularizer: Shannon entropy (maximum likelihood), or L2 (the minimax game).
+        model: a GAN user model with position weights (gan-pw) or an LSTM (gan-lstm) over the click
+            history, or IRecGAN's recurrent model of clicks and rewards, of LSTM (irecgan-lstm) or
+            GRU (irecgan-gru) cells. What follows are GAN's settings, recurrent ones, or of both.
+        regularizer: GAN: Shannon entropy (maximum likelihood), or L2 (the minimax game).
         bags: members fitted on training users drawn with replacement.
         seed: same seed, same model on the same machine.
-        hidden: units of each hidden layer; the dataset's preset if not given.
-        activation: of the hidden layers; the dataset's preset if not given.
+        hidden: GAN: units of each hidden layer; the dataset's preset if not given.
+        activation: GAN: of the hidden layers; the dataset's preset if not given.
         features: length of an item's feature vector; the preset if not given.
-        window: clicked items that the position weights see; the preset if not given.
-        eta: strength of exploitation (Eq. 2); the preset if not given.
+        window: clicked items that the position weights see, or that an environment of a recurrent
+            model shows; the preset if not given.
+        eta: GAN: strength of exploitation (Eq. 2); the preset if not given.
+        layers: recurrent: layers of the network; the preset if not given.
+        units: of the LSTM, or of each layer of a recurrent model; the preset if not given.
+        reward: recurrent: whether simulated rewards are drawn, or their probabilities.
+        reward_weight: recurrent: lambda_p, what a reward's likelihood counts beside a click's.
         epochs: passes over the training pages at most; the preset if not given.
-        frozen_reward: in the L2 game, move only the behaviour, as the authors' code does.
+        frozen_reward: GAN: in the L2 game, move only the behaviour, as the authors' code does.
         test_users: also fit the member "test" on the test users.
         double: compute in float64: half as fast, and the same to many digits on every machine.
         threads: of torch; without --double, results depend on it.
@@ -63,16 +76,29 @@ def main(
     """
     torch.set_num_threads(threads)
     dataset = Dataset.load(data)
-    config, fit = preset(dataset.info["name"], model, regularizer)
+    config, fit = _preset(dataset.info["name"], model, regularizer)
     wanted = {
         "hidden": hidden,
         "activation": activation,
         "features": features,
         "window": window,
         "eta": eta,
+        "layers": layers,
+        "units": units,
+        "reward": reward,
     }
-    config = replace(config, **{name: value for name, value in wanted.items() if value is not None})
-    fit = replace(fit, epochs=epochs or fit.epochs, frozen_reward=frozen_reward, double=double)
+    wanted = {name: value for name, value in wanted.items() if value is not None}
+    foreign = sorted(wanted.keys() - {field.name for field in fields(config)})
+    if foreign:
+        raise RecGymError(f"--{foreign[0]}: no setting of --model {model}")
+    config = replace(config, **wanted)
+    fit = replace(
+        fit,
+        epochs=epochs or fit.epochs,
+        reward_weight=fit.reward_weight if reward_weight is None else reward_weight,
+        frozen_reward=frozen_reward,
+        double=double,
+    )
     command = f"python scripts/fit.py {shlex.join(sys.argv[1:])}"
     with progress_bar(fit.epochs) as on_epoch:
         fitted = fit_user_model(
@@ -94,11 +120,24 @@ def main(
 
 TOLERANCE = 1e-3
 """How far a re-made model may be from its recorded scores."""
-SCORES = ("log_likelihood", "precision_at_1", "precision_at_2")
+SCORES = ("log_likelihood", "precision_at_1", "precision_at_2", "reward_log_likelihood")
+"""The last of recurrent user models only."""
 
 
-def _compare(ours: dict[str, object], recorded: dict[str, object], folder: Path) -> None:
-    for score in SCORES:
+def _preset(
+    dataset: str, model: Model | RecurrentModel, regularizer: Literal["entropy", "l2"]
+) -> tuple[UserConfig, FitConfig]:
+    if model == "gan-pw" or model == "gan-lstm":
+        return preset(dataset, model, regularizer)
+    if regularizer != "entropy":
+        raise RecGymError(f"--regularizer {regularizer}: no setting of --model {model}")
+    return recurrent_preset(dataset, model)
+
+
+def _compare(ours: dict[str, Any], recorded: dict[str, Any], folder: Path) -> None:
+    if ours.keys() != recorded.keys():
+        raise RecGymError(f"{folder}: a user model of another kind, name it with --model")
+    for score in [score for score in SCORES if score in ours]:
         if not np.isclose(ours[score], recorded[score], rtol=0.0, atol=TOLERANCE):
             raise RecGymError(
                 f"{folder}: {score} is {recorded[score]:.4f} there and {ours[score]:.4f} here, "
@@ -106,14 +145,14 @@ def _compare(ours: dict[str, object], recorded: dict[str, object], folder: Path)
             )
 
 
-def _print(name: str, model: str, scores: dict[str, object], click_rates: dict[str, float]) -> None:
+def _print(name: str, model: str, scores: dict[str, Any], click_rates: dict[str, float]) -> None:
     table = Table(title=f"{name}: test users' pages")
-    for column in ("", "log-likelihood", "precision@1", "precision@2"):
-        table.add_column(column, justify="left" if column == "" else "right")
-    floors = scores["floors"]
-    assert isinstance(floors, dict)
-    for row, values in {model: scores, **floors}.items():
-        cells = (values.get(column, np.nan) for column in SCORES)
+    columns = [score for score in SCORES if score in scores]
+    table.add_column("")
+    for column in columns:
+        table.add_column(column.replace("_at_", "@").replace("_", " "), justify="right")
+    for row, values in {model: scores, **scores["floors"]}.items():
+        cells = (values.get(column, np.nan) for column in columns)
         table.add_row(row, *("-" if np.isnan(cell) else f"{cell:.3f}" for cell in cells))
     console = Console()
     console.print(table)

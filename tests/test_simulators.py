@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from recgym import RecGymError
 from recgym.simulators import Noise, Simulator, build, choose
 from recgym.simulators.learned_user import UNROLLED, LearnedUser, learned_user
-from recgym.users import gan
+from recgym.users import gan, recurrent
 from tests.fixtures.user_model import random_user_model
 
 
@@ -85,6 +85,53 @@ class TestLearnedUser:
         np.testing.assert_allclose(response.reward, rewards[0][response.click % 4], rtol=1e-5)
         assert (response.item == np.append(slate[0], -1)[response.click]).all()
         assert not response.terminated.any()
+
+    @pytest.mark.parametrize("reward", ["bernoulli", "expectation"])
+    def test_sessions_end_and_rewards_are_those_of_the_recurrent_model(self, reward: Any) -> None:
+        model = random_user_model(kind="recurrent", units=8, reward=reward, repeat_clicks=True)
+        simulator = learned_user(model, slate_size=3)
+        assert simulator.step_noise == (4 + (reward == "bernoulli"), 0)
+        one = start(simulator, 1)
+        slate = np.array([[4, 9, 2]])
+        tables = recurrent.prepare(model.config, model.members["train"], model.features)
+        logits, rewards = recurrent.respond(model.config, tables, one, slate)
+        odds = np.exp(logits[0].astype(np.float64))
+        rows = 40_000
+        many = {name: np.repeat(values, rows, axis=0) for name, values in one.items()}
+        noise = uniforms(rows, *simulator.step_noise[:1])
+        after, response = simulator.step(many, np.repeat(slate, rows, axis=0), noise)
+        expected = odds / odds.sum()
+        shares = np.bincount(response.click % 4, minlength=4) / rows
+        assert (abs(shares - expected) <= 4 * np.sqrt(expected * (1 - expected) / rows)).all()
+        left = response.click < 0
+        assert left.any()
+        assert (response.terminated == left).all()
+        assert (response.reward[left] == 0).all()
+        assert response.reward.dtype == np.float32
+        for name in ("history", "hidden0", "cell0", "hidden1", "cell1"):
+            assert (after[name][left] == many[name][left]).all()
+            assert (after[name][~left] != many[name][~left]).any(axis=1).all()
+        for slot in range(3):  # rewarded by the item that was clicked, not by the likeliest
+            paid, chance = response.reward[response.click == slot], float(rewards[0, slot])
+            if reward == "expectation":
+                np.testing.assert_allclose(paid, chance, rtol=1e-5)
+            else:
+                assert set(paid) == {0.0, 1.0}
+                error = np.sqrt(chance * (1 - chance) / len(paid))
+                assert abs(paid.mean() - chance) <= 4 * error
+
+    @pytest.mark.parametrize("outside", ["no_click", None])
+    def test_sessions_that_the_log_does_not_end_are_truncated_alone(self, outside: Any) -> None:
+        model = random_user_model(
+            kind="recurrent", units=8, outside=outside, repeat_clicks=True, n_users=1
+        )
+        simulator = learned_user(model, slate_size=3)
+        assert simulator.info_names == ()  # one user for all is no user
+        _, response = simulator.step(
+            start(simulator, 500), slates(simulator, 500), noise_of(simulator, 500)
+        )
+        assert not response.terminated.any()
+        assert (response.click < 0).any() == (outside == "no_click")
 
     def test_a_click_joins_the_history_and_nothing_else_does(self) -> None:
         simulator = learned_user(random_user_model(repeat_clicks=True))

@@ -11,17 +11,22 @@ import torch
 
 from recgym.arrays import Array
 from recgym.data import Catalog, Dataset, Sessions
+from recgym.errors import RecGymError
 from recgym.spaces import draw_slates
-from recgym.users import gan, minimax, scoring, training
+from recgym.users import FittedUserModel, gan, minimax, recurrent, scoring, training
 from recgym.users.fitting import fit_user_model
 from recgym.users.gan import GANUserConfig
-from recgym.users.pages import Pages
+from recgym.users.kinds import UserConfig
+from recgym.users.pages import Pages, outside_option, pages_of
+from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.synthetic import SyntheticUsers, draw_histories, random_click_rate
-from recgym.users.training import FitConfig, ItemTable, PageTensors, Select, initial_params
+from recgym.users.tensors import PageTensors, Select, SessionTensors
+from recgym.users.training import FitConfig, ItemTable, initial_params
 
 N_ITEMS = 30
 CONFIG = GANUserConfig(window=4, weights=2, features=4, hidden=(8,), units=5)
 LSTM = replace(CONFIG, history="lstm")
+SESSIONS = RecurrentUserConfig(layers=2, units=12, features=6, window=3)
 FIT = FitConfig(epochs=3, batch_pages=64, batch_users=8, learning_rate=1e-2)
 
 
@@ -53,6 +58,48 @@ def small_dataset(n_users: int = 48, pages: int = 12, seed: int = 0) -> Dataset:
     info = {"name": "small", "licence": "none", "sha256": "0", "no_click": True}
     split = (np.arange(n_users) % 8 // 3).clip(0, 2).astype(np.int8)
     return Dataset(sessions, catalog, split, info | {"repeat_clicks": False})
+
+
+def session_dataset(n_sessions: int = 60, seed: int = 0) -> Dataset:
+    """Sessions of users who click what is like their last click, and leave bad slates.
+
+    A click is rewarded if it has changed groups. Some pages show nothing: an item that was opened
+    from elsewhere.
+    """
+    rng = np.random.default_rng(seed)
+    events = []
+    for session in range(n_sessions):
+        last = int(rng.integers(N_ITEMS))
+        for step in range(9):
+            if rng.random() < 0.15:
+                last = int(rng.integers(N_ITEMS))
+                events.append((session, step, [], -1, last, 0.0))
+                continue
+            slate = rng.permutation(N_ITEMS)[: rng.integers(2, 7)].tolist()
+            alike = np.array([4.0 * (item % 3 == last % 3) for item in slate])
+            choice = int((np.append(alike, 0.5) + rng.gumbel(size=len(slate) + 1)).argmax())
+            if choice == len(slate):
+                events.append((session, step, slate, -1, -1, 0.0))
+                break
+            reward = float(rng.random() < (0.9 if slate[choice] % 3 != last % 3 else 0.1))
+            last = slate[choice]
+            events.append((session, step, slate, choice, last, reward))
+    session, steps, slates, click, item, rewards = zip(*events, strict=True)
+    sessions = Sessions(
+        user=np.array(session) // 2,
+        session=np.array(session),
+        step=np.array(steps),
+        slate_offsets=np.concatenate([[0], np.cumsum([len(slate) for slate in slates])]),
+        slate_items=np.array([item for slate in slates for item in slate]),
+        click=np.array(click),
+        item=np.array(item),
+        reward=np.array(rewards, np.float32),
+    )
+    names = tuple(str(i) for i in range(N_ITEMS))
+    catalog = Catalog(names, None, np.zeros((N_ITEMS, 0), np.float32), ())
+    info = {"name": "sessions", "licence": "none", "sha256": "0", "no_click": True}
+    split = (np.arange(n_sessions // 2) % 8 // 3).clip(0, 2).astype(np.int8)
+    return Dataset(sessions, catalog, split, info | {"repeat_clicks": True})
 
 
 def event(user: int, slate: list[int], click: int, item: int) -> tuple[int, list[int], int, int]:
@@ -269,6 +316,131 @@ def test_both_players_move_unless_the_reward_is_frozen(
         assert np.array_equal(end[name], value) == frozen
 
 
+def test_what_is_trained_and_simulated_of_sessions_is_equation_3_page_by_page() -> None:
+    dataset = session_dataset()
+    for config in (SESSIONS, replace(SESSIONS, cell="gru", layers=1)):
+        pages = pages_of(config, dataset.sessions, N_ITEMS)
+        params = initial_params(config, np.random.default_rng(0))
+        features = torch.randn(N_ITEMS, config.features)
+        tensors = SessionTensors(config, pages, reward_weight=2.5)
+        order = np.random.default_rng(1).permutation(pages.n_pages)
+        with torch.no_grad():
+            trained, _ = tensors.respond(params, features, torch.from_numpy(order))
+            terms = tensors.log_likelihood(params, features, torch.from_numpy(order)).numpy()
+        arrays = {name: value.detach().numpy() for name, value in params.items()}
+        logits, rewards = scoring.session_logits(config, arrays, features.numpy(), pages)
+        np.testing.assert_allclose(trained.numpy(), logits[order], atol=1e-5)
+
+        tables = recurrent.prepare(config, arrays, features.numpy())
+        state: dict[str, Array] = {}
+        by_hand = []
+        log = dataset.sessions
+        for page, slate in enumerate(log.padded_slates()):
+            if log.step[page] == 0:
+                state = recurrent.initial(config, tables, np.full((1, 1), N_ITEMS))
+            shown = slate[slate >= 0]
+            if len(shown):
+                utility, expected = recurrent.respond(config, tables, state, shown[None])
+                odds = np.exp(utility[0].astype(np.float64))
+                click = log.click[page]
+                term = np.log(odds[click if click >= 0 else -1] / odds.sum())
+                if click >= 0:
+                    likely = expected[0, click] if log.reward[page] else 1 - expected[0, click]
+                    term += 2.5 * np.log(likely)
+                by_hand.append(term)
+            state = recurrent.advance(config, tables, state, log.item[page : page + 1])
+        np.testing.assert_allclose(terms, np.array(by_hand)[order], atol=1e-4)
+        model = FittedUserModel(config, features.numpy(), {"train": arrays}, {}, {}, {})
+        np.testing.assert_array_equal(scoring.choice_logits(model, pages), logits)
+
+
+def test_what_users_do_instead_of_clicking() -> None:
+    click, left = event(0, [1, 2], 0, 1), event(0, [1, 2], -1, -1)
+    opened = event(0, [], -1, 5)  # from elsewhere: no page
+    assert outside_option(sessions_of([click, click])) is None
+    assert outside_option(sessions_of([click, opened])) is None
+    assert outside_option(sessions_of([click, left])) == "end"
+    assert outside_option(sessions_of([click, left, click])) == "no_click"
+    several = sessions_of([left, click, left])
+    assert outside_option(replace(several, session=np.array([0, 1, 1]))) == "end"
+    assert outside_option(replace(several, user=np.array([0, 1, 1]))) == "end"
+
+
+def test_a_fitted_recurrent_model_beats_what_needs_none() -> None:
+    dataset = session_dataset(n_sessions=300)
+    fit = replace(FIT, epochs=15, learning_rate=3e-2, embedding_scale=1.0)
+    model = fit_user_model(dataset, SESSIONS, fit, test_users=False)
+    floors = model.scores["floors"]
+    for name in ("random", "item_ctr"):
+        for score in ("log_likelihood", "precision_at_1", "reward_log_likelihood"):
+            assert model.scores[score] > floors[name][score] + 0.05, (name, score)
+
+
+def test_a_recurrent_model_has_members_sessions_that_start_empty_and_one_seed() -> None:
+    dataset = session_dataset()
+    model, again = (fit_user_model(dataset, SESSIONS, FIT, bags=1, seed=7) for _ in range(2))
+    assert model.config == replace(SESSIONS, outside="end")  # as the log shows
+    assert list(model.members) == ["train", "test", "bag0"]
+    for name, params in model.members.items():
+        for key, value in params.items():
+            np.testing.assert_array_equal(value, again.members[name][key])
+    for split in ("train", "test"):
+        np.testing.assert_array_equal(model.histories[split], np.full((1, 3), N_ITEMS))
+        assert 0.0 < model.info["random_click_rate"][split] < 1.0
+    assert again.scores == model.scores
+    other = fit_user_model(dataset, SESSIONS, replace(FIT, reward_weight=0.0), seed=7)
+    drawn = initial_params(SESSIONS, training.stream(7, "train: parameters"))
+    decayed = other.members["train"]["reward.weight"] / drawn["reward.weight"].detach().numpy()
+    assert np.ptp(decayed) < 1e-4  # rewards count for nothing: nothing but decay has moved it
+    assert (
+        np.ptp(model.members["train"]["reward.weight"] / drawn["reward.weight"].detach().numpy())
+        > 0.1
+    )
+
+
+def test_rewards_that_are_no_probabilities_are_refused() -> None:
+    dataset = session_dataset()
+    bad = replace(dataset, sessions=replace(dataset.sessions, reward=2 * dataset.sessions.reward))
+    with pytest.raises(RecGymError, match=r"must lie in 0\.\.1, .* there are 0 to 2"):
+        fit_user_model(bad, SESSIONS, FIT)
+
+
+@pytest.mark.parametrize("config", [CONFIG, SESSIONS])
+def test_a_diverging_fit_keeps_its_last_good_parameters(
+    config: UserConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = session_dataset()
+    tensors = SessionTensors if config == SESSIONS else PageTensors
+    real = tensors.log_likelihood
+    pages = pages_of(config, dataset.sessions, N_ITEMS)
+    task = training.Task(pages, np.arange(120), np.arange(120, 160), seed=0, name="train")
+    features = torch.randn(N_ITEMS, config.features)
+    losses = 0
+
+    def diverges(self: Any, *arguments: Any) -> torch.Tensor:
+        nonlocal losses
+        losses += torch.is_grad_enabled()
+        found: torch.Tensor = real(self, *arguments)
+        return found * torch.nan if losses > good else found
+
+    fit = replace(FIT, epochs=9, batch_pages=60, batch_users=5)
+    per_epoch = len(list(training.batches(config, fit, task, np.random.default_rng(0))))
+    assert per_epoch > 1
+    good = 10**9
+    expected, _ = training.maximise_likelihood(
+        config, replace(fit, epochs=2), task, features, lambda *_: None
+    )
+    monkeypatch.setattr(tensors, "log_likelihood", diverges)
+    good, losses = 2 * per_epoch + 1, 0
+    with pytest.warns(UserWarning, match=r"'train': loss nan in epoch 2, step 1: .* are kept"):
+        kept, _ = training.maximise_likelihood(config, fit, task, features, lambda *_: None)
+    for name, value in expected.items():
+        assert torch.equal(kept[name], value)
+    good, losses = 1, 0
+    with pytest.raises(RecGymError, match="loss nan in epoch 0, step 1: it diverges; fit with"):
+        training.maximise_likelihood(config, fit, task, features, lambda *_: None)
+
+
 def test_slates_are_distinct_and_uniform() -> None:
     rng = np.random.default_rng(0)
     slates = draw_slates(6, 3_000, 4, rng)
@@ -291,7 +463,9 @@ def users_who(click: float, repeat_clicks: bool, count: int = 200) -> SyntheticU
 
 def test_the_random_click_rate_is_that_of_the_choice_model() -> None:
     users = users_who(click=0.0, repeat_clicks=True)
-    assert random_click_rate(users) == pytest.approx(5 / 6, abs=0.02)  # six equal options
+    assert random_click_rate(users, slate_size=5, horizon=20) == pytest.approx(
+        5 / 6, abs=0.02
+    )  # six equal options
 
 
 def test_synthetic_histories_are_clicks_and_spent_items_do_not_come_back() -> None:

@@ -54,6 +54,21 @@ RECURRENT = FitConfig(
 """What a recurrent user model is fitted with unless its dataset has a preset: small embeddings,
 with which all items of a page start out alike. Chosen on logs of SlateMDP-v0."""
 
+RECURRENT_PRESETS: dict[str, tuple[RecurrentUserConfig, FitConfig]] = {
+    "ml-100k": (
+        RecurrentUserConfig(units=32),
+        FitConfig(
+            epochs=16,
+            batch_users=32,
+            learning_rate=4e-3,
+            embedding_scale=0.3,
+            projection_scale=0.3,
+            item_dropout=0.0,
+        ),
+    ),
+}
+"""By the name of the dataset: MovieLens has more items and longer sessions."""
+
 
 def recurrent_preset(dataset: str, model: RecurrentModel) -> tuple[RecurrentUserConfig, FitConfig]:
     """Returns the configuration of a recurrent user model for a dataset.
@@ -63,7 +78,8 @@ def recurrent_preset(dataset: str, model: RecurrentModel) -> tuple[RecurrentUser
         model: "irecgan-lstm" or "irecgan-gru".
     """
     cell: Literal["lstm", "gru"] = "gru" if model == "irecgan-gru" else "lstm"
-    return RecurrentUserConfig(cell=cell), RECURRENT
+    config, fit = RECURRENT_PRESETS.get(dataset, (RecurrentUserConfig(), RECURRENT))
+    return replace(config, cell=cell), fit
 
 
 def preset(
