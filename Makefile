@@ -54,6 +54,9 @@ shipped: install
 	$(SCRIPT)/prepare.py movielens --out data/ml-100k
 	$(SCRIPT)/fit.py --data data/ml-100k --model gan-pw --bags 5 --double --out recgym/users/shipped/recgan
 	$(SCRIPT)/fit.py --data data/ml-100k --model gan-lstm --double --out recgym/users/shipped/recgan-lstm
+	$(SCRIPT)/prepare.py movielens --low-ratings click --rewards five-stars --session-gap 30 --page-size 10 \
+		--out data/ml-100k-sessions
+	$(SCRIPT)/fit.py --data data/ml-100k-sessions --model irecgan-lstm --double --out recgym/users/shipped/irecgan
 
 benchmark: install
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[peers]'

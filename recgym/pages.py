@@ -111,6 +111,10 @@ def _card(user_model: str) -> list[str]:
         "| | |",
         "|---|---|",
         f"| licence of the dataset | {info['licence']} |",
+        *(
+            f"| what stands for the {name} | {what} |"
+            for name, what in info.get("meaning", {}).items()
+        ),
         f"| items (N), features (D) | {model.n_items}, {config.features} |",
         f"| user model | {config.summary}, window {config.window} |",
         f"| users | {', '.join(f'{len(h)} ({split})' for split, h in model.histories.items())} |",
@@ -119,8 +123,16 @@ def _card(user_model: str) -> list[str]:
         f"| held-out log-likelihood, a page | {_beside(scores, floors, 'log_likelihood')} |",
         f"| held-out precision at 1 | {_beside(scores, floors, 'precision_at_1')} |",
         f"| held-out precision at 2 | {_beside(scores, floors, 'precision_at_2')} |",
+        *_of_rewards(scores, floors),
         "",
     ]
+
+
+def _of_rewards(scores: Mapping[str, Any], floors: Mapping[str, Any]) -> list[str]:
+    """Returns the line on the rewards of clicks, where the model predicts them."""
+    name = "reward_log_likelihood"
+    label = "held-out log-likelihood of the reward, a click"
+    return [f"| {label} | {_beside(scores, floors, name)} |"] if name in scores else []
 
 
 def _beside(scores: Mapping[str, Any], floors: Mapping[str, Any], name: str) -> str:

@@ -9,6 +9,7 @@ import gymnasium
 ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "RecGAN-v0": {"simulator": "learned-user", "user_model": "recgan"},
     "RecGAN-LSTM-v0": {"simulator": "learned-user", "user_model": "recgan-lstm"},
+    "IRecGAN-v0": {"simulator": "learned-user", "user_model": "irecgan", "slate_size": 10},
     "SlateMDP-v0": {"simulator": "slate-mdp"},
     "InterestEvolution-v0": {"simulator": "interest-evolution"},
     "InterestExploration-v0": {"simulator": "interest-exploration"},

@@ -22,7 +22,9 @@ from recgym.data import (
 from recgym.errors import RecGymError
 from recgym.users import GANUserConfig
 from recgym.users.fitting import fit_user_model
+from recgym.users.pages import outside_option
 from recgym.users.training import FitConfig
+from tests.fixtures.user_model import random_user_model
 
 
 def slate_mdp(rows: int = 50, **arguments: Any) -> Any:
@@ -114,6 +116,20 @@ def test_from_a_log_to_a_world_and_back(tmp_path: Path) -> None:
     log.save(tmp_path / "log.parquet")
     again = Sessions.load(tmp_path / "log.parquet")
     np.testing.assert_array_equal(again.slot_propensities, log.slot_propensities)
+
+
+def test_generated_sessions_end_and_are_users_of_their_own() -> None:
+    model = random_user_model(kind="recurrent", units=8, n_users=1, repeat_clicks=True)
+    env: Any = gymnasium.make_vec(
+        "IRecGAN-v0", 64, user_model=model, slate_size=4, horizon=6, autoreset_mode="disabled"
+    )
+    log = collect(env, uniform_policy(30, 4), sessions=64)
+    assert outside_option(log) == "end"
+    np.testing.assert_array_equal(log.user, log.session)
+    assert set(log.reward[log.click >= 0]) == {0.0, 1.0}
+    dataset = as_dataset(env, log, "generated")
+    fitted = fit_user_model(dataset, model.config, FitConfig(epochs=1, batch_users=8))
+    assert fitted.config == model.config
 
 
 def test_bad_requests() -> None:

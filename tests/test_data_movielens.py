@@ -13,6 +13,7 @@ from recgym.data import read_movielens
 from recgym.data.movielens import same_year_pages, sample_distinct
 from recgym.data.movielens_files import find_files, read_movies
 from recgym.errors import RecGymError
+from recgym.users.pages import outside_option
 from tests.fixtures.readers import clicked, shown
 
 RATINGS = [(5, 1, 5, 30), (5, 2, 2, 10), (5, 4, 3, 20), (9, 3, 1, 10), (9, 6, 4, 10), (9, 5, 4, 5)]
@@ -104,6 +105,40 @@ def test_low_ratings_become_what_is_asked(tmp_path: Path) -> None:
         sessions = read_movielens(tmp_path, low_ratings=low, min_ratings=1).sessions
         clicks[low] = (sessions.n_pages, int((sessions.click >= 0).sum()))
     assert clicks == {"no-click": (6, 4), "click": (6, 6), "drop": (4, 4)}
+
+
+def test_a_gap_ends_a_session_with_a_page_without_a_click(tmp_path: Path) -> None:
+    hours = [(5, 1, 5, 0), (5, 2, 2, 1740), (5, 4, 3, 3539), (5, 3, 5, 5339), (9, 6, 4, 5400)]
+    header = "userId,movieId,rating,timestamp\n"
+    write_25m(tmp_path)
+    lines = "".join(",".join(map(str, row)) + "\n" for row in hours)
+    (tmp_path / "ratings.csv").write_text(header + lines)
+    how = {"low_ratings": "click", "rewards": "five-stars", "session_gap": 30, "min_ratings": 1}
+    dataset = read_movielens(tmp_path, **how)
+    sessions = dataset.sessions
+    dataset.validate()
+    # 1740 and 1799 seconds go on, 1800 (30 minutes) do not, and another user is another session
+    assert sessions.user.tolist() == [0, 0, 0, 0, 0, 0, 1, 1]
+    assert sessions.session.tolist() == [0, 0, 0, 0, 1, 1, 2, 2]
+    assert sessions.step.tolist() == [0, 1, 2, 3, 0, 1, 0, 1]
+    assert clicked(dataset) == ["1", "2", "4", None, "3", None, "6", None]
+    assert sessions.reward.tolist() == [1, 0, 0, 0, 1, 0, 0, 0]
+    assert sessions.timestamp is not None
+    assert sessions.timestamp.tolist() == [0, 1740, 3539, 3539, 5339, 5339, 5400, 5400]
+    years = {"1": 1995, "2": 1995, "3": 1995, "4": 1984, "5": None, "6": None}
+    for page in (3, 5, 7):
+        one_year = {years[item] for item in shown(dataset, page)}
+        assert len(one_year) == 1
+        assert len(shown(dataset, page)) == list(years.values()).count(one_year.pop())
+    assert outside_option(sessions) == "end"
+    assert dataset.info["meaning"]["reward"] == "a rating of 5 stars"
+    without = read_movielens(tmp_path, low_ratings="click", min_ratings=1)
+    rated = sessions.select(sessions.click >= 0)
+    np.testing.assert_array_equal(rated.slate_items, without.sessions.slate_items)
+    assert "meaning" not in without.info
+    assert outside_option(without.sessions) is None
+    with pytest.raises(RecGymError, match="a gap is 1 minute or more"):
+        read_movielens(tmp_path, session_gap=0)
 
 
 def test_same_seed_same_pages_and_ties_go_by_seed(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import fit
 from command_line import run
 from recgym.data import Catalog, Dataset, Sessions
-from recgym.users import FittedUserModel
+from recgym.users import FittedUserModel, RecurrentUserConfig
 
 
 @pytest.fixture
@@ -60,6 +60,43 @@ def test_it_writes_a_model_and_prints_its_scores(
     assert model.config.hidden == (8, 8)
     assert model.bags == ("bag0",)
     assert model.info["command"].startswith("python scripts/fit.py --data")
+
+
+def test_a_recurrent_model_has_its_own_settings_and_scores(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    arguments = ["--data", str(prepared), "--model", "irecgan-gru", "--epochs", "2"]
+    arguments += ["--units", "8", "--layers", "1", "--reward", "expectation"]
+    monkeypatch.setattr(sys, "argv", ["scripts/fit.py", *arguments, "--out", str(tmp_path / "a")])
+    run(fit.main)
+    printed = capsys.readouterr().out
+    model = FittedUserModel.load(tmp_path / "a")
+    config = model.config
+    assert isinstance(config, RecurrentUserConfig)
+    assert (config.cell, config.units, config.layers) == ("gru", 8, 1)
+    assert (config.reward, config.outside) == ("expectation", "no_click")
+    assert f"{model.scores['reward_log_likelihood']:.3f}" in printed
+    out = tmp_path / "b"
+    for extra, message in [
+        (["--eta", "2"], "--eta: no setting of --model irecgan-gru"),
+        (["--regularizer", "l2"], "--regularizer l2: no setting"),
+    ]:
+        monkeypatch.setattr(sys, "argv", ["fit.py", *arguments, "--out", str(out), *extra])
+        with pytest.raises(SystemExit) as stop:
+            run(fit.main)
+        assert stop.value.code == 2
+        assert message in capsys.readouterr().err
+    again = ["--data", str(prepared), "--compare", str(tmp_path / "a"), "--out", str(out)]
+    for model_name, outcome in [("gan-pw", "another kind"), ("irecgan-gru", "apart")]:
+        chosen = ["--model", model_name, "--epochs", "1", "--units", "8"]
+        monkeypatch.setattr(sys, "argv", ["fit.py", *again, *chosen])
+        with pytest.raises(SystemExit):
+            run(fit.main)
+        assert outcome in capsys.readouterr().err
+    assert not out.exists()
+    monkeypatch.setattr(sys, "argv", ["fit.py", *arguments, *again[2:]])
+    run(fit.main)
+    assert out.exists()
 
 
 def test_data_that_is_not_there_is_one_line_and_nothing_is_written(

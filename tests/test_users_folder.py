@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 from recgym.errors import RecGymError
-from recgym.files import load_arrays, save_arrays
+from recgym.files import load_arrays, save_arrays, write_json
 from recgym.users import SHIPPED, FittedUserModel, GANUserConfig, gan
+from recgym.users.kinds import functions_of
+from tests.fixtures.user_model import random_user_model
 
 CONFIG = GANUserConfig(window=3, weights=2, features=4, hidden=(5, 6))
 
@@ -51,6 +53,21 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
             np.testing.assert_array_equal(read.members[name][key], value)
     for split, ids in written.histories.items():
         np.testing.assert_array_equal(read.histories[split], ids)
+
+
+def test_a_recurrent_model_is_one_again(tmp_path: Path) -> None:
+    written = random_user_model(kind="recurrent", cell="gru", layers=1, outside=None)
+    written.save(tmp_path)
+    assert FittedUserModel.load(tmp_path).config == written.config
+    assert '"kind": "recurrent"' in (tmp_path / "config.json").read_text()
+    path = tmp_path / "params.safetensors"
+    arrays, info = load_arrays(path)
+    assert isinstance(info, dict)
+    config = info["config.json"] | {"kind": "convolutional"}
+    write_json(tmp_path / "config.json", config)
+    save_arrays(path, arrays, info | {"config.json": config})
+    with pytest.raises(RecGymError, match="not the configuration of a user model"):
+        FittedUserModel.load(tmp_path)
 
 
 def test_other_features_have_another_digest() -> None:
@@ -113,20 +130,29 @@ def test_arrays_that_do_not_fit_the_configuration_are_refused(tmp_path: Path) ->
 def test_shipped_models_are_small_complete_and_respond(name: str) -> None:
     shipped = FittedUserModel.load(SHIPPED[name])
     config = shipped.config
-    assert (config.window, config.weights, config.features) == (10, 4, 16)
-    assert (config.hidden, config.activation) == ((64,), "relu")
+    assert (config.window, config.features) == (10, 16)
+    if isinstance(config, GANUserConfig):
+        assert (config.weights, config.hidden, config.activation) == (4, (64,), "relu")
+    else:
+        assert (config.cell, config.layers, config.outside) == ("lstm", 2, "end")
+        assert shipped.info["meaning"].keys() == {"reward", "end"}
     assert np.isfinite(shipped.features).all()
     assert {"train", "test"} <= shipped.members.keys()
-    assert shipped.histories["train"].shape == shipped.histories["test"].shape == (1_000, 10)
+    users = 1_000 if isinstance(config, GANUserConfig) else 1
+    assert shipped.histories["train"].shape == shipped.histories["test"].shape == (users, 10)
     assert shipped.info["licence"]
     for rate in shipped.info["random_click_rate"].values():
-        assert 0.2 <= rate <= 0.8
-    floor = shipped.scores["floors"]["item_ctr"]
-    assert shipped.scores["precision_at_1"] > floor["precision_at_1"]
+        assert 0.2 <= rate < (0.8 if isinstance(config, GANUserConfig) else 1.0)
+    scores, floors = shipped.scores, shipped.scores["floors"]
+    for score in ("log_likelihood", "precision_at_1", "precision_at_2"):
+        assert scores[score] > floors["item_ctr"][score]
+    if "reward_log_likelihood" in scores:
+        assert scores["reward_log_likelihood"] > floors["random"]["reward_log_likelihood"]
     for member in shipped.members.values():
-        tables = gan.prepare(config, member, shipped.features)
-        state = gan.initial(config, tables, shipped.histories["train"][:3])
-        logits, _ = gan.respond(config, tables, state, np.arange(15).reshape(3, 5))
+        functions = functions_of(config)
+        tables = functions.prepare(config, member, shipped.features)
+        state = functions.initial(config, tables, shipped.histories["train"][:1].repeat(3, axis=0))
+        logits, _ = functions.respond(config, tables, state, np.arange(15).reshape(3, 5))
         assert np.isfinite(logits).all()
 
 
