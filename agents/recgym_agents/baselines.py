@@ -168,7 +168,9 @@ class UserGreedy(RandomAgent):
             raise RecGymError("user-greedy reads item ids: leave the argument 'observe' out")
         if not self.params:
             kind = "bagged " if self.config.bagged else ""
-            raise RecGymError(f"user-greedy: the environment has no {kind}user model to plan with")
+            raise RecGymError(
+                f"user-greedy: the environment has no {kind}user model of the GAN kind to plan with"
+            )
         return dict(self.params), {"user_model": asdict(self.gan)}
 
     def load_policy(self, arrays: Arrays, info: Any) -> None:

@@ -69,6 +69,7 @@ ANY_ITEM = {"remove_clicked": False}
 SCENES = {
     "RecGAN-v0": Scene("RecGAN-v0", discount=0.9, user_greedy=True),
     "RecGAN-LSTM-v0": Scene("RecGAN-LSTM-v0", discount=0.9, user_greedy=True),
+    "IRecGAN-v0": Scene("IRecGAN-v0"),
     "SlateMDP-v0, state seen": Scene("SlateMDP-v0", {"observe": "state"}),
     "SlateMDP-v0, state hidden": Scene("SlateMDP-v0", agent_args=ANY_ITEM),
     "InterestEvolution-v0": Scene("InterestEvolution-v0", myopic=_interests),
@@ -82,7 +83,6 @@ STABLE = ("sb3-ppo", "sb3-a2c")
 """Those that answer with a slate as it is, in any world."""
 ORACLE = "myopic oracle"
 BUDGET: Budget = {
-    "worlds": list(SCENES),
     "seeds": [0, 1, 2],
     "steps": 32_000,
     "reports": 10,
@@ -103,10 +103,15 @@ def cells(budget: Budget) -> list[Cell]:
     """One cell a world, policy and seed."""
     return [
         {"world": name, "policy": policy, "seed": seed}
-        for name in budget["worlds"]
+        for name in _worlds(budget)
         for policy in _policies(SCENES[name])
         for seed in budget["seeds"]
     ]
+
+
+def _worlds(budget: Budget) -> list[str]:
+    worlds: list[str] = budget.get("worlds", list(SCENES))
+    return worlds
 
 
 def _policies(scene: Scene) -> tuple[str, ...]:
@@ -182,14 +187,14 @@ class Oracle:
 def summarise(finished: list[Finished], budget: Budget) -> Page:
     """Builds a table a world, and says where cascading DQN beats what."""
     parts, tests = [], []
-    for name in budget["worlds"]:
+    for name in _worlds(budget):
         scene = SCENES[name]
         runs = {policy: having(finished, world=name, policy=policy) for policy in _policies(scene)}
         parts += [f"## {name}", _table(runs, _planned(scene))]
         best = max(STABLE, key=lambda policy: _mean(runs[policy], "validation"))
         tests += [(name, other, runs["cascading-dqn"], runs[other]) for other in ("random", best)]
     parts += ["![Reward by world and policy](worlds.png)"]
-    return Page(_claims(tests), "\n\n".join(parts), {"worlds": _figure(finished, budget["worlds"])})
+    return Page(_claims(tests), "\n\n".join(parts), {"worlds": _figure(finished, _worlds(budget))})
 
 
 def _planned(scene: Scene) -> dict[str, float]:
@@ -296,7 +301,7 @@ Every learner shows the same number of slates in training, and the policy of the
 session in validation episodes is kept. Nothing was tuned here: the Q-learners take the settings
 that [recgan-tuning](recgan-tuning.md) chose for RecGAN-v0, Stable-Baselines3's agents those that
 were chosen in a slate MDP of another seed ([sb3](sb3.md)), and all a discount of .9 a slate in the
-two RecGAN worlds and of .95 elsewhere. Both RecGAN worlds are scored where policies trained, in the
+two RecGAN worlds and of .95 elsewhere. Learned users are scored where policies trained, in the
 model of the training users; [recgan-policies](recgan-policies.md) has other users. A session of
 InterestExploration-v0 has 60 slates. Sessions are those of the environments' defaults otherwise.
 
