@@ -22,6 +22,11 @@ VALIDATION_BLOCK = 2_048
 """Pages of a validation batch."""
 
 
+HEADS_SHARE = 0.1
+"""How much closer to zero a recurrent user model's heads start than its network: so close that all
+items of a page, leaving, and rewards start out alike."""
+
+
 @dataclass(frozen=True)
 class FitConfig:
     """How a user model is fitted."""
@@ -116,7 +121,10 @@ def initial_params(
 
 def _reach(config: UserConfig, name: str, shape: tuple[int, ...]) -> float:
     """Returns how far from zero a parameter may start."""
-    if isinstance(config, RecurrentUserConfig) or name.startswith("lstm."):
+    if isinstance(config, RecurrentUserConfig):
+        share = 1.0 if name.startswith("layer") else HEADS_SHARE
+        return float(share * config.units**-0.5)
+    if name.startswith("lstm."):
         return float(config.units**-0.5)
     if name.startswith("position."):
         return float(config.window**-0.5) if name.endswith("weight") else 0.0
