@@ -192,6 +192,21 @@ def test_a_folder_with_another_run_is_refused(whole: Path, model: str) -> None:
         train(config(model, whole, seed=4))
 
 
+def test_settings_are_compared_as_json(tmp_path: Path) -> None:
+    """A tuple is kept as a list: the same call finds the run that it began."""
+    drawn = {"sensitivity": ("uniform", 0.01, 0.02), "horizon": 2}
+    settings = TrainConfig("LongTermSatisfaction-v0", "random", 0, 0, str(tmp_path / "run"), drawn)
+    settings = replace(settings, validation_episodes=2)
+    for _ in range(2):
+        train(settings)
+    with pytest.raises(RecGymError, match=r"holds a run with env_args=.*0\.02.*, not .*0\.03"):
+        train(replace(settings, env_args=drawn | {"sensitivity": ("uniform", 0.01, 0.03)}))
+    strange = replace(settings, env_args={"sensitivity": np.float32(1)}, out=str(tmp_path / "no"))
+    with pytest.raises(RecGymError, match="must be plain JSON: Object of type float32"):
+        train(strange)
+    assert not (tmp_path / "no").exists()
+
+
 @pytest.mark.parametrize("step", [100, 400])
 def test_a_run_with_a_user_model_that_was_refitted_since_is_refused(
     step: int, tmp_path: Path

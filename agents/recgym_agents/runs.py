@@ -70,8 +70,16 @@ def check_run(config: TrainConfig) -> None:
 
 
 def record_of(config: TrainConfig, world: World, dataset: Dataset | None = None) -> dict[str, Any]:
-    """Returns what ``config.json`` says: all that decides the numbers of a run."""
-    record = {name: value for name, value in asdict(config).items() if name != "out"}
+    """Returns what ``config.json`` says: all that decides the numbers of a run.
+
+    Raises:
+        RecGymError: a setting that is no plain JSON.
+    """
+    settings = {name: value for name, value in asdict(config).items() if name != "out"}
+    try:
+        record: dict[str, Any] = json.loads(json.dumps(settings))  # a tuple is a list there
+    except TypeError as error:
+        raise RecGymError(f"a run's settings must be plain JSON: {error}") from None
     if world.user_model is not None:
         record["user_model"] = _digest(world.user_model)
     if dataset is not None:
