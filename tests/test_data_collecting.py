@@ -137,8 +137,13 @@ def test_bad_requests() -> None:
         collect(gymnasium.make_vec("SlateMDP-v0", 2), uniform_policy(50, 10), 1)  # type: ignore[arg-type]
     with pytest.raises(RecGymError, match="autoreset_mode='disabled', no view"):
         collect(slate_mdp(view="scores"), uniform_policy(50, 10), 1)
+    single: Any = gymnasium.make("SlateMDP-v0")
+    with pytest.raises(RecGymError, match=r"by gymnasium\.make_vec with autoreset_mode"):
+        collect(single, uniform_policy(50, 10), 1)
     with pytest.raises(RecGymError, match="sessions=0"):
         collect(slate_mdp(), uniform_policy(50, 10), 0)
+    with pytest.raises(RecGymError, match="seed=-1 must be at least 0"):
+        collect(slate_mdp(), uniform_policy(50, 10), 1, seed=-1)
     world = slate_mdp(n_items=20, slate_size=7).simulator
     with pytest.raises(RecGymError, match="must be one of random, max, mix"):
         slate_mdp_policy(world, "best")  # type: ignore[arg-type]

@@ -49,11 +49,16 @@ def play(
     Raises:
         RecGymError: see ``collect``.
     """
-    mode = str(env.metadata["autoreset_mode"]).rpartition(".")[2].lower().replace("_", "-")
+    mode = str(env.metadata.get("autoreset_mode")).rpartition(".")[2].lower().replace("_", "-")
     if mode != "disabled" or not isinstance(env.simulator.action_space, SlateSpace):
-        raise RecGymError("collect: make the environment with autoreset_mode='disabled', no view")
+        raise RecGymError(
+            "collect: make the environment by gymnasium.make_vec with autoreset_mode='disabled',"
+            " no view"
+        )
     if sessions < 1:
         raise RecGymError(f"collect: sessions={sessions} must be at least 1")
+    if seed < 0:
+        raise RecGymError(f"collect: seed={seed} must be at least 0")
     rng = np.random.default_rng([seed, 1])
     observation, info = env.reset(seed=seed)
     session, begun = np.arange(env.num_envs), env.num_envs
@@ -89,7 +94,7 @@ def collect(env: SlateVectorEnv, policy: LoggingPolicy, sessions: int, seed: int
         seed: of the environment and of the policy.
 
     Raises:
-        RecGymError: another kind of environment, or no sessions.
+        RecGymError: another kind of environment, no sessions, or a seed below 0.
     """
     logged = []
     for played in play(env, policy, sessions, seed):
