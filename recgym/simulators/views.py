@@ -127,7 +127,10 @@ class ProtoAction(SlateView):
     def __init__(self, world: Simulator) -> None:
         super().__init__(world)
         if world.item_features is None:
-            raise RecGymError("view='proto-action': the items of this world have no features")
+            raise RecGymError(
+                "view='proto-action': the items of this world have no features; view='scores' needs"
+                " none"
+            )
         self._features: Array = np.ascontiguousarray(world.item_features.T)
         self._own = ("_features",)
         self.action_space = spaces.Box(-1.0, 1.0, (len(self._features),), np.float32)
