@@ -219,7 +219,10 @@ def test_settings_have_ranges(settings: dict[str, Any], message: str) -> None:
         PolicyGradientConfig(**settings)
 
 
-def test_observations_that_are_no_item_ids_are_refused() -> None:
-    world = World.of(SlateVectorEnv("slate-mdp", 1, observe="state"))
-    with pytest.raises(RecGymError, match="read item ids: leave the argument 'observe' out"):
-        PolicyGradient(PolicyGradientConfig(), world, 0)
+@pytest.mark.parametrize(
+    "env",
+    [SlateVectorEnv("slate-mdp", 1, observe="state"), SlateVectorEnv("interest-evolution", 1)],
+)
+def test_observations_that_are_no_item_ids_are_refused(env: SlateVectorEnv) -> None:
+    with pytest.raises(RecGymError, match="a policy gradient reads item ids, .*another agent"):
+        PolicyGradient(PolicyGradientConfig(), World.of(env), 0)

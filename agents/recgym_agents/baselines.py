@@ -164,8 +164,7 @@ class UserGreedy(RandomAgent):
         Raises:
             RecGymError: the environment has none, no bagged ones, or does not show item ids.
         """
-        if not self.world.ids:
-            raise RecGymError("user-greedy reads item ids: leave the argument 'observe' out")
+        self.world.check_ids("user-greedy")
         if not self.params:
             kind = "bagged " if self.config.bagged else ""
             raise RecGymError(

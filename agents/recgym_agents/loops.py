@@ -67,6 +67,18 @@ class World:
             candidate_features=candidate_features,
         )
 
+    def check_ids(self, agent: str) -> None:
+        """Checks that item ids are observed.
+
+        Raises:
+            RecGymError: they are not, and ``agent`` reads nothing else.
+        """
+        if not self.ids:
+            raise RecGymError(
+                f"{agent} reads item ids, which are not observed here: leave the argument 'observe'"
+                " out, or choose another agent where an environment has no such argument"
+            )
+
     def excluded(self, observation: Array, remove_clicked: bool) -> Array:
         """Returns the ids that are no candidates (B, X): the clicked ones, if they are removed."""
         if remove_clicked and self.ids:

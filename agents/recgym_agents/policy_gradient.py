@@ -157,8 +157,7 @@ class PolicyGradient:
     """
 
     def __init__(self, config: PolicyGradientConfig, world: World, seed: int) -> None:
-        if not world.ids:
-            raise RecGymError("policy gradients read item ids: leave the argument 'observe' out")
+        world.check_ids("a policy gradient")
         world.check_candidates(config.remove_clicked)
         self.config, self.world = config, world
         self.rng = np.random.default_rng(seed)
