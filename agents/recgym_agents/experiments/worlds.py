@@ -309,9 +309,9 @@ The Q-learners read clicked items where a world shows them (RecGAN, the slate MD
 hidden), else the whole observation; those of Stable-Baselines3 read the default observation, and
 answer with slates as they are. popularity counts clicks by id: where candidates change, an id is a
 place in a list, and it can learn nothing. The myopic oracle shows the slate that earns most now. In
-the RecGAN worlds that is user-greedy with the world's own model; in RecSim's it sees the user's
-hidden state; in the slate MDP it is computed, as are the optimum, which sees the state, and the
-best fixed slate, all without discount, for an episode's horizon.
+the RecGAN worlds that is user-greedy with the world's own model; in RecSim's it is read off the
+state, hidden or not; in the slate MDP it is computed, as are the optimum, which sees the state, and
+the best fixed slate, all without discount, for an episode's horizon.
 
 A seed is a training, and a luck of the test sessions that all policies of that seed meet; ± is the
 standard error over seeds. Rule: cascading DQN beats another policy if its reward per session is
