@@ -208,7 +208,7 @@ def test_bad_input(recsim: Any) -> None:
     with pytest.raises(RecGymError, match="horizon=0"):
         RecSimEnv(inner, horizon=0)
     env = RecSimEnv(inner)
-    with pytest.raises(RecGymError, match="reset option 'user' is unknown"):
+    with pytest.raises(RecGymError, match="reset option 'user' is unknown; known: none"):
         env.reset(options={"user": 1})
     env.reset()
     with pytest.raises(RecGymError, match="item id 5 in slot 1 is out of range"):

@@ -19,7 +19,8 @@ def check_options(options: Mapping[str, Any] | None, known: tuple[str, ...]) -> 
     options = options or {}
     for key in options:
         if key not in known:
-            raise RecGymError(f"reset option {key!r} is unknown; known: {', '.join(known)}")
+            there_are = ", ".join(known) or "none"
+            raise RecGymError(f"reset option {key!r} is unknown; known: {there_are}")
     return options
 
 
