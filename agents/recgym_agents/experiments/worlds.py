@@ -301,9 +301,11 @@ Every learner shows the same number of slates in training, and the policy of the
 session in validation episodes is kept. Nothing was tuned here: the Q-learners take the settings
 that [recgan-tuning](recgan-tuning.md) chose for RecGAN-v0, Stable-Baselines3's agents those that
 were chosen in a slate MDP of another seed ([sb3](sb3.md)), and all a discount of .9 a slate in the
-two RecGAN worlds and of .95 elsewhere. Learned users are scored where policies trained, in the
-model of the training users; [recgan-policies](recgan-policies.md) has other users. A session of
-InterestExploration-v0 has 60 slates. Sessions are those of the environments' defaults otherwise.
+two RecGAN worlds and of .95 elsewhere. That favours the Q-learners in RecGAN-v0, where theirs were
+chosen, and Stable-Baselines3's agents in the slate MDP. Learned users are scored where policies
+trained, in the model of the training users; [recgan-policies](recgan-policies.md) has other users.
+A session of InterestExploration-v0 has 60 slates. Sessions are those of the environments' defaults
+otherwise.
 
 The Q-learners read clicked items where a world shows them (RecGAN, the slate MDP with its state
 hidden), else the whole observation; those of Stable-Baselines3 read the default observation, and
@@ -316,8 +318,9 @@ the best fixed slate, all without discount, for an episode's horizon.
 A seed is a training, and a luck of the test sessions that all policies of that seed meet; ± is the
 standard error over seeds. Rule: cascading DQN beats another policy if its reward per session is
 higher for every seed, with p < .05 in a one-sided paired bootstrap over the sessions of all seeds,
-with Holm's correction over all claims. The agent of Stable-Baselines3 that it is held against is
-the better of two in validation episodes.""",
+with Holm's correction over all claims. That speaks of the policies that were trained here: three
+trainings are too few to say how another would end. The agent of Stable-Baselines3 that it is held
+against is the better of two in validation episodes.""",
     budget=BUDGET,
     smoke_budget=SMOKE,
     cells=cells,
