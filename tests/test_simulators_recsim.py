@@ -300,6 +300,18 @@ def test_candidates_are_new_at_every_step_and_lie_in_their_space(world: referenc
         before = after
 
 
+@each_library
+def test_a_budget_beyond_all_numbers_is_not_spent(library: Any) -> None:
+    """e^50 slates are more than a 64-bit integer holds."""
+    backend = "numpy" if library is np else "torch"
+    budget = {"time_budget": ["lognormal", 50, 1], "horizon": 3, "backend": backend}
+    env: Any = gymnasium.make_vec("LongTermSatisfaction-v0", 4, **budget)
+    env.reset(seed=0)
+    ends = [env.step(env.action_space.sample())[2:4] for _ in range(3)]
+    assert not any(terminated.any() for terminated, _ in ends)
+    assert [bool(truncated.all()) for _, truncated in ends] == [False, False, True]
+
+
 @each_world
 def test_a_session_is_cut_off_at_its_horizon(world: reference.World) -> None:
     env = SlateEnv(SIMULATORS[world.name], horizon=2)

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from gymnasium import spaces
 
-from recgym.arrays import Array, namespace
+from recgym.arrays import Array, clip, namespace
 from recgym.simulators.base import Noise, Response, State
 from recgym.simulators.checks import whole
 from recgym.simulators.distributions import Columns, Distribution, Given, noise_of
@@ -149,12 +149,13 @@ class LongTermSatisfaction:
             documents = repeated(self._kept, step)
         else:
             documents = {"clickbait": xp.asarray(columns.uniform(self.n_items), copy=True)}
+        slates = clip(xp.ceil(user["time_budget"][:, 0]), 0.0, self.horizon + 1.0)  # fits an int
         return documents | {
             "kale": kale,
             "choc_over_kale": choc - kale,
             "memory_discount": memory,
             "sensitivity": user["sensitivity"][:, 0],
-            "time_budget": xp.asarray(xp.ceil(user["time_budget"][:, 0]), dtype=xp.int64),
+            "time_budget": xp.asarray(slates, dtype=xp.int64),
             "net_positive_exposure": exposure,
             "engagement": xp.zeros_like(exposure),
             "step": step,
