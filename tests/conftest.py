@@ -26,6 +26,17 @@ def repository() -> Path:
 
 
 @pytest.fixture(scope="session")
+def compiler() -> None:
+    """A test that asks for it is skipped where torch.compile finds no C++ compiler."""
+    from torch._inductor import cpp_builder, exc
+
+    try:
+        cpp_builder.get_cpp_compiler()
+    except exc.InvalidCxxCompiler:
+        pytest.skip("needs a C++ compiler")
+
+
+@pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real logs; a test that asks for it is skipped where there is none."""
     folder = Path(os.environ.get("RECGYM_DATA", REPOSITORY.parent / "shared" / "data"))

@@ -104,6 +104,7 @@ class TestTorch:
         assert final["_final_obs"].all()
         assert (final["final_obs"] != returned[0]).any()
 
+    @pytest.mark.usefixtures("compiler")
     def test_compiled_it_steps_as_it_does_without(
         self, user_model: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -333,6 +333,7 @@ def test_its_views_step(world: reference.World, view: str) -> None:
 
 
 @each_world
+@pytest.mark.usefixtures("compiler")
 def test_a_compiled_batch_steps(world: reference.World) -> None:
     torch._dynamo.reset()
     env: Any = gymnasium.make_vec(world.name, 4, backend="torch", compile=True)
