@@ -1,4 +1,7 @@
-"""Evaluates a trained agent: reward and click rate, with 95% intervals over users."""
+"""Evaluates a trained agent: reward and click rate, with 95% intervals.
+
+They are over users, or over episodes in worlds that name none.
+"""
 
 from __future__ import annotations
 
@@ -50,8 +53,8 @@ def main(
     env = env or about["env"]
     evaluation = evaluate(agent, env, arguments, episodes, seed)
     users, *by_user = evaluation.by_user()
-    table = Table(title=f"{folder}: {episodes} episodes of {len(users)} users in {env}")
-    for column in ("metric", "mean", "95% interval over users", "worst tenth of users", "median"):
+    table = Table(title=f"{folder}: {episodes} episodes in {env}")
+    for column in ("metric", "mean", "95% interval", "worst tenth", "median"):
         table.add_column(column, justify="left" if column == "metric" else "right")
     record = {"env": env, "env_args": arguments, "episodes": episodes, "seed": seed}
     names = ("reward per step", "click rate", "reward per session")

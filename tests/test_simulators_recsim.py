@@ -372,3 +372,9 @@ def test_bad_arguments(name: str, arguments: dict[str, Any], message: str) -> No
     with pytest.raises(RecGymError, match=message) as error:
         gymnasium.make(name, **arguments)
     assert "\n" not in str(error.value)
+
+
+def test_with_logits_no_click_may_weigh_anything() -> None:
+    arguments = {"choice_model": "logit", "no_click_mass": ["normal", -5.0, 1.0]}
+    state = build("interest-evolution", arguments).reset(noise([0.0] * 30, [-2.0] + [0.0] * 10))
+    assert state["no_click_mass"].tolist() == [-7.0]

@@ -47,6 +47,8 @@ def train_stable_baselines(config: TrainConfig, watch: Watch) -> None:
     row = row_of(config.agent, config.agent_args)
     if config.loop_args:
         raise RecGymError(f"{config.agent}: has no loop_args; all its settings are agent_args")
+    if config.compile == "always":
+        raise RecGymError(f"compile='always': {config.agent} scans no candidates; leave it out")
     if config.log is not None:
         raise RecGymError(f"log={config.log!r}: {config.agent} does not learn from logs; omit it")
     check_run(config)

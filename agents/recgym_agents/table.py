@@ -65,7 +65,7 @@ def entry_of(agent: str, agent_args: Mapping[str, Any], loop_args: Mapping[str, 
     Args:
         agent: its name.
         agent_args: fields of its configuration, by name.
-        loop_args: fields of its loop's configuration; ignored by one with nothing to learn.
+        loop_args: fields of its loop's configuration; none for one with nothing to learn.
 
     Raises:
         RecGymError: no such agent, no such field, or a value that does not fit.
@@ -74,5 +74,7 @@ def entry_of(agent: str, agent_args: Mapping[str, Any], loop_args: Mapping[str, 
         known = ", ".join((*AGENTS, *STABLE_BASELINES))
         raise RecGymError(f"agent {agent!r}: unknown; there are {known}")
     entry = AGENTS[agent]
+    if entry.loop is None and loop_args:
+        raise RecGymError(f"{agent}: learns nothing, and has no loop_args; leave them out")
     loop = None if entry.loop is None else changed(entry.loop, loop_args, "loop")
     return Entry(entry.builder, changed(entry.config, agent_args, agent), loop)

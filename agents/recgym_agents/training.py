@@ -68,8 +68,11 @@ def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> No
     record = record_of(config, world, dataset)
     if is_done(folder, record):
         return
-    if isinstance(agent, SlateDQN) and _compiles(config, agent, schedule):
-        agent.score = compiled_score()
+    if isinstance(agent, SlateDQN):
+        if _compiles(config, agent, schedule):
+            agent.score = compiled_score()
+    elif config.compile == "always":
+        raise RecGymError(f"compile='always': {config.agent} scans no candidates; leave it out")
     steps = 0 if entry.loop is None else config.steps
     loop = loop_of(agent, env, schedule, steps, seeds[1:3], dataset)
     patience = schedule.patience if isinstance(schedule, EpisodeLoopConfig) else 0

@@ -149,7 +149,7 @@ class InterestEvolution:
         self._choice = models[one_of("choice_model", choice_model, tuple(models))]
         self._interests = Distribution("user_interests", user_interests, -1.0, 1.0)
         limits: dict[str, tuple[Any, ...]] = {
-            "no_click_mass": (no_click_mass, floor),
+            "no_click_mass": (no_click_mass, floor if choice_model == "proportional" else -np.inf),
             "time_budget": (time_budget, 0.0),
             "step_penalty": (step_penalty,),
             "user_update_alpha": (user_update_alpha,),
