@@ -304,10 +304,11 @@ were chosen in a slate MDP of another seed ([sb3](sb3.md)), and all a discount o
 two RecGAN worlds and of .95 elsewhere. That favours the Q-learners in RecGAN-v0, where theirs were
 chosen, and Stable-Baselines3's agents in the slate MDP. The Q-learners take about 2,000 updates, a
 third of those that their settings were chosen with, so that the target network is copied four times
-in all: in worlds where much lies ahead, they are far from what they can learn. Learned users are scored where policies
-trained, in the model of the training users; [recgan-policies](recgan-policies.md) has other users.
-A session of InterestExploration-v0 has 60 slates. Sessions are those of the environments' defaults
-otherwise.
+in all: in worlds where much lies ahead, they are far from what they can learn.
+
+Learned users are scored where policies trained, in the model of the training users;
+[recgan-policies](recgan-policies.md) has other users. A session of InterestExploration-v0 has 60
+slates. Sessions are those of the environments' defaults otherwise.
 
 The Q-learners read clicked items where a world shows them (RecGAN, the slate MDP with its state
 hidden), else the whole observation; those of Stable-Baselines3 read the default observation, and
