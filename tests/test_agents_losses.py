@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 import torch
 
@@ -7,12 +9,15 @@ from recgym_agents.losses import (
     cascade_loss,
     centred,
     discounted_returns,
+    discriminator_loss,
     effective_sample_size,
     importance_weights,
     q_target,
     reinforce_loss,
+    scored_reward,
     td_error,
     top_k_multiplier,
+    user_loss,
     value_loss,
 )
 
@@ -124,3 +129,36 @@ def test_td_error_is_the_advantage_of_a_step() -> None:
     assert v_t.grad is None
     assert v_tm1.grad is not None
     assert v_tm1.grad.tolist() == [[-2.0, 0.0]]
+
+
+def test_the_discriminators_loss_is_minus_the_log_likelihood_of_being_right() -> None:
+    real = torch.tensor([math.log(3.0), 0.0], requires_grad=True)  # D is 3/4 and 1/2
+    generated = torch.tensor([-math.log(4.0)])  # D is 1/5
+    loss = discriminator_loss(real, generated)
+    assert loss.item() == pytest.approx(-(math.log(0.75) + math.log(0.5)) / 2 - math.log(0.8))
+    loss.backward()
+    assert real.grad is not None
+    assert real.grad.tolist() == pytest.approx([-0.25 / 2, -0.5 / 2])
+
+
+def test_scores_rescale_the_rewards_of_their_own_steps() -> None:
+    score = torch.tensor([[0.5, 0.8, 0.0]])
+    reward = torch.tensor([[1.0, 0.0, 0.0]])
+    rescaled = scored_reward(score, reward, 3.0)
+    assert rescaled[0].tolist() == pytest.approx([0.5 * 4, 0.8, 0.0])
+    returns = discounted_returns(rescaled, 0.5)  # R^a of Eq. 10
+    assert returns[0].tolist() == pytest.approx([2.4, 0.8, 0.0])
+    of_generation = discounted_returns(scored_reward(score, reward, 0.0), 0.5)  # Eq. 8
+    assert of_generation[0].tolist() == pytest.approx([0.9, 0.8, 0.0])
+    assert ((returns - of_generation) / 3)[0].tolist() == pytest.approx([0.5, 0.0, 0.0])  # Eq. 9
+
+
+def test_the_user_models_loss_weighs_log_likelihoods_by_scores() -> None:
+    likelihood = torch.tensor([[-1.0, -2.0], [-3.0, 0.0]], requires_grad=True)
+    score = torch.tensor([[0.5, 0.25], [1.0, 0.0]], requires_grad=True)
+    loss = user_loss(likelihood, score)
+    assert loss.item() == (0.5 + 0.5 + 3) / 2
+    loss.backward()
+    assert likelihood.grad is not None
+    assert likelihood.grad.tolist() == [[-0.25, -0.125], [-0.5, 0.0]]
+    assert score.grad is None

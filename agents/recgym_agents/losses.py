@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 
 def q_target(r_t: Tensor, discount_t: Tensor, q_t: Tensor) -> Tensor:
@@ -120,3 +121,38 @@ def value_loss(td_error_t: Tensor, steps: Tensor) -> Tensor:
     Arguments are (B, T).
     """
     return 0.5 * (td_error_t.square() * steps).sum(1).mean()
+
+
+def discriminator_loss(logit_real: Tensor, logit_generated: Tensor) -> Tensor:
+    """``-E_data log D - E_g log(1 - D)`` (Bai et al., 2019, Eq. 5).
+
+    Args:
+        logit_real: D's logits of real episodes (B,).
+        logit_generated: of generated ones (M,).
+    """
+    return functional.softplus(-logit_real).mean() + functional.softplus(logit_generated).mean()
+
+
+def scored_reward(score_t: Tensor, r_t: Tensor, reward_weight: float) -> Tensor:
+    """The agent's reward of a step, ``q_D(tau_0:t) (1 + lambda_r r_t)`` (Bai et al., Eq. 10).
+
+    Its ``discounted_returns`` are R^a_t, in which, as corrected, score and reward are those of t'.
+
+    Args:
+        score_t: q_D (B, T), 1 for real episodes, and 0 where an episode has no step.
+        r_t: rewards (B, T).
+        reward_weight: lambda_r.
+    """
+    return score_t * (1.0 + reward_weight * r_t)
+
+
+def user_loss(log_likelihood_t: Tensor, score_t: Tensor) -> Tensor:
+    """``-sum_t q_D(tau_0:t) (log p(c_t) + lambda_p log p(r_t))``, averaged (Bai et al., Eq. 7).
+
+    With scores of 1 it is minus the log-likelihood of Eq. 3.
+
+    Args:
+        log_likelihood_t: the steps' terms (B, T), 0 where no step is.
+        score_t: q_D (B, T); no gradient flows into it.
+    """
+    return -(score_t.detach() * log_likelihood_t).sum(1).mean()

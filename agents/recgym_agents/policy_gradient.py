@@ -184,6 +184,11 @@ class PolicyGradient:
 
     def update(self, batch: Episodes) -> dict[str, float]:
         """Takes one gradient step on ``-sum_t w_t A_t log pi(a_t | s_t)``."""
+        loss, report = self.loss(batch)
+        return report | {"gradient_norm": self.descend(loss)}
+
+    def loss(self, batch: Episodes) -> tuple[Tensor, dict[str, float]]:
+        """Returns ``-sum_t w_t A_t log pi(a_t | s_t)``, with a critic's loss, and a report."""
         config, report = self.config, {}
         log_pi, scored, value = self.network(batch)
         reward, steps = torch.as_tensor(batch.reward), torch.as_tensor(batch.steps)
@@ -204,11 +209,16 @@ class PolicyGradient:
         if config.top_k:
             advantage = advantage * top_k_multiplier(log_pi, self.world.slate_size)
         loss = reinforce_loss(log_pi, advantage)
+        report["loss"] = loss.item()
+        return loss + config.value_weight * critic_loss, report
+
+    def descend(self, loss: Tensor) -> float:
+        """Takes one gradient step on a loss; returns the length of the gradient."""
         self.optimizer.zero_grad()
-        (loss + config.value_weight * critic_loss).backward()  # type: ignore[no-untyped-call]
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimizer.step()
-        return report | {"loss": loss.item(), "gradient_norm": norm.item()}
+        return norm.item()
 
     @torch.no_grad()
     def score(self, batch: Episodes) -> np.ndarray:
