@@ -15,13 +15,17 @@ from recgym_agents.cascading_dqn import SlateDQNConfig
 from recgym_agents.checkpoints import PARAMS, save_agent
 from recgym_agents.episode_store import EpisodeLoopConfig
 from recgym_agents.evaluation import make_vector_env, run_episodes
+from recgym_agents.irecgan import IRecGANConfig
 from recgym_agents.loops import Agent, LoopConfig, World
 from recgym_agents.policy_gradient import PolicyGradientConfig
 from recgym_agents.schedules import loop_of
-from recgym_agents.table import entry_of
+from recgym_agents.table import Entry, entry_of
 from tests.small_world import random_user_model
 
 NAMES = sorted(AGENTS)
+QUICK = {"pretraining": 2, "discriminator_pretraining": 1, "horizon": 5}
+LEARNED_USERS = {"outside": "no_click", "user_reward": "normal"}
+"""What a world like RecGAN-v0 asks of agents with user models of their own."""
 
 
 @pytest.fixture(scope="module")
@@ -31,9 +35,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(folder)
 
 
+def entry_for(name: str) -> Entry:
+    """The row of an agent, set for the world of these tests."""
+    own = isinstance(AGENTS[name].config, IRecGANConfig)
+    return entry_of(name, QUICK | LEARNED_USERS if own else {}, {})
+
+
 def trained(name: str, model: str, seed: int = 0) -> Agent:
     """An agent after a few steps of the environment, and after as few updates."""
-    entry = entry_of(name, {}, {})
+    entry = entry_for(name)
     env = make_vector_env(
         "RecGAN-v0", {"user_model": model, "slate_size": 3, "window": 3}, 4, "disabled"
     )
@@ -75,7 +85,7 @@ def test_a_loaded_agent_recommends_what_the_saved_one_did(
     name: str, model: str, tmp_path: Path
 ) -> None:
     agent = trained(name, model)
-    save_agent(tmp_path, agent, name, entry_of(name, {}, {}), {"seed": 0})
+    save_agent(tmp_path, agent, name, entry_for(name), {"seed": 0})
     loaded, about = load_agent(tmp_path)
     assert about == {"seed": 0}
     if name != "random":
@@ -204,7 +214,8 @@ def test_the_guide_names_every_agent_and_every_setting(repository: Path) -> None
     guide = (repository / "docs" / "agents.md").read_text("utf-8")
     for name in NAMES:
         assert f"| `{name}` |" in guide
-    for config in (SlateDQNConfig(), PolicyGradientConfig(), LoopConfig(), EpisodeLoopConfig()):
+    agents = (SlateDQNConfig(), PolicyGradientConfig(), IRecGANConfig())
+    for config in (*agents, LoopConfig(), EpisodeLoopConfig()):
         for field in fields(config):
             value = getattr(config, field.name)
             text = value if isinstance(value, str) else json.dumps(value)

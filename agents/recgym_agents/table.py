@@ -16,6 +16,7 @@ from recgym_agents.baselines import (
 )
 from recgym_agents.cascading_dqn import SlateDQN, SlateDQNConfig
 from recgym_agents.episode_store import EpisodeLoopConfig
+from recgym_agents.irecgan import IRecGAN, IRecGANConfig
 from recgym_agents.loops import Agent, LoopConfig, World
 from recgym_agents.policy_gradient import PolicyGradient, PolicyGradientConfig
 from recgym_agents.settings import changed
@@ -50,6 +51,13 @@ AGENTS = {
     ),
     "actor-critic": Entry(
         PolicyGradient, PolicyGradientConfig(advantage="critic"), EpisodeLoopConfig()
+    ),
+    "irecgan": Entry(IRecGAN, IRecGANConfig(), EpisodeLoopConfig()),
+    "pgu": Entry(IRecGAN, IRecGANConfig(adversary=False), EpisodeLoopConfig()),
+    "acu": Entry(
+        IRecGAN,
+        IRecGANConfig(adversary=False, advantage="critic"),
+        EpisodeLoopConfig(),
     ),
     "user-greedy": Entry(UserGreedy, UserGreedyConfig(), None),
     "user-greedy-ensemble": Entry(UserGreedy, UserGreedyConfig(bagged=True), None),

@@ -125,6 +125,8 @@ class _Run:
         self.waited += 1
         if value > self.best_reward:
             self.best, self.best_reward, self.waited = self.loop.agent.policy(), value, 0
+        if getattr(self.loop.agent, "pretraining", False):  # the rounds are still to come
+            self.waited = 0
         return line
 
     def _stalled(self) -> bool:
