@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from recgym.errors import RecGymError
 from recgym.users.recurrent import RecurrentUserConfig
@@ -29,17 +30,20 @@ from recgym_agents.parameters import (
 )
 from recgym_agents.policy_gradient import PolicyGradient, PolicyGradientConfig
 from recgym_agents.ranges import AT_LEAST_0, AT_LEAST_1, POSITIVE, check_ranges
+from recgym_agents.scan import exclude
 from recgym_agents.user_network import Reward, UserNetwork
 
 
 @dataclass(frozen=True)
 class IRecGANConfig(PolicyGradientConfig):
-    """Configuration of ``irecgan``, ``pgu`` and ``acu``; the three networks are of one size."""
+    """Configuration of ``irecgan``, ``pgu``, ``acu``, ``user-lstm``, and ``user-lstm-d``."""
 
+    ranking: Literal["policy", "user"] = "policy"
+    """What slates are made by: the agent's policy, or the user model's liking of items (Eq. 1)."""
     adversary: bool = True
     """Weigh generated steps by the discriminator; else by 1, and the user model is not moved."""
     generated: float = 0.1
-    """Generated episodes for each real one, lambda_1 / lambda_2."""
+    """Generated episodes for each real one, lambda_1 / lambda_2; 0 for none, with no adversary."""
     rollouts: int = 5
     """Ends played from each step of a generated episode, N."""
     horizon: int = 40
@@ -68,16 +72,22 @@ class IRecGANConfig(PolicyGradientConfig):
         super().__post_init__()
         counts = dict.fromkeys(("rollouts", "horizon", "discriminator_updates"), AT_LEAST_1)
         weights = ("reward_weight", "user_reward_weight", "pretraining")
-        others = dict.fromkeys((*weights, "discriminator_pretraining"), AT_LEAST_0)
-        rates = ("generated", "user_learning_rate", "discriminator_learning_rate")
+        others = dict.fromkeys((*weights, "discriminator_pretraining", "generated"), AT_LEAST_0)
+        rates = ("user_learning_rate", "discriminator_learning_rate")
         check_ranges(self, counts | others | dict.fromkeys(rates, POSITIVE))
+        if self.adversary and self.generated == 0.0:
+            raise RecGymError(
+                "generated=0: it is generated episodes that the adversary weighs; set generated"
+                " to more, or adversary to false"
+            )
 
 
 class IRecGAN(PolicyGradient):
     """An agent, a user model and a discriminator, trained together (Bai et al., Algorithm 1).
 
     Each update is given real episodes, and does what its turn is: pre-training of the agent and the
-    user model, of the discriminator, or a round. The slates are the agent's.
+    user model, of the discriminator, or a round. The three networks are of one size, and have
+    embeddings of their own.
     """
 
     config: IRecGANConfig
@@ -126,7 +136,8 @@ class IRecGAN(PolicyGradient):
         elif self.pretraining:
             report = self._discriminate(batch)
         else:
-            report = self._train(batch, self._generated(batch))
+            generated = self._generated(batch) if config.generated > 0.0 else None
+            report = self._train(batch, generated)
             if config.adversary:
                 for _ in range(config.discriminator_updates):
                     report |= self._discriminate(batch)
@@ -209,10 +220,36 @@ class IRecGAN(PolicyGradient):
         optimizer.step()
         return norm.item()
 
+    def logits(self, observation: np.ndarray) -> Tensor:
+        """Returns what items are ranked by (B, N + 1), minus infinity for those not to be shown."""
+        if self.config.ranking == "policy":
+            return super().logits(observation)
+        excluded = self.world.excluded(observation, self.config.remove_clicked)
+        liking = functional.pad(self.user.preferences(observation), (0, 1))
+        return exclude(liking, torch.as_tensor(excluded))
+
+    @torch.no_grad()
     def score(self, batch: Episodes) -> np.ndarray:
-        """Returns what each real episode adds to the objective of Eq. 10 (B,), q_D being 1."""
+        """Returns what real episodes add to the objective of what ranks (B,).
+
+        For the policy it is that of Eq. 10, q_D being 1; for the user model, of Eq. 3.
+        """
+        if self.config.ranking == "user":
+            total: np.ndarray = self.user(batch, self.config.user_reward_weight).sum(1).numpy()
+            return total
         ones = torch.as_tensor(batch.steps).float()
         return super().score(self._rescaled(batch, ones))
+
+    def policy(self) -> tuple[Arrays, Any]:
+        """Returns copies of the parameters of what ranks."""
+        return arrays_of(self._ranks()), {}
+
+    def load_policy(self, arrays: Arrays, info: Any) -> None:
+        """Ranks with the parameters ``arrays``."""
+        load_arrays_into(self._ranks(), arrays)
+
+    def _ranks(self) -> nn.Module:
+        return self.network if self.config.ranking == "policy" else self.user
 
     def state(self) -> tuple[Arrays, Any]:
         """Returns all three networks, their moments, the generators, and whose turn it is."""

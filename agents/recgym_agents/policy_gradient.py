@@ -168,15 +168,20 @@ class PolicyGradient:
     @torch.no_grad()
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns the K likeliest items, or, while exploring at all, slates drawn (B, K)."""
-        nothing = np.zeros((len(observation), 0), np.int64)
-        state = self.network.encode(*click_sequences(observation, nothing, self.world.n_items))
-        excluded = self.world.excluded(observation, self.config.remove_clicked)
-        logits = self.network.head(state[:, 0], torch.as_tensor(excluded))
+        logits = self.logits(observation)
         noise = torch.zeros(logits.shape)
         if explore > 0.0:
             noise = torch.as_tensor(self.rng.gumbel(size=logits.shape).astype(np.float32))
         slate: np.ndarray = gumbel_top_k(logits, noise, self.world.slate_size).numpy()
         return slate
+
+    def logits(self, observation: np.ndarray) -> Tensor:
+        """Returns what items are ranked by (B, N + 1), minus infinity for those not to be shown."""
+        nothing = np.zeros((len(observation), 0), np.int64)
+        state = self.network.encode(*click_sequences(observation, nothing, self.world.n_items))
+        excluded = self.world.excluded(observation, self.config.remove_clicked)
+        logits: Tensor = self.network.head(state[:, 0], torch.as_tensor(excluded))
+        return logits
 
     def recommend(self, history: Sequence[int]) -> list[int]:
         """Returns a slate for a user who clicked ``history``; see ``Agent.recommend``."""

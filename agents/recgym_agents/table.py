@@ -59,6 +59,12 @@ AGENTS = {
         IRecGANConfig(adversary=False, advantage="critic"),
         EpisodeLoopConfig(),
     ),
+    "user-lstm": Entry(
+        IRecGAN,
+        IRecGANConfig(ranking="user", cell="lstm", adversary=False, generated=0.0),
+        EpisodeLoopConfig(),
+    ),
+    "user-lstm-d": Entry(IRecGAN, IRecGANConfig(ranking="user", cell="lstm"), EpisodeLoopConfig()),
     "user-greedy": Entry(UserGreedy, UserGreedyConfig(), None),
     "user-greedy-ensemble": Entry(UserGreedy, UserGreedyConfig(bagged=True), None),
     "popularity": Entry(Popularity, BaselineConfig(), COUNTING),

@@ -83,6 +83,15 @@ class UserNetwork(nn.Module):
         log_likelihood = log_likelihood + reward_weight * torch.where(clicked, of_reward, 0.0)
         return torch.zeros(shown.shape).masked_scatter(shown, log_likelihood)
 
+    def preferences(self, history: np.ndarray) -> Tensor:
+        """Returns every item's logit of Eq. 1 (B, N) for users who clicked ``history`` (B, W)."""
+        tables, nothing = self.tables(), np.zeros((len(history), 0), np.int64)
+        units = self.units(tables, *click_sequences(history, nothing, self.n_items))[:, 0]
+        size = self.config.features
+        vector = units @ tables["heads"][:, :size] + tables["heads.bias"][:size]
+        liking: Tensor = vector @ self.items.T
+        return liking
+
     def units(self, tables: Params, clicks: np.ndarray, before: np.ndarray) -> Tensor:
         """Returns the units (B, S, H) after the first ``before`` (B, S) of the clicks (B, L)."""
         read = features_of(torch.as_tensor(clicks), tables["features"])
