@@ -59,9 +59,9 @@ def main(
     Args:
         env: environment id, such as RecGAN-v0.
         agent: cascading-dqn, cascading-dqn-click, additive-dqn, reinforce, reinforce-is,
-            reinforce-top-k, actor-critic, user-greedy, user-greedy-ensemble, popularity or random;
-            or of Stable-Baselines3: sb3-ppo, sb3-a2c, sb3-dqn, sb3-sac, sb3-td3 or
-            sb3-maskable-ppo.
+            reinforce-top-k, actor-critic, irecgan, pgu, acu, user-lstm, user-lstm-d, user-greedy,
+            user-greedy-ensemble, popularity or random; or of Stable-Baselines3: sb3-ppo, sb3-a2c,
+            sb3-dqn, sb3-sac, sb3-td3 or sb3-maskable-ppo.
         steps: environment steps: slates shown; offline, logged steps read.
         seed: all random numbers come from it.
         out: folder of the run.
