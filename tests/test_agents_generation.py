@@ -46,6 +46,8 @@ def networks(cell: str = "gru", seed: int = 0, **changes: Any) -> tuple[PolicyNe
     user = UserNetwork(shape, N_ITEMS, "bernoulli", np.random.default_rng(seed))
     with torch.no_grad():
         policy.head.weight *= 8
+        for parameter in policy.encoder.parameters():
+            parameter *= 4
         user.items *= 40
     return policy, user
 
@@ -162,6 +164,9 @@ def test_generated_episodes_are_what_observing_agents_and_users_would_play(
 def test_clicks_and_rewards_are_drawn_as_likely_as_they_are_said_to_be() -> None:
     """The expected gradient of a distribution's log-likelihood of its own draws is zero."""
     policy, user = networks(seed=2)
+    with torch.no_grad():  # clicks are far from certain, and rewards far from each other
+        user.items /= 8
+        user.own["reward/bias"] *= 8
     interaction = Interaction(policy, user, np.random.default_rng(0))
     gradients = []
     for _ in range(60):
