@@ -41,7 +41,7 @@ class IRecGANConfig(PolicyGradientConfig):
     ranking: Literal["policy", "user"] = "policy"
     """What slates are made by: the agent's policy, or the user model's liking of items (Eq. 1)."""
     adversary: bool = True
-    """Weigh generated steps by the discriminator; else by 1, and the user model is not moved."""
+    """Weigh generated steps by a discriminator; else by 1, and fit the users to real ones alone."""
     generated: float = 0.1
     """Generated episodes for each real one, lambda_1 / lambda_2; 0 for none, with no adversary."""
     rollouts: int = 5
