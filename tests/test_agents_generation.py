@@ -19,7 +19,7 @@ from recgym_agents.irecgan import IRecGAN, IRecGANConfig
 from recgym_agents.loops import World
 from recgym_agents.policy_gradient import PolicyNetwork
 from recgym_agents.user_network import UserNetwork
-from tests.test_agents_episode_loops import random_log
+from tests.fixtures.slate_mdp_runs import random_log
 
 N_ITEMS, WINDOW = 6, 3
 SMALL = World(n_items=N_ITEMS, slate_size=2, window=WINDOW, features=None)

@@ -16,20 +16,14 @@ from recgym.files import load_arrays
 from recgym.users import recurrent
 from recgym_agents.episodes import Episodes
 from recgym_agents.irecgan import IRecGAN, IRecGANConfig
-from recgym_agents.loops import World
-from recgym_agents.schedules import loop_of
 from recgym_agents.table import entry_of
 from recgym_agents.training import CHECKPOINT, METRICS, train
-from tests.test_agents_episode_loops import (
-    LEARNING,
-    WORLD,
+from tests.fixtures.slate_mdp_runs import (
     Stop,
     assert_same_run,
     config,
     lines,
     random_log,
-    session_rewards,
-    slate_mdp,
     stop_at,
 )
 from tests.test_agents_generation import N_ITEMS, SMALL, WINDOW, histories
@@ -149,28 +143,6 @@ def test_what_is_updated_follows_algorithm_1() -> None:
         moved.append((was_pretraining, changed))
     first, rounds = {"agent", "user"}, {"agent", "user", "d"}
     assert moved == [(True, first), (True, first), (True, {"d"}), (False, rounds)]
-
-
-SETTINGS = LEARNING | {"pretraining": 40, "discriminator_pretraining": 10, "horizon": 6}
-
-
-@pytest.mark.parametrize("name", ["irecgan", "pgu", "acu", "user-lstm", "user-lstm-d"])
-def test_offline_it_beats_the_logging_policy(name: str) -> None:
-    arguments = {"concentration": 0.05, "mdp_seed": 2}
-    log = random_log(2_500, **arguments)
-    logged = np.bincount(log.sessions.user, log.sessions.reward)
-    entry = entry_of(name, SETTINGS, {"schedule": "offline"})
-    env = slate_mdp(**arguments)
-    agent = entry.builder(entry.config, World.of(env), 0)
-    loop = loop_of(agent, env, entry.loop, 100_000, (0, 1), log)
-    for _ in range(2 * loop.store.batches):
-        loop.iterate()
-    assert not agent.pretraining
-    found = session_rewards(agent, WORLD | arguments)
-    error = np.hypot(found.std() / len(found) ** 0.5, logged.std() / len(logged) ** 0.5)
-    assert found.mean() - logged.mean() > 5 * error
-    if agent.config.ranking == "policy":  # a user model looks no step ahead
-        assert found.mean() > env.simulator.best_fixed_slate(1.0, 6).values[0]
 
 
 @pytest.fixture(scope="module")

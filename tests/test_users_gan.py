@@ -9,12 +9,17 @@ import pytest
 import torch
 from torch import nn
 
-from recgym.arrays import Array
 from recgym.users import gan
 from recgym.users.gan import GANUserConfig
 from recgym.users.minimax import game_value, negative_entropy, user_value
+from tests.fixtures.user_arrays import (
+    N_ITEMS,
+    random_batch,
+    random_features,
+    random_params,
+    tensors,
+)
 
-N_ITEMS = 12
 SMALL = GANUserConfig(window=3, weights=2, features=4, hidden=(5,), units=6)
 CONFIGS = [
     SMALL,
@@ -23,30 +28,6 @@ CONFIGS = [
     replace(SMALL, regularizer="l2", state_activation="linear"),
     replace(SMALL, eta=2.0, no_click=False),
 ]
-
-
-def random_params(config: GANUserConfig, seed: int = 0) -> gan.Params:
-    rng = np.random.default_rng(seed)
-    return {
-        name: rng.standard_normal(shape).astype(np.float32)
-        for name, shape in gan.shapes(config).items()
-    }
-
-
-def random_features(config: GANUserConfig) -> Array:
-    shape = (N_ITEMS, config.features)
-    return np.random.default_rng(1).standard_normal(shape).astype(np.float32)
-
-
-def random_batch(rows: int) -> tuple[Array, Array, Array]:
-    rng = np.random.default_rng(2)
-    histories = rng.integers(N_ITEMS + 1, size=(rows, 5))
-    slates = np.stack([rng.permutation(N_ITEMS)[:4] for _ in range(rows)])
-    return histories, slates, rng.integers(-1, N_ITEMS, size=rows)
-
-
-def tensors(arrays: gan.Params) -> gan.Params:
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 def test_a_model_of_one_unit_by_hand() -> None:

@@ -10,13 +10,18 @@ import pytest
 import torch
 from torch import nn
 
-from recgym.arrays import Array
 from recgym.users import recurrent
 from recgym.users.gan import Params
 from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.tensors import network_weights
+from tests.fixtures.user_arrays import (
+    N_ITEMS,
+    random_batch,
+    random_features,
+    random_params,
+    tensors,
+)
 
-N_ITEMS = 12
 SMALL = RecurrentUserConfig(layers=2, units=6, features=4, window=3)
 CONFIGS = [
     SMALL,
@@ -24,30 +29,6 @@ CONFIGS = [
     replace(SMALL, layers=1, outside=None),
     replace(SMALL, cell="gru", layers=3, outside="no_click"),
 ]
-
-
-def random_params(config: RecurrentUserConfig) -> Params:
-    rng = np.random.default_rng(0)
-    return {
-        name: rng.standard_normal(shape).astype(np.float32)
-        for name, shape in recurrent.shapes(config).items()
-    }
-
-
-def random_features(config: RecurrentUserConfig) -> Array:
-    shape = (N_ITEMS, config.features)
-    return np.random.default_rng(1).standard_normal(shape).astype(np.float32)
-
-
-def random_batch(rows: int) -> tuple[Array, Array, Array]:
-    rng = np.random.default_rng(2)
-    histories = rng.integers(N_ITEMS + 1, size=(rows, 5))
-    slates = np.stack([rng.permutation(N_ITEMS)[:4] for _ in range(rows)])
-    return histories, slates, rng.integers(-1, N_ITEMS, size=rows)
-
-
-def tensors(arrays: Params) -> Params:
-    return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
 ONE_UNIT = RecurrentUserConfig(layers=1, units=1, features=2)
