@@ -44,6 +44,10 @@ class Simulator(Protocol):
     arguments, so that the single and the vector environment, NumPy and torch, and one row and
     thousands all run the same code. An episode is truncated by the environment once
     ``state["step"]`` has reached ``horizon``.
+
+    Where the items are new at every step, ids are places among them, ``item_features`` is None,
+    each observation begins with their N * D features, and a method ``candidates(observation)``
+    returns these as (B, N, D).
     """
 
     n_items: int
