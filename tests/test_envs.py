@@ -105,10 +105,8 @@ class TestTorch:
         assert (final["final_obs"] != returned[0]).any()
 
     @pytest.mark.usefixtures("compiler")
-    def test_compiled_it_steps_as_it_does_without(
-        self, user_model: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr("torch._dynamo.config.error_on_recompile", True)
+    @torch._dynamo.config.patch(error_on_recompile=True)
+    def test_compiled_it_steps_as_it_does_without(self, user_model: str) -> None:
         envs = [
             SlateVectorEnv(
                 "learned-user",
