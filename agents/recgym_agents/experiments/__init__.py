@@ -14,6 +14,7 @@ EXPERIMENTS = {
     "recgan-policies": "recgym_agents.experiments.recgan_policies",
     "recgan-divisions": "recgym_agents.experiments.recgan_divisions",
     "figure-5": "recgym_agents.experiments.figure_5",
+    "irecgan-fig2": "recgym_agents.experiments.irecgan_fig2",
     "sb3": "recgym_agents.experiments.sb3",
     "worlds": "recgym_agents.experiments.worlds",
 }

@@ -48,12 +48,13 @@ def make_world(mdp_seed: int, rows: int = ROWS) -> tuple[SlateVectorEnv, SlateMD
     return env, world
 
 
-def write_log(folder: Path, policy: Logging, sessions: int, mdp_seed: int, seed: int) -> None:
-    """Saves sessions of a logging policy; one in five is there to select policies by."""
+def write_log(folder: Path, policy: Logging, sessions: int, mdp_seed: int, seed: int) -> float:
+    """Saves sessions of a logging policy, one in five to select by; returns their mean length."""
     env, world = make_world(mdp_seed)
     log = collect(env, slate_mdp_policy(world, policy), sessions, seed)
     dataset = as_dataset(env, log, f"slate-mdp-{policy}")
     replace(dataset, split=split_users(dataset.n_users, seed, (0.8, 0.2, 0.0))).save(folder)
+    return log.n_pages / sessions
 
 
 def oracles(world: SlateMDP) -> dict[str, np.ndarray]:
