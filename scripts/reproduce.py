@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from command_line import run
 from recgym.errors import RecGymError
 from recgym_agents.experiments import find_experiment
+from recgym_agents.experiments.experiment import Budget, Experiment
 from recgym_agents.experiments.pages import write_page
 from recgym_agents.experiments.runner import run_cells, unfinished
 
@@ -20,6 +21,7 @@ from recgym_agents.experiments.runner import run_cells, unfinished
 def main(
     name: Annotated[str, tyro.conf.Positional],
     smoke: bool = False,
+    paper: bool = False,
     workers: int = 2,
     data: Path | None = None,
     out: Path = Path("runs"),
@@ -31,6 +33,7 @@ def main(
         name: user-models, regularizers, recgan-tuning, recgan-policies,
             recgan-divisions, figure-5, sb3 or worlds.
         smoke: a minute's worth of everything; writes below OUT/smoke only.
+        paper: networks of the paper's size; writes below OUT/paper only.
         workers: processes at once, each with one thread.
         data: folder of raw logs (gan_yelp.tsv, gan_taobao.tsv, trivago.parquet);
             by default $RECGYM_DATA, or data.
@@ -38,8 +41,8 @@ def main(
         docs: folder of the published pages.
     """
     experiment = find_experiment(name)
-    budget = experiment.smoke_budget if smoke else experiment.budget
-    runs = out / "smoke" if smoke else out
+    size, budget = _size(experiment, smoke, paper)
+    runs = out / size
     logs = data or Path(os.environ.get("RECGYM_DATA", "data"))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn()) as progress:
@@ -53,9 +56,22 @@ def main(
     if outcome.failed:
         count = len(outcome.failed)
         raise RecGymError(f"{name}: {count} cells failed, no page written; run again to retry them")
-    command = " ".join(["python scripts/reproduce.py", name, *(["--smoke"] if smoke else [])])
-    folder = runs / experiment.name / "page" if smoke else docs
+    command = " ".join(["python scripts/reproduce.py", name, *([f"--{size}"] if size else [])])
+    folder = runs / experiment.name / "page" if size else docs
     print(write_page(experiment, budget, outcome, folder, command))
+
+
+def _size(experiment: Experiment, smoke: bool, paper: bool) -> tuple[str, Budget]:
+    """Returns the name of a size, "" for what is published, and its budget."""
+    if smoke and paper:
+        raise RecGymError("--smoke and --paper: give one of them")
+    if smoke:
+        return "smoke", experiment.smoke_budget
+    if not paper:
+        return "", experiment.budget
+    if experiment.paper_budget is None:
+        raise RecGymError(f"--paper: {experiment.name} has no other size than the published one")
+    return "paper", experiment.paper_budget
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from recgym.files import load_arrays
 from recgym.users import recurrent
 from recgym_agents.episodes import Episodes
 from recgym_agents.irecgan import IRecGAN, IRecGANConfig
+from recgym_agents.parameters import arrays_of
 from recgym_agents.table import entry_of
 from recgym_agents.training import CHECKPOINT, METRICS, train
 from tests.fixtures.slate_mdp_runs import (
@@ -83,8 +84,10 @@ def test_a_user_model_alone_learns_from_real_episodes_alone(
     entry = entry_of("user-lstm", {"pretraining": 1}, {})
     agent = entry.builder(entry.config, SMALL, 0)
     real = episodes([[0, 1], [1, -1]], [[1, 0], [1, 0]])
+    idle = arrays_of(agent.network)
     losses = [agent.update(real)["user_loss"] for _ in range(30)]
     assert losses[-1] < 0.7 * losses[0]
+    assert all((idle[name] == array).all() for name, array in arrays_of(agent.network).items())
 
 
 @pytest.mark.parametrize("adversary", [True, False])

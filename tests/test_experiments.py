@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+import reproduce
 from recgym.errors import RecGymError
 from recgym.files import read_json
 from recgym_agents.experiments import EXPERIMENTS, find_experiment
@@ -169,6 +170,16 @@ def test_two_cells_with_the_same_factors_are_an_error(tmp_path: Path) -> None:
 def test_every_experiment_declares_distinct_cells(name: str) -> None:
     experiment = find_experiment(name)
     assert experiment.name == name
-    for budget in (experiment.budget, experiment.smoke_budget):
+    budgets = [experiment.budget, experiment.smoke_budget]
+    if experiment.paper_budget is not None:
+        budgets.append(experiment.paper_budget)
+    for budget in budgets:
         names = [cell_id(cell) for cell in experiment.cells(budget)]
         assert len(set(names)) == len(names) > 0
+
+
+def test_an_experiment_has_one_size_at_a_time() -> None:
+    with pytest.raises(RecGymError, match="--smoke and --paper: give one of them"):
+        reproduce.main("irecgan-fig2", smoke=True, paper=True)
+    with pytest.raises(RecGymError, match="--paper: worlds has no other size"):
+        reproduce.main("worlds", paper=True)

@@ -145,10 +145,12 @@ class IRecGAN(PolicyGradient):
         return report
 
     def _train(self, real: Episodes, generated: Episodes | None) -> dict[str, float]:
-        """Updates the user model by Eq. 7 and the agent by Eq. 10."""
+        """Updates the user model by Eq. 7 and the agent, if anything asks it, by Eq. 10."""
         config = self.config
         ones = torch.as_tensor(real.steps).float()
         of_users = user_loss(self.user(real, config.user_reward_weight), ones)
+        if config.ranking == "user" and config.generated == 0.0:
+            return self._descend_users(of_users)
         of_agent, report = self.loss(self._rescaled(real, ones))
         if generated is not None:
             score = torch.as_tensor(generated.steps).float()
@@ -160,12 +162,13 @@ class IRecGAN(PolicyGradient):
             of_generated, _ = self.loss(self._rescaled(generated, score))
             of_agent = _mixed(of_agent, len(ones), of_generated, len(score))
             report |= self._described(generated, score)
-        return report | {
-            "loss": of_agent.item(),
-            "user_loss": of_users.item(),
-            "gradient_norm": self.descend(of_agent),
-            "user_gradient_norm": self._descend(of_users, self.user, self.user_optimizer),
-        }
+        report |= {"loss": of_agent.item(), "gradient_norm": self.descend(of_agent)}
+        return report | self._descend_users(of_users)
+
+    def _descend_users(self, loss: Tensor) -> dict[str, float]:
+        """Takes one gradient step of the user model."""
+        norm = self._descend(loss, self.user, self.user_optimizer)
+        return {"user_loss": loss.item(), "user_gradient_norm": norm}
 
     def _discriminate(self, real: Episodes) -> dict[str, float]:
         """Updates the discriminator by Eq. 5, on as many newly generated episodes as real ones."""

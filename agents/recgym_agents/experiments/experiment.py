@@ -91,6 +91,8 @@ class Experiment:
     cells: Callable[[Budget], list[Cell]]
     run_cell: Callable[[Cell, Budget, Place], Result]
     summarise: Callable[[list[Finished], Budget], Page]
+    paper_budget: Budget | None = None
+    """With the paper's sizes, where the budget has smaller ones."""
 
 
 def folder_of(cell: Path, spent: Budget) -> Path:

@@ -425,4 +425,5 @@ bootstrap), each corrected by Holm's method.""",
     cells=cells,
     run_cell=run_cell,
     summarise=summarise,
+    paper_budget=PAPER,
 )
