@@ -52,6 +52,10 @@ class UserNetwork(nn.Module):
         """Returns what the functions of ``recgym.users.recurrent`` read."""
         return recurrent.prepare(self.config, self._params(), self.items)
 
+    def scoring_tables(self) -> Params:
+        """Returns what ``units`` reads, and ``recurrent.score``."""
+        return recurrent.scoring_tables(self.config, self._params(), self.items)
+
     def forward(self, batch: Episodes, reward_weight: float) -> Tensor:
         """Returns ``log p(c | s, a) + lambda_p log p(r | s, c)`` of each step (Bai et al., Eq. 3).
 
@@ -63,7 +67,7 @@ class UserNetwork(nn.Module):
             (B, T), 0 where nothing was shown; a step without a click has no term of a reward.
         """
         shown = torch.as_tensor(batch.slate[:, :, 0] >= 0)
-        tables = self.tables()
+        tables = self.scoring_tables()
         slate = torch.as_tensor(batch.slate)[shown]
         item = torch.as_tensor(batch.item)[shown][:, None]
         filled = slate.where(slate >= 0, self.n_items)
@@ -85,7 +89,7 @@ class UserNetwork(nn.Module):
 
     def preferences(self, history: np.ndarray) -> Tensor:
         """Returns every item's logit of Eq. 1 (B, N) for users who clicked ``history`` (B, W)."""
-        tables, nothing = self.tables(), np.zeros((len(history), 0), np.int64)
+        tables, nothing = self.scoring_tables(), np.zeros((len(history), 0), np.int64)
         units = self.units(tables, *click_sequences(history, nothing, self.n_items))[:, 0]
         size = self.config.features
         vector = units @ tables["heads"][:, :size] + tables["heads.bias"][:size]

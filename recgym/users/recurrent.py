@@ -86,10 +86,9 @@ def prepare(config: RecurrentUserConfig, params: Params, features: Array) -> Par
         turns units into the two vectors that items are multiplied with, the click's and the
         reward's; where there is an outside option, its logit is one column more.
     """
-    xp = namespace(features)
-    features = xp.concat([features, xp.zeros_like(features[:1])], axis=0)
-    bias = params["layer0.bias"]
-    tables = {"features": features, "layer0.items": features @ params["layer0.input"].T + bias}
+    tables = scoring_tables(config, params, features)
+    xp, bias = namespace(features), params["layer0.bias"]
+    tables["layer0.items"] = tables["features"] @ params["layer0.input"].T + bias
     for layer in range(config.layers):
         tables[f"layer{layer}.recurrent"] = contiguous(params[f"layer{layer}.recurrent"].T)
         if layer > 0:
@@ -100,6 +99,16 @@ def prepare(config: RecurrentUserConfig, params: Params, features: Array) -> Par
             tables[f"layer{layer}.recurrent_bias"] = xp.concat(
                 [xp.zeros_like(own), xp.zeros_like(own), own]
             )
+    return tables
+
+
+def scoring_tables(config: RecurrentUserConfig, params: Params, features: Array) -> Params:
+    """Computes of the tables of ``prepare`` those that ``score`` reads: "features" and the heads.
+
+    They are all that is read where torch's own network reads the clicks.
+    """
+    xp = namespace(features)
+    tables = {"features": xp.concat([features, xp.zeros_like(features[:1])], axis=0)}
     weights = [params["click.weight"], params["reward.weight"]]
     biases = [params["click.bias"], params["reward.bias"]]
     if config.outside is not None:
@@ -163,7 +172,7 @@ def score(
 
     Args:
         config: the model's shape.
-        tables: from ``prepare``.
+        tables: from ``prepare`` or ``scoring_tables``.
         units: (B, units) s_t, the hidden units of the last layer.
         slate: (B, K) item ids.
     """

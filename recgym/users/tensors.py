@@ -143,7 +143,7 @@ class SessionTensors:
 
     def respond(self, params: Params, features: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Returns logits of choices (C, K + 1), -inf in empty slots, and of rewards (C, K)."""
-        tables = recurrent.prepare(self.config, params, features)
+        tables = recurrent.scoring_tables(self.config, params, features)
         weights = network_weights(self.config, params)
         embeddings = tables["features"]
         units = self.clicks.units_before(self.network, weights, embeddings, chosen, pack=True)
