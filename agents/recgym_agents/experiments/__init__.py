@@ -16,6 +16,7 @@ EXPERIMENTS = {
     "figure-5": "recgym_agents.experiments.figure_5",
     "irecgan-fig2": "recgym_agents.experiments.irecgan_fig2",
     "sb3": "recgym_agents.experiments.sb3",
+    "click-likelihood": "recgym_agents.experiments.click_likelihood",
     "worlds": "recgym_agents.experiments.worlds",
 }
 """Name of an experiment -> the module whose ``EXPERIMENT`` it is."""

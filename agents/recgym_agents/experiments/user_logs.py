@@ -23,11 +23,18 @@ MODELS: tuple[Model, ...] = ("gan-pw", "gan-lstm")
 """The paper's names of its user models."""
 
 
-LOW_RATINGS: dict[str, Literal["no-click", "click"]] = {
-    "ml-100k": "no-click",
-    "ml-100k-click": "click",
+MOVIELENS: dict[str, dict[str, Any]] = {
+    "ml-100k": {"low_ratings": "no-click"},
+    "ml-100k-click": {"low_ratings": "click"},
+    "ml-100k-sessions": {
+        "low_ratings": "click",
+        "rewards": "five-stars",
+        "session_gap": 30,
+        "page_size": 10,
+    },
 }
-"""MovieLens log -> what a rating of 1 or 2 stars is: a page without a click, or a click too."""
+"""MovieLens log -> what a rating of 1 or 2 stars is: a page without a click, or a click too; and
+how its sessions end, as in the log behind IRecGAN-v0."""
 
 
 def read_log(name: str, place: Place) -> Dataset:
@@ -38,9 +45,9 @@ def read_log(name: str, place: Place) -> Dataset:
     """
     if name == "trivago":
         return read_trivago(place.raw("trivago.parquet"))
-    if name in LOW_RATINGS:
+    if name in MOVIELENS:
         try:
-            return read_movielens(low_ratings=LOW_RATINGS[name])
+            return read_movielens(**MOVIELENS[name])
         except ValueError as error:
             raise DataNotAvailable(f"{name}: {error}") from None
     return read_display_sets(place.raw(f"gan_{name}.tsv"))

@@ -1,0 +1,117 @@
+"""The page of the recurrent user model against item-CTR, from results made by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recgym_agents.experiments import click_likelihood
+from recgym_agents.experiments.click_likelihood import MODELS, Log
+from recgym_agents.experiments.experiment import DataNotAvailable, Finished, Page, Place
+
+BUDGET = {"seeds": {"random": [1, 2], "trivago": [0]}, "sessions": [2_000], "mdp_seed": 0}
+RANDOM, TRIVAGO = Log("random", 2_000), Log("trivago", None)
+PAGES = np.tile([-0.1, 0.1], 30)
+"""How the gain differs from page to page; two pages a user."""
+
+
+def cells(gains: dict[tuple[Log, str], list[float]]) -> list[Finished]:
+    """Item-CTR at -2 nats a page, and each model ahead of it by its gain, by seed."""
+    finished = []
+    for (log, model), by_seed in gains.items():
+        for seed, gain in zip(BUDGET["seeds"][log.name], by_seed, strict=True):
+            result: dict[str, Any] = {
+                "pages": len(PAGES),
+                "scores": {"model": -2.0 + gain, "item_ctr": -2.0, "uniform": -2.5},
+                "arrays": {
+                    "model": (-2.0 + gain + PAGES).tolist(),
+                    "item_ctr": [-2.0] * len(PAGES),
+                    "user": np.repeat(np.arange(30), 2).tolist(),
+                },
+            }
+            finished.append(Finished(log.factors | {"model": model, "seed": seed}, result, 1.0))
+    return finished
+
+
+def summary(lstm: list[float], gru: list[float]) -> Page:
+    gains = {(RANDOM, "irecgan-lstm"): lstm, (RANDOM, "irecgan-gru"): gru}
+    return click_likelihood.summarise(cells(gains), BUDGET)
+
+
+@pytest.mark.parametrize(
+    ("lstm", "gru", "verdict"),
+    [
+        ([0.2, 0.3], [0.2, 0.4], "reproduced"),
+        ([0.2, 0.3], [0.2, -0.1], "not reproduced"),  # one seed of one cell
+        ([-0.2, -0.3], [0.2, 0.4], "not reproduced"),
+    ],
+)
+def test_both_cells_must_be_better_on_every_seed(
+    lstm: list[float], gru: list[float], verdict: str
+) -> None:
+    claim, _ = summary(lstm, gru).claims
+    assert claim.text == "the recurrent user model beats item-CTR on random slates, 2,000 sessions"
+    assert claim.verdict == verdict
+
+
+def test_differences_are_of_pages_and_tests_of_pages_and_users() -> None:
+    page = summary([0.2, 0.4], [0.001, 0.001])
+    row, noisy = (line for line in page.body.splitlines() if line.startswith("| random slates"))
+    cells_of_row = row.strip("| ").split(" | ")
+    assert cells_of_row[1:6] == [
+        "irecgan-lstm", "120", "-1.700 ± 0.100", "-2.000 ± 0.000", "-2.500 ± 0.000",
+    ]  # fmt: skip
+    assert cells_of_row[6].startswith("+0.300 (+0.2")
+    assert cells_of_row[7:] == ["<.001", "<.001"]
+    # A gain of .001 among pages of +-.1 is nothing over pages, and certain over users, whose two
+    # pages always sum to .002: both are asked for.
+    p_pages, p_users = noisy.strip("| ").split(" | ")[7:]
+    assert float(p_pages) > 0.3
+    assert p_users == "<.001"
+    assert page.claims[0].verdict == "not reproduced"
+
+
+def test_p_values_are_corrected_for_all_logs() -> None:
+    """Of two tests with the same gain, each counts twice as much as alone."""
+    gain = [0.018, 0.018]
+    alone = cells({(RANDOM, "irecgan-lstm"): gain})
+    both = cells({(RANDOM, model): gain for model in MODELS})
+    (one,) = click_likelihood._tests({(RANDOM, MODELS[0]): alone}).values()
+    first, second = click_likelihood._tests(
+        {(RANDOM, model): both[2 * at : 2 * at + 2] for at, model in enumerate(MODELS)}
+    ).values()
+    assert 0.005 < one.p_pages < 0.2
+    assert first.p_pages == second.p_pages == 2 * one.p_pages
+
+
+def test_a_log_that_is_not_here_is_said_to_be_missing(tmp_path: Path) -> None:
+    page = summary([0.2, 0.3], [0.2, 0.3])
+    assert page.claims[1].text.endswith("on trivago")
+    assert page.claims[1].verdict == "data not available here"
+    (cell, _) = (c for c in click_likelihood.cells(BUDGET) if c["log"] == "trivago")
+    with pytest.raises(DataNotAvailable, match=r"trivago\.parquet"):
+        click_likelihood.run_cell(cell, BUDGET, Place(tmp_path, tmp_path, tmp_path))
+
+
+def test_a_cell_scores_every_page_of_the_test_users(tmp_path: Path) -> None:
+    budget = BUDGET | {"sessions": [100], "epochs": 1}
+    cell = Log("random", 100).factors | {"model": "irecgan-gru", "seed": 2}
+    place = Place(tmp_path, tmp_path, tmp_path)
+    result = click_likelihood.run_cell(cell, budget, place)
+    arrays, dataset = result["arrays"], click_likelihood.make_log(cell, budget, place)
+    test = dataset.pages("test")
+    np.testing.assert_array_equal(arrays["user"], test.user)
+    for rule in ("model", "item_ctr"):
+        assert result["scores"][rule] == pytest.approx(np.mean(arrays[rule]), abs=1e-5)
+    no_click = (dataset.pages("train").click < 0).mean()
+    uniform = np.where(test.click < 0, np.log(no_click), np.log((1 - no_click) / 10))
+    assert result["scores"]["uniform"] == pytest.approx(uniform.mean())
+
+
+def test_no_log_is_one_that_presets_were_chosen_on_with_test_scores_in_sight() -> None:
+    seeds = click_likelihood.BUDGET["seeds"]
+    assert all(0 not in seeds[policy] for policy in click_likelihood.POLICIES)
+    assert min(click_likelihood.BUDGET["sessions"]) >= 2_000
