@@ -66,8 +66,20 @@ RECURRENT_PRESETS: dict[str, tuple[RecurrentUserConfig, FitConfig]] = {
             item_dropout=0.0,
         ),
     ),
+    "trivago": (
+        RecurrentUserConfig(),
+        replace(
+            RECURRENT,
+            learning_rate=4e-3,
+            embedding_scale=2.0,
+            embedding_decay=0.0,
+            projection_scale=1.0,
+            item_dropout=0.0,
+        ),
+    ),
 }
-"""By the name of the dataset: MovieLens has more items and longer sessions."""
+"""By the name of the dataset: MovieLens has more items and longer sessions, trivago more items than
+clicks (see ``MANY_ITEMS``)."""
 
 
 def recurrent_preset(dataset: str, model: RecurrentModel) -> tuple[RecurrentUserConfig, FitConfig]:
