@@ -14,6 +14,7 @@ from typing import Literal
 
 from command_line import run
 from env_speed import compiled, recsim, sb3, single, vector
+from generation_speed import algorithm, generation
 from growth import growth
 from measurement import Figure, Section, alternate, machine, page
 from recgym.errors import RecGymError
@@ -59,6 +60,8 @@ SECTIONS: dict[str, Callable[[int], Section]] = {
     "catalog": catalog,
     "import": imports,
     "growth": growth,
+    "generation": generation,
+    "algorithm": algorithm,
 }
 
 
@@ -74,6 +77,8 @@ def main(
         "catalog",
         "import",
         "growth",
+        "generation",
+        "algorithm",
     ] = "all",
     rounds: int = 7,
     out: Path = Path("docs/results"),
