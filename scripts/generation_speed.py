@@ -116,8 +116,8 @@ def algorithm(rounds: int) -> Section:
         " from, with 5 ends of each of its steps, and one for each real one to show to the"
         f" discriminator), after {PRETRAINING} + {DISCRIMINATOR_PRETRAINING} updates before the"
         " rounds, on random slates of SlateMDP-v0. Calls are all that Python makes, of its own"
-        f" functions and of libraries'; for them every session has {HORIZON} slates, as what is played step by"
-        " step takes as many as the longest session has."
+        f" functions and of libraries'; for them every session has {HORIZON} slates, as what is"
+        " played step by step takes as many as the longest session has."
     )
     return section
 
