@@ -22,8 +22,10 @@ from recgym_agents.generation import Interaction, generate
 from recgym_agents.irecgan import IRecGAN, IRecGANConfig
 from recgym_agents.loops import World
 
-ITEMS, SLATE, HORIZON, WINDOW = 50, 10, 40, 5
-"""N, K, slates of a session, and clicks that an agent observes: those of SlateMDP-v0."""
+ITEMS, SLATE, HORIZON = 50, 10, 40
+"""N, K, and slates of a session: those of SlateMDP-v0."""
+WINDOW = HORIZON
+"""Clicks that an agent observes: all of the session, as in the experiments with IRecGAN."""
 LAYERS, UNITS, EMBEDDING = 2, 64, 16
 """Of the user model and of the agent."""
 SIZES = (62, 125, 250, 500, 1000, 2000, 4000)
@@ -66,9 +68,9 @@ def generation(rounds: int) -> Section:
     section.notes.append(
         "No session ends early: each has all of its slates, which is the most that sessions of up"
         f" to {HORIZON} cost. The products' time is the floor: a session's multiply-adds, at the"
-        " rate measured in the same rounds. After more clicks than are observed, an agent reads"
-        f" the last {WINDOW} anew at every step, as it does when it acts: most of what it computes."
-        f" Slopes are from {SIZES[2]:,} to {SIZES[-1]:,} sessions; 1 is in proportion."
+        " rate measured in the same rounds. The agent observes all clicks of a session, so that it"
+        " carries what it has read; with a shorter window it reads the last clicks anew at every"
+        f" step. Slopes are from {SIZES[2]:,} to {SIZES[-1]:,} sessions; 1 is in proportion."
     )
     section.pictures["benchmark-generation"] = _picture(by_size)
     return section
@@ -190,8 +192,7 @@ def multiply_adds() -> dict[str, int]:
     answer = UNITS * (2 * EMBEDDING + 1) + 2 * EMBEDDING * SLATE
     # An item's share of the user's first layer is a row of a table; the last click is not read.
     user = (HORIZON - 1) * carried + HORIZON * answer
-    reads = HORIZON - 1 + WINDOW * (HORIZON - WINDOW - 1)
-    agent = reads * (carried + 4 * UNITS * EMBEDDING) + HORIZON * UNITS * ITEMS
+    agent = (HORIZON - 1) * (carried + 4 * UNITS * EMBEDDING) + HORIZON * UNITS * ITEMS
     return {"user": user, "agent": user + agent}
 
 

@@ -32,11 +32,11 @@ def test_parts_of_a_round_do_not_overlap(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_multiply_adds_are_counted_by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    sizes = {"LAYERS": 1, "UNITS": 2, "EMBEDDING": 3, "ITEMS": 7, "SLATE": 5, "WINDOW": 2}
+    sizes = {"LAYERS": 1, "UNITS": 2, "EMBEDDING": 3, "ITEMS": 7, "SLATE": 5}
     for name, value in sizes.items():
         monkeypatch.setattr(generation_speed, name, value)
     # User: 3 clicks read by 4 gates * 2 * 2; 4 slates, of 2 units by 7 outputs of the heads and
     # 2 vectors of 3 by 5 items. Agent: 4 times 2 units by 7 items; 16 and 4 gates * 2 * 3 inputs of
-    # each click read, which are 3, and the window of 2 at the one step with more behind it.
+    # each of the 3 clicks read.
     user = 3 * 16 + 4 * (14 + 30)
-    assert multiply_adds() == {"user": user, "agent": user + 4 * 14 + 5 * 40}
+    assert multiply_adds() == {"user": user, "agent": user + 4 * 14 + 3 * 40}
