@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from command_line import run
+from recgym.errors import RecGymError
 from recgym.files import write_json
 from recgym_agents.checkpoints import load_agent
 from recgym_agents.evaluation import evaluate
@@ -36,7 +37,7 @@ def main(
     Args:
         folder: of the agent.
         episodes: how many; episode e is of user e modulo the number of users.
-        env: environment id; that of the training if not given.
+        env: environment id; that of the training if not given (there is none after a log alone).
         split: "test" scores on the user model of other users than the agent learned from.
         ensemble: user models that episodes draw from; 0 for one.
         user_model: folder of a fitted user model, or the name of a shipped one.
@@ -51,6 +52,8 @@ def main(
         arguments = {name: value for name, value in arguments.items() if name != "ensemble"}
     arguments = arguments | {k: v for k, v in given.items() if v is not None} | settings(env_args)
     env = env or about["env"]
+    if env is None:
+        raise RecGymError(f"{folder}: learned from a log alone; name an environment with --env")
     evaluation = evaluate(agent, env, arguments, episodes, seed)
     users, *by_user = evaluation.by_user()
     table = Table(title=f"{folder}: {episodes} episodes in {env}")

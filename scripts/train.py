@@ -1,4 +1,4 @@
-"""Trains an agent in an environment; a run that was stopped goes on where its checkpoint is."""
+"""Trains an agent, in an environment or from a log; a stopped run goes on at its checkpoint."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ def settings(pairs: tuple[str, ...]) -> dict[str, Any]:
 
 
 def main(
-    env: str,
     agent: str,
     steps: int,
     seed: int,
     out: str,
+    env: str | None = None,
     slate_size: int | None = None,
     ensemble: int | None = None,
     split: Literal["train", "test"] | None = None,
@@ -57,7 +57,6 @@ def main(
     """Trains an agent.
 
     Args:
-        env: environment id, such as RecGAN-v0.
         agent: cascading-dqn, cascading-dqn-click, additive-dqn, reinforce, reinforce-is,
             reinforce-top-k, actor-critic, irecgan, pgu, acu, user-lstm, user-lstm-d, user-greedy,
             user-greedy-ensemble, popularity or random; or of Stable-Baselines3: sb3-ppo, sb3-a2c,
@@ -65,6 +64,8 @@ def main(
         steps: environment steps: slates shown; offline, logged steps read.
         seed: all random numbers come from it.
         out: folder of the run.
+        env: environment id, such as RecGAN-v0; none with a log alone, whose slate_size and window
+            (among env_args) must then be given.
         slate_size: items in a slate; the environment's default if not given.
         ensemble: user models that episodes draw from; 0 for one.
         split: whose user model: that of the training users, or of the test users.

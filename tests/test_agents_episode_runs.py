@@ -9,14 +9,15 @@ import subprocess
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from recgym.errors import RecGymError
-from recgym.files import load_arrays
-from recgym_agents import load_agent
+from recgym.files import load_arrays, read_json
+from recgym_agents import evaluate, load_agent
 from recgym_agents.checkpoints import PARAMS
 from recgym_agents.evaluation import make_vector_env, run_episodes
 from recgym_agents.loops import World
@@ -166,6 +167,63 @@ def test_wrong_logs_are_refused_and_leave_nothing_behind(log: str, tmp_path: Pat
         with pytest.raises(RecGymError, match=message):
             train(wrong)
         assert not out.exists()
+
+
+@pytest.mark.parametrize("agent", ["reinforce-is", "irecgan"])
+def test_an_agent_learns_from_a_log_alone_as_it_does_beside_an_environment(
+    agent: str, log: str, tmp_path: Path
+) -> None:
+    shape = {"slate_size": WORLD["slate_size"], "window": WORLD["window"]}
+    for name, env, arguments in (("with", "SlateMDP-v0", WORLD), ("without", None, shape)):
+        chosen = {"env": env, "agent": agent, "env_args": dict(arguments)}
+        train(config("offline", log, tmp_path / name, **chosen))
+    (ours, about), (theirs, _) = (load_agent(tmp_path / name) for name in ("without", "with"))
+    assert about["env"] is None
+    assert lines(tmp_path / "without") == lines(tmp_path / "with")
+    for history in ([], [3], [0, 1, 2, 3, 4, 5, 6, 7]):
+        assert ours.recommend(history) == theirs.recommend(history)
+    earned = [evaluate(one, "SlateMDP-v0", WORLD, 20, seed=1).reward for one in (ours, theirs)]
+    np.testing.assert_array_equal(*earned)
+    with pytest.raises(RecGymError, match="n_items=13, the agent was trained for 12"):
+        evaluate(ours, "SlateMDP-v0", WORLD | {"n_items": 13}, 20, seed=1)
+
+
+def test_what_a_log_alone_cannot_do_is_refused_and_leaves_nothing_behind(
+    log: str, tmp_path: Path
+) -> None:
+    shape = {"slate_size": 3, "window": 6}
+    bare: dict[str, Any] = {"agent_args": {}, "loop_args": {}, "log": None}
+    for changes, message in (
+        ({"loop_args": {"schedule": "online"}, "log": None}, "reinforce-is: needs an environment"),
+        ({"loop_args": {"schedule": "online-offline"}}, "reinforce-is: needs an environment"),
+        (bare | {"agent": "cascading-dqn"}, "cascading-dqn: needs an environment"),
+        (bare | {"agent": "random"}, "random: needs an environment"),
+        (bare | {"agent": "sb3-ppo"}, "sb3-ppo: needs an environment"),
+        ({"log": None}, "schedule=offline: needs a log"),
+        ({"env_args": {"window": 6}}, "without an environment: slate_size must be given"),
+        ({"env_args": shape | {"window": 0}}, "window must be given, and at least 1"),
+        ({"env_args": shape | {"n_items": 3}}, "without an environment: no setting 'n_items'"),
+        ({"env_args": shape | {"slate_size": 13}}, "12 items are too few for slates of 13"),
+    ):
+        settings = {"env": None, "env_args": shape} | changes
+        with pytest.raises(RecGymError, match=message):
+            train(config("offline", log, tmp_path / "run", **settings))
+        assert not (tmp_path / "run").exists()
+
+
+def test_an_agent_of_a_log_alone_is_evaluated_where_one_says(
+    log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "scripts"))
+    import evaluate as script
+
+    shape = {"slate_size": 3, "window": 6}
+    train(config("offline", log, tmp_path, env=None, env_args=shape))
+    with pytest.raises(RecGymError, match="a log alone; name an environment with --env"):
+        script.main(tmp_path)
+    settings = tuple(f"{name}={value}" for name, value in WORLD.items())
+    script.main(tmp_path, episodes=5, env="SlateMDP-v0", env_args=settings)
+    assert read_json(tmp_path / "evaluation.json")["env"] == "SlateMDP-v0"
 
 
 def test_a_run_on_another_log_is_refused(log: str, tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ def score_policy(folder: Path, episodes: int, seed: int) -> Policy:
         RecGymError: the folder holds no agent, or its environment has no held-out users.
     """
     agent, about = load_agent(folder)
+    if about["env"] is None:
+        raise RecGymError(f"{folder}: learned from a log alone; a report needs an environment")
     env_args = {name: value for name, value in about["env_args"].items() if name != "ensemble"}
     reward, click_rate = {}, {}
     for world in WORLDS:

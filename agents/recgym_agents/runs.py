@@ -26,8 +26,8 @@ CONFIG, DONE, METRICS = "config.json", "DONE", "metrics.jsonl"
 class TrainConfig:
     """A training run. The same configuration gives the same numbers on the same machine."""
 
-    env: str
-    """Environment id."""
+    env: str | None
+    """Environment id; None to learn offline from ``log`` alone."""
     agent: str
     """Name in ``AGENTS`` or in ``STABLE_BASELINES``."""
     steps: int
@@ -37,7 +37,7 @@ class TrainConfig:
     out: str
     """Folder of the run."""
     env_args: dict[str, Any] = field(default_factory=dict)
-    """Arguments of the environment."""
+    """Arguments of the environment; without one, ``slate_size`` and ``window``."""
     agent_args: dict[str, Any] = field(default_factory=dict)
     """Fields of the agent's configuration."""
     loop_args: dict[str, Any] = field(default_factory=dict)
@@ -67,6 +67,20 @@ def check_run(config: TrainConfig) -> None:
     folder = Path(config.out)
     if folder.exists() and not folder.is_dir():
         raise RecGymError(f"{folder}: is a file; a run needs a folder")
+
+
+def environment_of(config: TrainConfig) -> str:
+    """Returns the environment's id.
+
+    Raises:
+        RecGymError: there is none, and what trains cannot do without.
+    """
+    if config.env is None:
+        raise RecGymError(
+            f"{config.agent}: needs an environment, env; agents of episodes learn without one, from"
+            " a log, with schedule=offline"
+        )
+    return config.env
 
 
 def record_of(config: TrainConfig, world: World, dataset: Dataset | None = None) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -16,7 +17,8 @@ from recgym_agents.evaluation import ROWS, make_vector_env, run_episodes
 from recgym_agents.log_loop import LogLoop
 from recgym_agents.loops import Agent, Arrays, LoopConfig, ReplayLoop, World
 from recgym_agents.rollout import RolloutLoop
-from recgym_agents.runs import TrainConfig
+from recgym_agents.runs import TrainConfig, environment_of
+from recgym_agents.settings import changed
 
 
 class Loop(Protocol):
@@ -47,7 +49,7 @@ Validate = Callable[[], tuple[float, dict[str, float]]]
 
 def loop_of(
     agent: Any,
-    env: SlateVectorEnv,
+    env: SlateVectorEnv | None,
     schedule: LoopConfig | EpisodeLoopConfig,
     steps: int,
     seeds: Sequence[int],
@@ -57,21 +59,22 @@ def loop_of(
 
     Args:
         agent: what acts and learns.
-        env: made with ``autoreset_mode="disabled"``.
+        env: made with ``autoreset_mode="disabled"``; only a loop that is offline needs none.
         schedule: the loop's configuration.
         steps: of the whole training.
         seeds: of what is drawn from memory, and of the environment.
         dataset: a log, whose training users are learned from.
     """
     rng = np.random.default_rng(seeds[0])
+    store = None
+    if isinstance(schedule, EpisodeLoopConfig) and schedule.schedule != "online":
+        given = None if dataset is None else _episodes(dataset, "train", agent.world)
+        store = EpisodeStore(given, agent.world.n_items, schedule, rng)
+        if schedule.schedule == "offline":
+            return LogLoop(agent, store, steps)
+    assert env is not None
     if isinstance(schedule, LoopConfig):
         return ReplayLoop(agent, env, schedule, steps, rng, seeds[1])
-    if schedule.schedule == "online":
-        return RolloutLoop(agent, env, schedule, steps, seeds[1])
-    given = None if dataset is None else _episodes(dataset, "train", agent.world)
-    store = EpisodeStore(given, agent.world.n_items, schedule, rng)
-    if schedule.schedule == "offline":
-        return LogLoop(agent, store, steps)
     return RolloutLoop(agent, env, schedule, steps, seeds[1], store)
 
 
@@ -95,7 +98,8 @@ def validation_of(
 
         return score
     episodes = config.validation_episodes
-    env = make_vector_env(config.env, config.env_args, min(episodes, ROWS), "next-step")
+    rows = min(episodes, ROWS)
+    env = make_vector_env(environment_of(config), config.env_args, rows, "next-step")
 
     def play() -> tuple[float, dict[str, float]]:
         found = run_episodes(loop.agent, env, episodes, seed)
@@ -109,14 +113,60 @@ def validation_of(
     return play
 
 
-def read_log(
-    config: TrainConfig, schedule: LoopConfig | EpisodeLoopConfig, world: World
-) -> Dataset | None:
+def env_of(config: TrainConfig, schedule: LoopConfig | EpisodeLoopConfig) -> SlateVectorEnv | None:
+    """Makes the environment that an agent learns in, if any.
+
+    Raises:
+        RecGymError: none is named, and the schedule is not offline; or see ``make_vector_env``.
+    """
+    offline = isinstance(schedule, EpisodeLoopConfig) and schedule.schedule == "offline"
+    if config.env is None and offline:
+        return None
+    return make_vector_env(environment_of(config), config.env_args, schedule.num_envs, "disabled")
+
+
+@dataclass(frozen=True)
+class LogWorld:
+    """What a log does not say of the world that an agent is built for; 0 is not given."""
+
+    slate_size: int = 0
+    """Items of a slate that the agent shows, K."""
+    window: int = 0
+    """Clicked items that it observes, W."""
+
+
+def world_of(config: TrainConfig, env: SlateVectorEnv | None, dataset: Dataset | None) -> World:
+    """Returns what an agent is told: of its environment, or of its log, if that is all there is.
+
+    Raises:
+        RecGymError: the log has another catalog than the environment; or there is no environment,
+            and ``env_args`` lack ``slate_size`` or ``window``, or have something else.
+    """
+    if env is not None:
+        world = World.of(env)
+        if dataset is not None and dataset.catalog.n_items != world.n_items:
+            raise RecGymError(
+                f"{config.log}: {dataset.catalog.n_items} items, the environment has"
+                f" {world.n_items}"
+            )
+        return world
+    assert dataset is not None
+    given = changed(LogWorld(), config.env_args, "env_args without an environment")
+    for name, value in vars(given).items():
+        if value < 1:
+            raise RecGymError(
+                f"env_args without an environment: {name} must be given, and at least 1"
+            )
+    features = dataset.catalog.features if dataset.catalog.feature_names else None
+    return World(dataset.catalog.n_items, given.slate_size, given.window, features)
+
+
+def read_log(config: TrainConfig, schedule: LoopConfig | EpisodeLoopConfig) -> Dataset | None:
     """Reads the log that an agent learns from, if any.
 
     Raises:
-        RecGymError: a log that the schedule has no use for, or that it lacks; or one of another
-            catalog, or without users or propensities that are needed.
+        RecGymError: a log that the schedule has no use for, or that it lacks; or one without users
+            or propensities that are needed.
     """
     name = schedule.schedule if isinstance(schedule, EpisodeLoopConfig) else "replay"
     if config.log is None:
@@ -131,10 +181,6 @@ def read_log(
             " or online-offline, or omit it"
         )
     dataset = Dataset.load(config.log)
-    if dataset.catalog.n_items != world.n_items:
-        raise RecGymError(
-            f"{config.log}: {dataset.catalog.n_items} items, the environment has {world.n_items}"
-        )
     needed: list[Split] = ["train"]
     if name == "offline" and config.validation_episodes:
         needed.append("validation")

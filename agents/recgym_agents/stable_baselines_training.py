@@ -20,6 +20,7 @@ from recgym_agents.runs import (
     TrainConfig,
     Watch,
     check_run,
+    environment_of,
     is_done,
     open_metrics,
     record_of,
@@ -54,7 +55,7 @@ def train_stable_baselines(config: TrainConfig, watch: Watch) -> None:
     check_run(config)
     folder = Path(config.out)
     seeds = [int(s) for s in np.random.SeedSequence(config.seed).generate_state(4)]
-    first = make_vector_env(config.env, config.env_args, 1, "disabled", ids=False)
+    first = make_vector_env(environment_of(config), config.env_args, 1, "disabled", ids=False)
     world = World.of(first, ids=False)
     model = _model(config, row.config, world, seeds[0])
     agent = StableBaselinesAgent(model, row.config, world)
@@ -86,7 +87,7 @@ def _model(config: TrainConfig, settings: Any, world: World, seed: int) -> Any:
     from recgym.envs import SB3VecEnv
 
     view = view_name(settings)
-    env = SB3VecEnv(config.env, settings.num_envs, view=view, **config.env_args)
+    env = SB3VecEnv(environment_of(config), settings.num_envs, view=view, **config.env_args)
     keywords = asdict(settings)
     for name in ("view", "num_envs"):
         keywords.pop(name)
@@ -116,7 +117,8 @@ class _Training:
         self.config, self.agent, self.write, self.watch = config, agent, write, watch
         self.validation_seed = validation_seed
         rows = min(config.validation_episodes, ROWS) or 1
-        self.validation = make_vector_env(config.env, config.env_args, rows, "next-step", ids=False)
+        env = environment_of(config)
+        self.validation = make_vector_env(env, config.env_args, rows, "next-step", ids=False)
         self.actions = actions_a_slate(agent.config, agent.world.slate_size)
         self.period = -(-max(config.steps, 1) // config.reports)
         self.goal = self.period

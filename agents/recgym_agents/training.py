@@ -1,4 +1,4 @@
-"""Trains an agent in an environment: one folder a run, which can be killed and goes on."""
+"""Trains an agent, in an environment or from a log: a folder a run, which goes on if killed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from recgym.files import load_arrays, save_arrays, write_json, write_text
 from recgym_agents.cascading_dqn import SlateDQN
 from recgym_agents.checkpoints import save_agent
 from recgym_agents.episode_store import EpisodeLoopConfig
-from recgym_agents.evaluation import make_vector_env
-from recgym_agents.loops import Arrays, LoopConfig, World, means, within
+from recgym_agents.loops import Arrays, LoopConfig, means, within
 from recgym_agents.runs import (
     CONFIG,
     DONE,
@@ -26,7 +25,15 @@ from recgym_agents.runs import (
     record_of,
 )
 from recgym_agents.scan import compiled_score
-from recgym_agents.schedules import Loop, Validate, loop_of, read_log, validation_of
+from recgym_agents.schedules import (
+    Loop,
+    Validate,
+    env_of,
+    loop_of,
+    read_log,
+    validation_of,
+    world_of,
+)
 from recgym_agents.stable_baselines import STABLE_BASELINES
 from recgym_agents.stable_baselines_training import train_stable_baselines
 from recgym_agents.table import entry_of
@@ -60,9 +67,9 @@ def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> No
     check_run(config)
     seeds = [int(s) for s in np.random.SeedSequence(config.seed).generate_state(4)]
     schedule = entry.loop or LoopConfig(num_envs=1)
-    env = make_vector_env(config.env, config.env_args, schedule.num_envs, "disabled")
-    world = World.of(env)
-    dataset = read_log(config, schedule, world)
+    env = env_of(config, schedule)
+    dataset = read_log(config, schedule)
+    world = world_of(config, env, dataset)
     agent = entry.builder(entry.config, world, seeds[0])
     agent.policy()  # raises here, not at the end, if the agent lacks something
     record = record_of(config, world, dataset)
