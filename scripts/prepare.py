@@ -4,6 +4,7 @@ Examples:
     python scripts/prepare.py movielens --out data/ml-100k
     python scripts/prepare.py display-sets --path gan_yelp.tsv --out data/yelp
     python scripts/prepare.py trivago --path train.csv --out data/trivago
+    python scripts/prepare.py cikm-cup --path cikm-cup-2016 --out data/cikm-cup
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from typing import Annotated
 import tyro
 
 from command_line import run
-from recgym.data import Dataset, read_display_sets, read_movielens, read_trivago
+from recgym.data import Dataset, read_cikm_cup, read_display_sets, read_movielens, read_trivago
 from recgym.data.dataset import FILES
 from recgym.data.floors import floors
 from recgym.data.movielens import LowRatings, Rewards
+from recgym.data.trivago import Interactions
 from recgym.errors import RecGymError
 
 LEAK = 0.5
@@ -89,16 +91,35 @@ class Trivago:
     """train.csv, or the same table as Parquet"""
     out: Path
     """folder to write"""
+    interactions: Interactions = "history"
+    """what users do with single items: events of the history, or clicks on pages of their own"""
     seed: int = 0
     """of the split of the users"""
 
     def read(self) -> Dataset:
         """Reads the log."""
-        return read_trivago(self.path, seed=self.seed)
+        return read_trivago(self.path, interactions=self.interactions, seed=self.seed)
+
+
+@dataclass(frozen=True)
+class CIKMCup:
+    """The log of the CIKM Cup 2016, track 2: lists of a shop's search, clicks, purchases."""
+
+    path: Path
+    """folder with train-queries.csv, train-clicks.csv and train-purchases.csv"""
+    out: Path
+    """folder to write"""
+    seed: int = 0
+    """of the drawn sessions and their division"""
+
+    def read(self) -> Dataset:
+        """Reads the log."""
+        return read_cikm_cup(self.path, seed=self.seed)
 
 
 Source = (
-    Annotated[DisplaySets, tyro.conf.subcommand("display-sets")]
+    Annotated[CIKMCup, tyro.conf.subcommand("cikm-cup")]
+    | Annotated[DisplaySets, tyro.conf.subcommand("display-sets")]
     | Annotated[MovieLens, tyro.conf.subcommand("movielens")]
     | Annotated[Trivago, tyro.conf.subcommand("trivago")]
 )

@@ -10,7 +10,7 @@ import pytest
 
 from recgym.data import Dataset, floors, read_trivago
 from recgym.errors import RecGymError
-from tests.fixtures.readers import clicked
+from tests.fixtures.readers import clicked, shown
 
 
 def test_floors_by_hand() -> None:
@@ -82,6 +82,35 @@ def test_trivago_by_hand(tmp_path: Path, name: str) -> None:
         "events_after_last_clickout_dropped": 2,
         "users_without_clickout_dropped": 1,
     }
+
+
+def test_interactions_can_be_clicks_on_what_is_displayed_next(tmp_path: Path) -> None:
+    rows: list[tuple[object, ...]] = [
+        ("u", "s", 10, 1, IMAGE, "2", None, None),
+        ("u", "s", 11, 2, IMAGE, "5", None, None),  # not displayed next
+        ("u", "s", 12, 3, CLICKOUT, "77", "5|6", "1|2"),  # dropped, and so displays nothing
+        ("u", "s", 13, 4, IMAGE, "3", None, None),
+        ("u", "s", 14, 5, CLICKOUT, "2", "1|2|3|2", "1|2|3|2"),
+        ("u", "s", 15, 6, CLICKOUT, "4", "4|2|1", "4|2|1"),
+        ("u", "s", 16, 7, IMAGE, "4", None, None),  # nothing is displayed after it
+        ("u", "t", 20, 1, IMAGE, "2", None, None),
+        ("u", "t", 21, 2, CLICKOUT, "1", "1|2", "1|2"),
+        ("v", "w", 30, 1, CLICKOUT, "1", "1|2", "1|2"),  # a session of one page
+    ]
+    dataset = read_trivago(write_trivago(tmp_path / "log.parquet", rows), interactions="clicks")
+    dataset.validate()
+    assert clicked(dataset) == ["2", "3", "2", "4", "2", "1"]
+    assert [shown(dataset, page) for page in range(6)] == [
+        {"1", "2", "3"}, {"1", "2", "3"}, {"1", "2", "3"}, {"4", "2", "1"}, {"1", "2"}, {"1", "2"},
+    ]  # fmt: skip
+    assert dataset.sessions.click.tolist() == [1, 2, 1, 0, 1, 0]
+    assert dataset.sessions.reward.tolist() == [0, 0, 1, 1, 0, 1]
+    assert dataset.sessions.session_number.tolist() == [0, 0, 0, 0, 1, 1]
+    assert dataset.n_users == 1
+    mended = dataset.info["mended"]
+    assert mended["events_off_the_next_clickouts_page_dropped"] == 2
+    assert mended["clicks_outside_their_page_dropped"] == 1
+    assert mended["sessions_of_other_lengths_left_out"] == 1
 
 
 def test_trivago_features_are_of_training_users_alone(tmp_path: Path) -> None:

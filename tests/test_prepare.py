@@ -52,6 +52,16 @@ def test_prepare_writes_a_whole_folder_and_writes_it_again(
     assert info["floors"]["item_ctr"]["precision_at_1"] == 0  # x .5 / 2, z .5
 
 
+def test_prepare_reads_the_cikm_cup(repository: Path, tmp_path: Path) -> None:
+    from tests.test_data_cikm import write
+
+    out = tmp_path / "out"
+    done = prepare(repository, "cikm-cup", "--path", write(tmp_path / "raw"), "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "2 users, 5 pages, 5 clicked pages, 0 events without slate" in done.stdout
+    assert Dataset.load(out).info["name"] == "cikm-cup"
+
+
 def test_a_bad_log_is_one_line_status_2_and_no_folder(repository: Path, tmp_path: Path) -> None:
     log = tmp_path / "log.tsv"
     log.write_text(LOG + "bob\tlate\tx\t0\t2\n")

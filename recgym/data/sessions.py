@@ -91,6 +91,12 @@ class Sessions:
         """(P,) int64 number of items on each page."""
         return np.diff(self.slate_offsets)
 
+    @property
+    def session_number(self) -> Array:
+        """(P,) int64 numbers 0, 1, .. of each page's session, in the order of the log."""
+        opens = (np.diff(self.user) != 0) | (np.diff(self.session) != 0)
+        return np.concatenate([np.zeros(1, np.int64), np.cumsum(opens)])[: self.n_pages]
+
     def select(self, pages: Array) -> Sessions:
         """Returns some of the pages; ids of users, sessions and items are kept.
 

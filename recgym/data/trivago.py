@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import polars as pl
@@ -11,9 +12,12 @@ from recgym.arrays import Array
 from recgym.data.catalog import Catalog
 from recgym.data.dataset import Dataset, click_facts, split_users
 from recgym.data.raw import ROW, RawTable, source_of
+from recgym.data.session_filters import filter_sessions
 from recgym.data.sessions import Sessions, rank_within
 from recgym.errors import RecGymError
 
+Interactions = Literal["history", "clicks"]
+"""What a user's interaction with one item is: an event of her history, or a click on a page."""
 CLICKOUT = "clickout item"
 TYPES = {
     "user_id": pl.String,
@@ -28,7 +32,9 @@ TYPES = {
 FEATURES = ("log price", "price rank", "displayed rank")
 
 
-def read_trivago(path: Path | str, *, seed: int = 0) -> Dataset:
+def read_trivago(
+    path: Path | str, *, interactions: Interactions = "history", seed: int = 0
+) -> Dataset:
     """Reads the log of the RecSys Challenge 2019 (``train.csv``, or the same table as Parquet).
 
     A clickout is a page: its impressions as displayed, and its click. What a user does with one
@@ -39,8 +45,16 @@ def read_trivago(path: Path | str, *, seed: int = 0) -> Dataset:
     *training* users, standardised over the items these saw, 0 for the others: log price, the rank
     of the price on its page (0 cheapest, 1 dearest), and the displayed rank (0 first).
 
+    With ``interactions="clicks"`` an event is a page too, with a reward of 0: it shows the
+    impressions of its session's next clickout, which are what the user is looking at if the item
+    is among them. Other events are dropped, and counted in ``mended``: those after a session's
+    last clickout, and those with an item that is not displayed there. Sessions and items are then
+    those of ``filter_sessions``, which counts what it leaves out.
+
     Args:
         path: a file.
+        interactions: what users do with single items: "history", events without a slate, or
+            "clicks", pages.
         seed: of the split of the users.
 
     Raises:
@@ -59,8 +73,10 @@ def read_trivago(path: Path | str, *, seed: int = 0) -> Dataset:
     log = _in_order(_mend_clickouts(rows, slots, mended), mended)
     if log.is_empty():
         raise RecGymError(f"{path}: an empty log (no clickout with a click among its impressions)")
-    slots = log.filter("clickout").select("page", ROW).join(slots, on=ROW).sort("page", "slot")
-    return _dataset(path, log, slots, mended, seed)
+    log = _with_lists(log, slots, interactions, mended)
+    slots = log.select("page", "list").join(slots, left_on="list", right_on=ROW)
+    dataset = _dataset(path, log, slots.sort("page", "slot"), mended, seed)
+    return dataset if interactions == "history" else filter_sessions(dataset)
 
 
 def _item_rows(rows: pl.DataFrame, mended: dict[str, int]) -> pl.DataFrame:
@@ -116,7 +132,7 @@ def _mend_clickouts(
 
 
 def _in_order(rows: pl.DataFrame, mended: dict[str, int]) -> pl.DataFrame:
-    """Returns the log's pages and events sorted and numbered by ``user``, ``session``, ``page``."""
+    """Returns the log's pages and events, sorted and numbered by ``user`` and ``session``."""
     rows = rows.sort("user_id", "start", "session_id", "step", ROW)
     session = pl.struct("user_id", "start", "session_id")
     run = pl.struct("user_id", "session_id", "clickout", "item").rle_id()
@@ -130,8 +146,25 @@ def _in_order(rows: pl.DataFrame, mended: dict[str, int]) -> pl.DataFrame:
     return kept.with_columns(
         user=pl.col("user_id").rle_id().cast(pl.Int64),
         session=session.rle_id().cast(pl.Int64),
-        page=pl.int_range(pl.len()),
     )
+
+
+def _with_lists(
+    log: pl.DataFrame, slots: pl.DataFrame, interactions: Interactions, mended: dict[str, int]
+) -> pl.DataFrame:
+    """Returns the log numbered by ``page``; ``list`` is the ``ROW`` of the impressions shown."""
+    shown_by = pl.when("clickout").then(ROW)
+    if interactions == "history":
+        return log.with_columns(list=shown_by, page=pl.int_range(pl.len()))
+    on_page = slots.select("slot", list=ROW, item="shown")
+    found = (
+        log.drop("slot")
+        .with_columns(list=shown_by.backward_fill().over("session"))
+        .join(on_page, on=["list", "item"], how="left", maintain_order="left")
+    )
+    kept = found.filter(pl.col("slot").is_not_null())
+    mended["events_off_the_next_clickouts_page_dropped"] = len(found) - len(kept)
+    return kept.with_columns(page=pl.int_range(pl.len()))
 
 
 def _dataset(

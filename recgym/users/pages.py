@@ -96,7 +96,7 @@ def pages_of(config: UserConfig, sessions: Sessions, n_items: int) -> Pages:
         n_items: N.
     """
     if isinstance(config, RecurrentUserConfig):
-        sessions = replace(sessions, user=_session_numbers(sessions))
+        sessions = replace(sessions, user=sessions.session_number)
     return Pages.of(sessions, config.window, n_items)
 
 
@@ -108,15 +108,8 @@ def outside_option(sessions: Sessions) -> Literal["end", "no_click"] | None:
         that not to click is to leave; else "no_click".
     """
     unclicked = (sessions.slate_sizes > 0) & (sessions.click < 0)
-    number = _session_numbers(sessions)
+    number = sessions.session_number
     last = np.append(number[1:] != number[:-1], True)
     if not unclicked.any():
         return None
     return "end" if last[unclicked].all() else "no_click"
-
-
-def _session_numbers(sessions: Sessions) -> Array:
-    """Returns (P,) int64 numbers 0, 1, .. of each page's session, in the order of the log."""
-    user, session = sessions.user, sessions.session
-    opens = (user[1:] != user[:-1]) | (session[1:] != session[:-1])
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(opens)])
