@@ -31,8 +31,8 @@ def main(
 
     Args:
         name: user-models, regularizers, recgan-tuning, recgan-policies,
-            recgan-divisions, figure-5, irecgan-fig2, click-likelihood, sb3
-            or worlds.
+            recgan-divisions, figure-5, irecgan-fig2, irecgan-fig3,
+            click-likelihood, sb3 or worlds.
         smoke: a minute's worth of everything; writes below OUT/smoke only.
         paper: networks of the paper's size; writes below OUT/paper only.
         workers: processes at once, each with one thread.

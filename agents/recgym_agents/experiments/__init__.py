@@ -18,6 +18,7 @@ EXPERIMENTS = {
     "sb3": "recgym_agents.experiments.sb3",
     "click-likelihood": "recgym_agents.experiments.click_likelihood",
     "worlds": "recgym_agents.experiments.worlds",
+    "irecgan-fig3": "recgym_agents.experiments.irecgan_fig3",
 }
 """Name of an experiment -> the module whose ``EXPERIMENT`` it is."""
 
