@@ -38,7 +38,7 @@ from recgym_agents.rollout import roll_out
 from recgym_agents.table import entry_of
 
 LUCK = 1_000
-"""Added to a seed, times this, for the luck of the sessions that are measured."""
+"""Times a seed and one: the first seed of the luck of the sessions that are measured."""
 MEASURES = ("coverage@1", "coverage@10", "clicks")
 """What is measured of sessions; clicks are those of a session."""
 COVERAGES = MEASURES[:2]
@@ -396,9 +396,9 @@ method shows as it learns: drawn, by all but the greedy one. Random slates of 10
 All networks are two LSTM layers of 64 units (the paper: 512), with item embeddings of 50; discount
 .9, lambda_r 3, one generated session to ten real ones; observations hold 40 clicks; clicked items
 remain candidates. Step sizes were chosen by the clicks of the last five iterations, in worlds that
-are not reported (mdp_seed 100, 101): the agent's from .003, .01 and .03 with the two policy
-gradients, the user model's from .003 and .01 with LSTM-offline; the largest was best in either
-case, and IRecGAN takes both as they are. Ten updates by 100 were set by what they cost.
+are not reported: the agent's from .003, .01 and .03 with the two policy gradients (mdp_seed 100 and
+101), the user model's from .003 and .01 with LSTM-offline (mdp_seed 100 alone). The largest was
+best in each case; IRecGAN takes both as they are. Ten updates by 100 were set by what they cost.
 
 Rules, all on the mean of the last five iterations: a method ends above another if the difference
 over seeds is positive, with p < .05 in a two-sided paired t-test over seeds, corrected by Holm's
