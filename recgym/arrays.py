@@ -60,6 +60,10 @@ def remember(history: Array, item: Array) -> Array:
 
     An item of -1 leaves a row as it was.
     """
+    if isinstance(history, np.ndarray) and len(history) == 1:  # sooner than masks
+        if item[0] < 0:
+            return history.copy()
+        return np.concatenate((history[:, 1:], item[:, None]), axis=1)
     xp = namespace(history)
     moved = xp.empty_like(history)
     moved[:, :-1] = history[:, 1:]
