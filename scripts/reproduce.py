@@ -32,12 +32,12 @@ def main(
     Args:
         name: user-models, regularizers, recgan-tuning, recgan-policies,
             recgan-divisions, figure-5, irecgan-fig2, irecgan-fig3,
-            click-likelihood, sb3 or worlds.
+            irecgan-table1, click-likelihood, sb3 or worlds.
         smoke: a minute's worth of everything; writes below OUT/smoke only.
         paper: networks of the paper's size; writes below OUT/paper only.
         workers: processes at once, each with one thread.
-        data: folder of raw logs (gan_yelp.tsv, gan_taobao.tsv, trivago.parquet);
-            by default $RECGYM_DATA, or data.
+        data: folder of raw logs (gan_yelp.tsv, gan_taobao.tsv, trivago.parquet, and in cikm-cup/
+            those of the CIKM Cup 2016); by default $RECGYM_DATA, or data.
         out: folder of all runs.
         docs: folder of the published pages.
     """

@@ -15,10 +15,11 @@ EXPERIMENTS = {
     "recgan-divisions": "recgym_agents.experiments.recgan_divisions",
     "figure-5": "recgym_agents.experiments.figure_5",
     "irecgan-fig2": "recgym_agents.experiments.irecgan_fig2",
-    "sb3": "recgym_agents.experiments.sb3",
-    "click-likelihood": "recgym_agents.experiments.click_likelihood",
-    "worlds": "recgym_agents.experiments.worlds",
     "irecgan-fig3": "recgym_agents.experiments.irecgan_fig3",
+    "irecgan-table1": "recgym_agents.experiments.irecgan_table1",
+    "click-likelihood": "recgym_agents.experiments.click_likelihood",
+    "sb3": "recgym_agents.experiments.sb3",
+    "worlds": "recgym_agents.experiments.worlds",
 }
 """Name of an experiment -> the module whose ``EXPERIMENT`` it is."""
 
