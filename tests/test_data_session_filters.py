@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -95,9 +97,25 @@ def test_a_log_of_which_nothing_is_left_is_refused() -> None:
         filter_sessions(log((0, [("ab", "b")]), (1, [("ab", "b")])))
 
 
+@pytest.mark.parametrize("event", [False, True])
+def test_a_page_without_a_click_is_refused(event: bool) -> None:
+    """An item opened from elsewhere is no click on a slate either."""
+    dataset = log((0, [("ab", "b"), ("ab", "a"), ("ab", "b")]))
+    sessions, none = dataset.sessions, np.array([1, -1, 1])
+    item = sessions.item if event else np.where(none < 0, -1, sessions.item)
+    with pytest.raises(RecGymError, match="log, page 1: no click on a slate"):
+        filter_sessions(replace(dataset, sessions=replace(sessions, click=none, item=item)))
+
+
 def test_sessions_become_users_with_the_split_of_their_user() -> None:
     alone = sessions_as_users(filter_sessions(log(*SESSIONS)))
     alone.validate()
     assert alone.sessions.user.tolist() == [0, 0, 0, 1, 1, 2, 2]
     assert alone.split.tolist() == [1, 1, 1]
     assert alone.sessions.histories(2, 3)[3].tolist() == [3, 3]
+
+
+def test_an_item_clicked_in_two_sessions_is_no_repeat_of_either() -> None:
+    twice = filter_sessions(log((0, [("ab", "a"), ("ab", "b")]), (0, [("ab", "a"), ("ab", "b")])))
+    assert twice.info["repeat_clicks"] is True
+    assert sessions_as_users(twice).info["repeat_clicks"] is False

@@ -25,7 +25,7 @@ def filter_sessions(dataset: Dataset, candidates: int = CANDIDATES) -> Dataset:
     are the candidates (the lower id first where two are clicked equally often). Other items leave
     the pages they are on. A page that clicks none of the candidates is left out, and so is a
     session that then has a single page. Which items are clicked is counted over all users, test
-    users among them, as the paper does: an item that is still on a page is clicked by somebody.
+    users among them, as the paper does: an item that is still on a page was clicked by somebody.
 
     Args:
         dataset: a log with a click on each page.
@@ -35,8 +35,14 @@ def filter_sessions(dataset: Dataset, candidates: int = CANDIDATES) -> Dataset:
         The log with users and items numbered anew; what was left out is counted in ``mended``.
 
     Raises:
-        RecGymError: no session is left.
+        RecGymError: a page has no click, or no slate; or no session is left.
     """
+    if (dataset.sessions.click < 0).any():
+        page = int(np.argmax(dataset.sessions.click < 0))
+        raise RecGymError(
+            f"{dataset.info['name']}, page {page}: no click on a slate; logs are filtered for"
+            " reranking if every page has one (of trivago's, with interactions='clicks')"
+        )
     of_length = select_pages(dataset, _has_length(dataset.sessions))
     clicks = np.bincount(of_length.sessions.item, minlength=dataset.catalog.n_items)
     popular = np.lexsort((np.arange(len(clicks)), -clicks))[:candidates]
@@ -74,13 +80,16 @@ def select_pages(dataset: Dataset, pages: Array) -> Dataset:
 def sessions_as_users(dataset: Dataset) -> Dataset:
     """Returns a log in which each session is of a user of its own, in the split of its user.
 
-    What reads histories then goes back to the start of the session, and no further.
+    What reads histories then goes back to the start of the session, and no further; and whether
+    users click an item twice is said of sessions.
     """
     number = dataset.sessions.session_number
     first = np.flatnonzero(np.diff(number, prepend=-1))
     sessions = replace(dataset.sessions, user=number, session=number)
     split = dataset.split[dataset.sessions.user[first]]
-    return replace(dataset, sessions=sessions, split=split)
+    return replace(
+        dataset, sessions=sessions, split=split, info=dataset.info | click_facts(sessions)
+    )
 
 
 def _has_length(sessions: Sessions) -> Array:
