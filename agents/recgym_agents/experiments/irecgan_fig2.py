@@ -405,9 +405,13 @@ its own score. As in the paper: embeddings of 50, gamma .9, lambda_r 3, lambda_p
 session to ten logged ones, LSTMs of two layers, but of 64 units; `--paper` takes the paper's 512.
 Step sizes are the agents' defaults; two or three others were tried in two other worlds (mdp_seed
 100, 101) with 200 random sessions, and none was better in both. Batches are of 64 sessions. A
-training has the same number of updates for all sizes of the log, and ends early when four reports
-in a row bring no better score on the log's validation sessions: log-likelihood for LSTM and LSTMD,
-the objective of Eq. 10 for the others. No method meets the world before it is scored.
+training reads as many slates whatever the size of the log, those of 400 batches (up to 480 updates
+where the last batch of a pass is smaller), and ends early when four reports in a row, after
+pre-training, bring no better score on the log's validation sessions: log-likelihood for LSTM and
+LSTMD, the objective of Eq. 10 for IRecGAN, that of Eq. 9 for PG, whose reward is the click alone.
+The policy kept is the best of all reports, those of pre-training among them: where it is one of
+these, LSTMD is LSTM, and IRecGAN has learned from logged sessions alone. No method meets the world
+before it is scored.
 
 Policies see the clicks of the session, not the state, and show their ten best items. coverage@r is
 the share of the r most rewarding items in the user's present state that are in the slate, mean over

@@ -394,11 +394,12 @@ method shows as it learns: drawn, by all but the greedy one. Random slates of 10
 20% whatever r is, so that both coverages begin alike.
 
 All networks are two LSTM layers of 64 units (the paper: 512), with item embeddings of 50; discount
-.9, lambda_r 3, one generated session to ten real ones; observations hold 40 clicks; clicked items
-remain candidates. Step sizes were chosen by the clicks of the last five iterations, in worlds that
-are not reported: the agent's from .003, .01 and .03 with the two policy gradients (mdp_seed 100 and
-101), the user model's from .003 and .01 with LSTM-offline (mdp_seed 100 alone). The largest was
-best in each case; IRecGAN takes both as they are. Ten updates by 100 were set by what they cost.
+.9, lambda_r 3 (IRecGAN's rewards are 1 + 3 r, Eq. 10; those of PG are r), one generated session to
+ten real ones; observations hold 40 clicks; clicked items remain candidates. Step sizes were chosen
+by the clicks of the last five iterations, in worlds that are not reported: the agent's from .003,
+.01 and .03 with the two policy gradients (mdp_seed 100 and 101), the user model's from .003 and .01
+with LSTM-offline (mdp_seed 100 alone). The largest was best in each case; IRecGAN takes both as
+they are. Ten updates by 100 were set by what they cost.
 
 Rules, all on the mean of the last five iterations: a method ends above another if the difference
 over seeds is positive, with p < .05 in a two-sided paired t-test over seeds, corrected by Holm's

@@ -295,21 +295,26 @@ with more than ten items, as in the authors' code. Ties count by their expectati
 "cikm" is the paper's log, CIKM Cup 2016, with its filters and its numbers of sessions. "trivago" is
 another, the RecSys Challenge 2019's, with the same filters; a click on a hotel's images or the like
 is a page that shows the list of the session's next clickout, and does not pay; a clickout does, so
-that most clicks pay (in the paper 2.4%). Users are divided 50 / 12.5 / 37.5 into training,
+that most clicks pay (in the paper 2.4%). Its users are divided 50 / 12.5 / 37.5 into training,
 validation and test users, not 95 / 2.5 / 2.5 as the paper's sessions are, which would leave too few
 test pages. As in the paper, items that nobody clicks leave the pages, and test users are among
 those who click. That tells something: an item on a test page that was not clicked in training is
-known to be clicked in some later session, and that may be this one. "No click in training" ranks by
+known to be clicked in some other session, and that may be this one. "No click in training" ranks by
 this alone, and methods that favour what training sessions clicked can fall below random where most
 clicked items are new.
 
-Sessions in these logs have no page on which the user leaves, so that users who are generated do not
-leave either: generated sessions have twice the mean length of the training sessions, as the authors
-bound theirs. Slates of 10 are generated. Networks are smaller than the paper's (one GRU of 64
-units, or LSTM in LSTM and LSTMD, against two LSTMs of 512). All methods read the training sessions
-equally often; pre-training is short, so that rounds begin before the user model has learned too
-much by heart. The policy kept is the one with the best score on validation sessions, by each
-method's own objective (the paper has no such rule); "kept after" says when.
+PG, PGIS and AC learn from the log's reward r (Eq. 9); PGU, ACU and IRecGAN from 1 + 3 r (Eq. 10),
+which a click that does not pay has, too. So PGU and PG differ in this as well as in the generated
+sessions. The paper does not say which its PG has; it pre-trains IRecGAN's agent by Eq. 10.
+
+Sessions in these logs have no page on which the user leaves, and generated users learn not to: in
+the first rounds some still do, later most sessions have twice the mean length of those in training,
+as the authors bound theirs. Slates of 10 are generated. Networks are smaller than the paper's (one
+GRU of 64 units, or LSTM in LSTM and LSTMD, against two LSTMs of 512). All methods read the training
+sessions equally often, though ten batches of IRecGAN and LSTMD are the discriminator's alone;
+pre-training is short, so that rounds begin before the user model has learned too much by heart. The
+policy kept is the one with the best score on validation sessions, by each method's own objective
+(the paper has no such rule); "kept after" says when.
 
 Settings are the zoo's defaults but for the user model's step size and the lengths of pre-training.
 They were chosen on trivago's validation users, with one seed, from step sizes of .0001 (IRecGAN
