@@ -49,7 +49,8 @@ def read_trivago(
     impressions of its session's next clickout, which are what the user is looking at if the item
     is among them. Other events are dropped, and counted in ``mended``: those after a session's
     last clickout, and those with an item that is not displayed there. Sessions and items are then
-    those of ``filter_sessions``, which counts what it leaves out.
+    those of ``filter_sessions``, which counts what it leaves out; features stay those of all pages
+    before it, an event's among them.
 
     Args:
         path: a file.
