@@ -133,6 +133,23 @@ def paired_t(ours: Array, theirs: Array) -> float:
     return student_p_value(estimate.mean / estimate.standard_error, len(difference) - 1)
 
 
+def paired_variances(ours: Array, theirs: Array) -> float:
+    """Returns the two-sided p-value of "the variances are equal", over paired values.
+
+    The test of Pitman and Morgan (Biometrika, 1939): sums and differences of the pairs are
+    uncorrelated if they are.
+
+    >>> round(paired_variances([4.0, -4.0, 1.0, -1.0, 0.0], [1.0, 0.0, -1.0, 1.0, -1.0]), 3)
+    0.109
+    """
+    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    correlation = np.corrcoef(ours + theirs, ours - theirs)[0, 1]
+    degrees = len(ours) - 2
+    with np.errstate(divide="ignore"):
+        t = correlation * np.sqrt(degrees / max(1.0 - correlation**2, 0.0))
+    return student_p_value(float(t), degrees)
+
+
 def holm(p_values: Array) -> Array:
     """Returns Holm's adjusted p-values, in the order given.
 

@@ -17,6 +17,7 @@ from recgym.users import recurrent
 from recgym_agents.episodes import Episodes
 from recgym_agents.irecgan import IRecGAN, IRecGANConfig
 from recgym_agents.parameters import arrays_of
+from recgym_agents.runs import kept_report
 from recgym_agents.table import entry_of
 from recgym_agents.training import CHECKPOINT, METRICS, train
 from tests.fixtures.slate_mdp_runs import (
@@ -192,8 +193,12 @@ def test_pretraining_is_not_stopped_and_the_rounds_are(log: str, tmp_path: Path)
     assert len(found) < 100
     rounds = [line for line in found if line["updates"] >= 44]
     assert len(rounds) >= 2
-    scores = [line["validation_score"] for line in found]
-    assert int(np.argmax(scores)) < len(found) - 2
+    assert not any(line["kept"] for line in found if line["updates"] < 44)
+    kept = [number for number, line in enumerate(found) if line["kept"]]
+    assert kept[-1] == len(found) - 3
+    assert kept_report(tmp_path) == found[kept[-1]]
+    scores = [line["validation_score"] for line in rounds]
+    assert found[kept[-1]]["validation_score"] == max(scores)
 
 
 @pytest.mark.parametrize("name", ["user_loss", "discriminator_loss"])

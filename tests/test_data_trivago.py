@@ -98,6 +98,7 @@ def test_interactions_can_be_clicks_on_what_is_displayed_next(tmp_path: Path) ->
         ("v", "w", 30, 1, CLICKOUT, "1", "1|2", "1|2"),  # a session of one page
     ]
     dataset = read_trivago(write_trivago(tmp_path / "log.parquet", rows), interactions="clicks")
+    assert dataset.info["name"] == "trivago-clicks"  # no preset of the other reading applies
     dataset.validate()
     assert clicked(dataset) == ["2", "3", "2", "4", "2", "1"]
     assert [shown(dataset, page) for page in range(6)] == [

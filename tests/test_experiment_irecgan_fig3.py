@@ -69,8 +69,8 @@ def test_statements_hold_where_every_difference_does() -> None:
         " PG-online&offline - PG-online, coverage@10: +0.100 (p .013)"
     )
     assert found[fig3.SPREAD].evidence == (
-        "coverage@1: standard deviation 0.020 against 0.010;"
-        " coverage@10: standard deviation 0.020 against 0.010"
+        "coverage@1: standard deviation 0.020 against 0.010 (p <.001);"
+        " coverage@10: standard deviation 0.020 against 0.010 (p <.001)"
     )
 
 
@@ -98,6 +98,13 @@ def test_one_difference_that_is_missing_is_enough_to_fail(
 
 def test_a_variance_that_is_not_larger_is_no_high_one() -> None:
     assert failing(claims(online_spread=0.9)) == {fig3.SPREAD}
+
+
+def test_a_variance_that_may_be_larger_by_chance_is_no_high_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(fig3, "paired_variances", lambda ours, theirs: 0.051)
+    assert failing(claims()) == {fig3.SPREAD}
 
 
 def test_the_table_holds_late_means_greedy_slates_and_what_is_known() -> None:

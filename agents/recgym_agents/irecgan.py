@@ -114,8 +114,10 @@ class IRecGAN(PolicyGradient):
 
     @property
     def pretraining(self) -> bool:
-        """Whether the rounds have not begun."""
+        """Whether rounds are to come, and none has begun."""
         config = self.config
+        if config.generated == 0.0:
+            return False
         before = config.discriminator_pretraining if config.adversary else 0
         return self.updates < config.pretraining + before
 
@@ -131,13 +133,12 @@ class IRecGAN(PolicyGradient):
                 f"rewards of {batch.reward.min():g} to {batch.reward.max():g}: a Bernoulli"
                 " variable has them in 0..1; set user_reward=normal"
             )
-        if self.updates < config.pretraining:
+        if self.updates < config.pretraining or config.generated == 0.0:
             report = self._train(batch, None)
         elif self.pretraining:
             report = self._discriminate(batch)
         else:
-            generated = self._generated(batch) if config.generated > 0.0 else None
-            report = self._train(batch, generated)
+            report = self._train(batch, self._generated(batch))
             if config.adversary:
                 for _ in range(config.discriminator_updates):
                     report |= self._discriminate(batch)

@@ -167,6 +167,16 @@ def open_metrics(
             writer.close()
 
 
+def kept_report(folder: Path) -> dict[str, float]:
+    """Returns the line of metrics of the report whose policy a run has kept.
+
+    It is the last one if none was kept: no validation, or none after pre-training.
+    """
+    lines = [json.loads(line) for line in (folder / METRICS).read_text("utf-8").splitlines()]
+    kept: list[dict[str, float]] = [line for line in lines if line.get("kept")]
+    return (kept or lines)[-1]
+
+
 def _digest(model: FittedUserModel) -> str:
     """Returns the SHA-256 of all that users of a model do: the folder it came from may be refitted.
 

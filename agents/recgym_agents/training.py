@@ -125,16 +125,16 @@ class _Run:
         return {"steps": self.loop.steps_done, "updates": self.loop.updates_done}
 
     def _validate(self) -> dict[str, float]:
-        """Validates the policy, and keeps it if it is the best so far."""
+        """Validates the policy, and keeps it if it is the best so far, pre-training apart."""
         if self.validate is None:
             return {}
         value, line = self.validate()
+        if getattr(self.loop.agent, "pretraining", False):  # what the agent is named after is ahead
+            return line | {"kept": 0.0}
         self.waited += 1
         if value > self.best_reward:
             self.best, self.best_reward, self.waited = self.loop.agent.policy(), value, 0
-        if getattr(self.loop.agent, "pretraining", False):  # the rounds are still to come
-            self.waited = 0
-        return line
+        return line | {"kept": float(self.waited == 0)}
 
     def _stalled(self) -> bool:
         """Returns whether the validations have not been better for too long."""

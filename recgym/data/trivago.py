@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -77,7 +78,9 @@ def read_trivago(
     log = _with_lists(log, slots, interactions, mended)
     slots = log.select("page", "list").join(slots, left_on="list", right_on=ROW)
     dataset = _dataset(path, log, slots.sort("page", "slot"), mended, seed)
-    return dataset if interactions == "history" else filter_sessions(dataset)
+    if interactions == "history":
+        return dataset
+    return filter_sessions(replace(dataset, info=dataset.info | {"name": "trivago-clicks"}))
 
 
 def _item_rows(rows: pl.DataFrame, mended: dict[str, int]) -> pl.DataFrame:

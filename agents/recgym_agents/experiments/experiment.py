@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+import numpy as np
+
 from recgym.errors import RecGymError
 
 if TYPE_CHECKING:
@@ -109,6 +111,11 @@ def cell_id(cell: Cell) -> str:
     return "_".join(
         value if isinstance(value, str) else f"{factor}{value}" for factor, value in cell.items()
     )
+
+
+def by_seed(runs: list[Finished], metric: str) -> np.ndarray:
+    """Returns one of the numbers that runs found, (S,) as the runs are ordered."""
+    return np.array([one.result[metric] for one in runs])
 
 
 def having(finished: list[Finished], **factors: Any) -> list[Finished]:

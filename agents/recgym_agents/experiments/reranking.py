@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,7 +12,6 @@ from recgym.data import Dataset, Split
 from recgym.data.floors import rule_scores
 from recgym.metrics import precision
 from recgym_agents.policy_gradient import PolicyGradient
-from recgym_agents.runs import METRICS
 
 TOP = 10
 """Items that count as first in precision at 10; pages with no more than these do not count."""
@@ -26,6 +23,8 @@ ROWS = 512
 class Lists:
     """P pages with a click, and what was clicked before them in their sessions."""
 
+    session: Array
+    """(P,) whose page it is"""
     observation: Array
     """(P, W) the last clicked items, oldest first, N where there is none"""
     slate: Array
@@ -44,7 +43,7 @@ class Lists:
         """
         pages = dataset.pages(split)
         observation = pages.histories(window, dataset.catalog.n_items)
-        return Lists(observation, pages.padded_slates(), pages.click)
+        return Lists(pages.user, observation, pages.padded_slates(), pages.click)
 
     @property
     def size(self) -> Array:
@@ -115,12 +114,6 @@ def facts_of(dataset: Dataset, lists: Lists) -> dict[str, float]:
         "shown_new": float(new[pages.slate_items].mean()),
         "reward": float(pages.reward.mean()),
     }
-
-
-def best_report(folder: Path) -> int:
-    """Returns after how many logged steps the policy of a run was kept."""
-    lines = [json.loads(line) for line in (folder / METRICS).read_text("utf-8").splitlines()]
-    return int(max(lines, key=lambda line: line["validation_score"])["steps"])
 
 
 def _not_clicked(dataset: Dataset) -> Array:

@@ -22,6 +22,7 @@ from recgym_agents.experiments.experiment import (
     Page,
     Place,
     Result,
+    by_seed,
     folder_of,
     having,
 )
@@ -184,16 +185,12 @@ def _tests(runs: dict[str, list[Finished]]) -> dict[str, Test]:
     gains, p_seeds, p_sessions = [], [], []
     for name in names:
         other = RANDOM[ENTRANTS[name].slate_size]
-        ours, theirs = (_by_seed(runs[one], "session") for one in (name, other))
+        ours, theirs = (by_seed(runs[one], "session") for one in (name, other))
         gains.append(ours - theirs)
         p_seeds.append(paired_t(ours, theirs))
         p_sessions.append(paired_bootstrap(_sessions(runs[name]), _sessions(runs[other])))
     corrected = zip(gains, holm(np.array(p_seeds)), holm(np.array(p_sessions)), strict=True)
     return {name: Test(*found) for name, found in zip(names, corrected, strict=True)}
-
-
-def _by_seed(runs: list[Finished], metric: str) -> np.ndarray:
-    return np.array([one.result[metric] for one in runs])
 
 
 def _sessions(runs: list[Finished]) -> np.ndarray:
@@ -203,7 +200,7 @@ def _sessions(runs: list[Finished]) -> np.ndarray:
 
 def _row(name: str, runs: list[Finished], known: Known, budget: Budget) -> list[str]:
     entrant = ENTRANTS[name]
-    session = _by_seed(runs, "session")
+    session = by_seed(runs, "session")
     steps = budget["steps"].get(name)
     trained = entrant.agent in STABLE_BASELINES
     view = row_of(entrant.agent, entrant.agent_args).config.view if trained else ""
@@ -215,15 +212,15 @@ def _row(name: str, runs: list[Finished], known: Known, budget: Budget) -> list[
         seeds_text(session),
         f"{session.mean() / known.optimum:.0%}",
         f"{session.mean() / known.fixed:.0%}",
-        seeds_text(_by_seed(runs, "reward")),
-        seeds_text(_by_seed(runs, "click_rate")),
+        seeds_text(by_seed(runs, "reward")),
+        seeds_text(by_seed(runs, "click_rate")),
     ]
 
 
 def _claim(name: str, runs: dict[str, list[Finished]], test: Test) -> Claim:
     """Judges "beats": a gain with p < .05, corrected, over seeds and over sessions."""
     other = RANDOM[ENTRANTS[name].slate_size]
-    ours, theirs = (_by_seed(runs[one], "session").mean() for one in (name, other))
+    ours, theirs = (by_seed(runs[one], "session").mean() for one in (name, other))
     holds = ours > theirs and max(test.p_seeds, test.p_sessions) < 0.05
     return Claim(
         f"{name} beats random",
@@ -238,7 +235,7 @@ def _figure(runs: dict[str, list[Finished]]) -> Figure:
     """Reward per session and per step of every entrant and seed."""
     metrics = {"reward per session": "session", "reward per step": "reward"}
     panels = {
-        title: {name: _by_seed(runs[name], metric) for name in ENTRANTS}
+        title: {name: by_seed(runs[name], metric) for name in ENTRANTS}
         for title, metric in metrics.items()
     }
     return dots(panels, "reward")

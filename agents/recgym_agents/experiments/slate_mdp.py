@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from recgym.data import LoggingPolicy, Shown, as_dataset, collect, slate_mdp_policy, split_users
+from recgym.data import (
+    Dataset,
+    LoggingPolicy,
+    Shown,
+    as_dataset,
+    collect,
+    slate_mdp_policy,
+    split_users,
+)
 from recgym.data.collecting import play
 from recgym.envs import SlateVectorEnv
 from recgym.simulators.slate_mdp import SlateMDP
@@ -42,19 +49,18 @@ def env_args(mdp_seed: int) -> dict[str, Any]:
 
 
 def make_world(mdp_seed: int, rows: int = ROWS) -> tuple[SlateVectorEnv, SlateMDP]:
-    """Makes an environment that ``sessions_in`` and ``write_log`` can play, and its simulator."""
+    """Makes an environment that ``sessions_in`` and ``make_log`` can play, and its simulator."""
     env = make_vector_env(ENVIRONMENT, env_args(mdp_seed), rows, "disabled")
     world: Any = env.simulator
     return env, world
 
 
-def write_log(folder: Path, policy: Logging, sessions: int, mdp_seed: int, seed: int) -> float:
-    """Saves sessions of a logging policy, one in five to select by; returns their mean length."""
+def make_log(policy: Logging, sessions: int, mdp_seed: int, seed: int) -> Dataset:
+    """Returns sessions of a logging policy, one in five to select by."""
     env, world = make_world(mdp_seed)
     log = collect(env, slate_mdp_policy(world, policy), sessions, seed)
     dataset = as_dataset(env, log, f"slate-mdp-{policy}")
-    replace(dataset, split=split_users(dataset.n_users, seed, (0.8, 0.2, 0.0))).save(folder)
-    return log.n_pages / sessions
+    return replace(dataset, split=split_users(dataset.n_users, seed, (0.8, 0.2, 0.0)))
 
 
 def oracles(world: SlateMDP) -> dict[str, np.ndarray]:

@@ -25,6 +25,7 @@ from recgym_agents.experiments.experiment import (
     Page,
     Place,
     Result,
+    by_seed,
     folder_of,
     having,
 )
@@ -217,9 +218,9 @@ def _table(runs: dict[str, list[Finished]], planned: dict[str, float]) -> str:
     rows = [
         [
             policy,
-            seeds_text(_by_seed(found, "session")),
+            seeds_text(by_seed(found, "session")),
             f"{_mean(found, 'session') / random - 1:+.1%}",
-            seeds_text(_by_seed(found, "click_rate")),
+            seeds_text(by_seed(found, "click_rate")),
             f"{_mean(found, 'steps'):.1f}",
         ]
         for policy, found in runs.items()
@@ -242,7 +243,7 @@ def _claims(tests: list[tuple[str, str, list[Finished], list[Finished]]]) -> tup
     p_values = holm(np.array([paired_bootstrap(*pair) for pair in pairs]))
     claims = []
     for (world, other, ours, theirs), p in zip(tests, p_values, strict=True):
-        gain = _by_seed(ours, "session") - _by_seed(theirs, "session")
+        gain = by_seed(ours, "session") - by_seed(theirs, "session")
         share = _mean(ours, "session") / _mean(theirs, "session") - 1
         claims.append(
             Claim(
@@ -255,12 +256,8 @@ def _claims(tests: list[tuple[str, str, list[Finished], list[Finished]]]) -> tup
     return tuple(claims)
 
 
-def _by_seed(runs: list[Finished], metric: str) -> np.ndarray:
-    return np.array([one.result[metric] for one in runs])
-
-
 def _mean(runs: list[Finished], metric: str) -> float:
-    return float(_by_seed(runs, metric).mean())
+    return float(by_seed(runs, metric).mean())
 
 
 def _sessions(runs: list[Finished]) -> np.ndarray:
