@@ -193,12 +193,14 @@ def test_what_a_log_alone_cannot_do_is_refused_and_leaves_nothing_behind(
 ) -> None:
     shape = {"slate_size": 3, "window": 6}
     bare: dict[str, Any] = {"agent_args": {}, "loop_args": {}, "log": None}
+    ours = "needs an environment, env; it learns without one only from a log"
+    theirs = "needs an environment, env; it does not learn from logs"
     for changes, message in (
-        ({"loop_args": {"schedule": "online"}, "log": None}, "reinforce-is: needs an environment"),
-        ({"loop_args": {"schedule": "online-offline"}}, "reinforce-is: needs an environment"),
-        (bare | {"agent": "cascading-dqn"}, "cascading-dqn: needs an environment"),
-        (bare | {"agent": "random"}, "random: needs an environment"),
-        (bare | {"agent": "sb3-ppo"}, "sb3-ppo: needs an environment"),
+        ({"loop_args": {"schedule": "online"}, "log": None}, f"reinforce-is: {ours}"),
+        ({"loop_args": {"schedule": "online-offline"}}, f"reinforce-is: {ours}"),
+        (bare | {"agent": "cascading-dqn"}, f"cascading-dqn: {theirs}"),
+        (bare | {"agent": "random"}, f"random: {theirs}"),
+        (bare | {"agent": "sb3-ppo"}, f"sb3-ppo: {theirs}"),
         ({"log": None}, "schedule=offline: needs a log"),
         ({"env_args": {"window": 6}}, "without an environment: slate_size must be given"),
         ({"env_args": shape | {"window": 0}}, "window must be given, and at least 1"),

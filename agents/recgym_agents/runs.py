@@ -69,17 +69,21 @@ def check_run(config: TrainConfig) -> None:
         raise RecGymError(f"{folder}: is a file; a run needs a folder")
 
 
-def environment_of(config: TrainConfig) -> str:
+def environment_of(config: TrainConfig, *, learns_from_logs: bool = False) -> str:
     """Returns the environment's id.
+
+    Args:
+        config: the run.
+        learns_from_logs: whether the agent has a schedule that needs no environment.
 
     Raises:
         RecGymError: there is none, and what trains cannot do without.
     """
     if config.env is None:
-        raise RecGymError(
-            f"{config.agent}: needs an environment, env; agents of episodes learn without one, from"
-            " a log, with schedule=offline"
-        )
+        otherwise = "does not learn from logs"
+        if learns_from_logs:
+            otherwise = "learns without one only from a log, with the loop's schedule=offline"
+        raise RecGymError(f"{config.agent}: needs an environment, env; it {otherwise}")
     return config.env
 
 

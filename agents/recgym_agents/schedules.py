@@ -122,7 +122,8 @@ def env_of(config: TrainConfig, schedule: LoopConfig | EpisodeLoopConfig) -> Sla
     offline = isinstance(schedule, EpisodeLoopConfig) and schedule.schedule == "offline"
     if config.env is None and offline:
         return None
-    return make_vector_env(environment_of(config), config.env_args, schedule.num_envs, "disabled")
+    name = environment_of(config, learns_from_logs=isinstance(schedule, EpisodeLoopConfig))
+    return make_vector_env(name, config.env_args, schedule.num_envs, "disabled")
 
 
 @dataclass(frozen=True)
