@@ -151,6 +151,13 @@ def test_a_page_has_its_claims_command_figures_and_raw_numbers(tmp_path: Path) -
     (cell,) = read_json(tmp_path / "docs" / "toy.json")["cells"]
     assert "score" in cell
     assert "arrays" not in cell
+    assert "smoke" not in text
+
+
+def test_a_smoke_run_says_that_its_numbers_mean_nothing(tmp_path: Path) -> None:
+    outcome = run_cells(TOY, TOY.smoke_budget, tmp_path, tmp_path, workers=1)
+    page = write_page(TOY, TOY.smoke_budget, outcome, tmp_path / "docs", "python scripts/x.py")
+    assert page.read_text().startswith("# A toy\n\n*This is a smoke run")
 
 
 def test_names() -> None:

@@ -15,6 +15,10 @@ from recgym.metrics import mean_and_error
 from recgym_agents.experiments.experiment import Budget, Experiment, Page
 from recgym_agents.experiments.runner import Outcome
 
+SMOKE = (
+    "*This is a smoke run: it shows that everything works. Its numbers and verdicts mean nothing.*"
+)
+
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Returns a Markdown table; the first column is text, the others are numbers.
@@ -111,6 +115,8 @@ def _text(
     ]
     if missing:
         parts.insert(4, "Data not available here: " + "; ".join(Path(_).name for _ in missing))
+    if budget == experiment.smoke_budget:
+        parts.insert(1, SMOKE)
     return "\n\n".join(parts) + "\n"
 
 
