@@ -156,8 +156,9 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
     against = runs.against_logging(shown)
     parts = [
         f"## {shown:,} random sessions",
-        "Clicks a session, mean ± standard error over worlds, and as shares of the planner's exact "
-        "values; gains over the logging policy with p-values that Holm corrected over the "
+        "Clicks a session, mean ± standard error over worlds. Oracles are at the planner's exact "
+        "values, of which the shares are; further down they are played, as the methods are. Gains "
+        "are over the logging policy, with p-values that Holm's method corrected over the "
         f"{len(METHODS)} methods, two-sided over worlds and one-sided over sessions.",
         _shares(runs, shown, against),
     ]
