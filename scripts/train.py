@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tyro
@@ -17,6 +18,7 @@ from rich.progress import (
 
 from command_line import run
 from recgym.errors import RecGymError
+from recgym_agents.runs import describe_end
 from recgym_agents.training import TrainConfig, train
 
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")]
@@ -111,7 +113,7 @@ def main(
         train(config, watch)
     finally:
         progress.stop()
-    print(out)
+    print("\n".join((*describe_end(Path(out), steps), out)))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from recgym.users import recurrent
 from recgym_agents.episodes import Episodes
 from recgym_agents.irecgan import IRecGAN, IRecGANConfig
 from recgym_agents.parameters import arrays_of
-from recgym_agents.runs import kept_report
+from recgym_agents.runs import describe_end, kept_report
 from recgym_agents.table import entry_of
 from recgym_agents.training import CHECKPOINT, METRICS, train
 from tests.fixtures.slate_mdp_runs import (
@@ -199,6 +199,17 @@ def test_pretraining_is_not_stopped_and_the_rounds_are(log: str, tmp_path: Path)
     assert kept_report(tmp_path) == found[kept[-1]]
     scores = [line["validation_score"] for line in rounds]
     assert found[kept[-1]]["validation_score"] == max(scores)
+    ended, chosen = describe_end(tmp_path, 20_000)
+    assert ended.startswith(f"ended after {found[-1]['steps']:,} of 20,000 steps: validation")
+    assert chosen.startswith(f"kept the policy of step {found[kept[-1]]['steps']:,}, the best")
+
+
+def test_a_run_that_never_leaves_pretraining_says_so(log: str, tmp_path: Path) -> None:
+    short = run(log, tmp_path, steps=200, reports=2)
+    train(replace(short, agent_args=short.agent_args | {"pretraining": 1_000}))
+    assert kept_report(tmp_path) == lines(tmp_path)[-1]
+    (found,) = describe_end(tmp_path, 200)
+    assert found.startswith("kept the last policy: it is still of pre-training")
 
 
 @pytest.mark.parametrize("name", ["user_loss", "discriminator_loss"])

@@ -56,7 +56,7 @@ class IRecGANConfig(PolicyGradientConfig):
     """What a user does who does not click: leaves, or sees the next slate."""
     user_reward: Reward = "bernoulli"
     """What the user model takes rewards for: 1 or 0, or any number, with a variance of 1."""
-    pretraining: int = 200
+    pretraining: int = 50
     """Updates of the agent and the user model by real episodes alone."""
     discriminator_pretraining: int = 20
     """Updates of the discriminator after that, before the first round."""
@@ -64,7 +64,7 @@ class IRecGANConfig(PolicyGradientConfig):
     """Updates of the discriminator a round, each with new generated episodes."""
     user_learning_rate: float = 3e-3
     """Adam's step size for the user model."""
-    discriminator_learning_rate: float = 1e-3
+    discriminator_learning_rate: float = 1e-2
     """Adam's step size for the discriminator."""
 
     def __post_init__(self) -> None:

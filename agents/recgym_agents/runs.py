@@ -176,9 +176,26 @@ def kept_report(folder: Path) -> dict[str, float]:
 
     It is the last one if none was kept: no validation, or none after pre-training.
     """
-    lines = [json.loads(line) for line in (folder / METRICS).read_text("utf-8").splitlines()]
-    kept: list[dict[str, float]] = [line for line in lines if line.get("kept")]
+    lines = _metrics(folder)
+    kept = [line for line in lines if line.get("kept")]
     return (kept or lines)[-1]
+
+
+def describe_end(folder: Path, steps: int) -> list[str]:
+    """Returns what a user should know of how a run of so many steps ended, a line each."""
+    last, kept = _metrics(folder)[-1], kept_report(folder)
+    found = []
+    if last["steps"] < steps:
+        found.append(f"ended after {last['steps']:,} of {steps:,} steps: validation got no better")
+    if kept.get("kept"):
+        found.append(f"kept the policy of step {kept['steps']:,}, the best in validation")
+    elif "kept" in last:
+        found.append("kept the last policy: it is still of pre-training, more steps are needed")
+    return found
+
+
+def _metrics(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / METRICS).read_text("utf-8").splitlines()]
 
 
 def _digest(model: FittedUserModel) -> str:

@@ -348,15 +348,15 @@ pre-training is short, so that rounds begin before the user model has learned to
 policy kept is the one with the best score on validation sessions after pre-training, by each
 method's own objective (the paper has no such rule); "kept after" says when.
 
-Settings are the zoo's defaults but for the step sizes of the user model and of the discriminator
-(.01, for 20 updates before the first round, with which it is right on 60% of the training sessions;
-with the default .001 on 50%), and the lengths of pre-training. The others were chosen on trivago's
-validation users, with one seed, from step sizes of .0001 (IRecGAN alone), .0003, .001 and .003 of
-the policy, which hardly differ there; .001, .003 and .01 of the user model, of which .01 was best;
-embeddings of 32 and 64 (LSTM alone), 3 and 5 passes, and pre-training of 10 and 35 updates. With 35
-the score of LSTMD was slightly better (-8.08 nats against -8.20), but it was reached before the
-first round, where LSTMD is LSTM; so 10 it is. The log was filtered, and the smoke run seen, on its
-first 200 sessions, test pages included, before the budget was set.
+Settings are the zoo's defaults but for the user model's step size and the lengths of pre-training.
+The discriminator's step size of .01, for 20 updates before the first round, has it right on 60% of
+the training sessions; with .001 it was on 50%. The others were chosen on trivago's validation
+users, with one seed, from step sizes of .0001 (IRecGAN alone), .0003, .001 and .003 of the policy,
+which hardly differ there; .001, .003 and .01 of the user model, of which .01 was best; embeddings
+of 32 and 64 (LSTM alone), 3 and 5 passes, and pre-training of 10 and 35 updates. With 35 the score
+of LSTMD was slightly better (-8.08 nats against -8.20), but it was reached before the first round,
+where LSTMD is LSTM; so 10 it is. The log was filtered, and the smoke run seen, on its first 200
+sessions, test pages included, before the budget was set.
 
 "last click" ranks the items clicked before in the session first, the latest one highest; item-CTR
 is (clicks + 1/2) / (shows + 1) in training sessions; "position" is the order in which the list was
