@@ -114,12 +114,21 @@ class IRecGAN(PolicyGradient):
 
     @property
     def pretraining(self) -> bool:
-        """Whether rounds are to come, and none has begun."""
+        """Whether the next update is not yet a round."""
+        return self.updates < self._turns
+
+    @property
+    def rounds(self) -> int:
+        """Rounds so far: updates after pre-training; all updates, if nothing is generated."""
+        return max(self.updates - self._turns, 0)
+
+    @property
+    def _turns(self) -> int:
+        """Updates before the first round."""
         config = self.config
         if config.generated == 0.0:
-            return False
-        before = config.discriminator_pretraining if config.adversary else 0
-        return self.updates < config.pretraining + before
+            return 0
+        return config.pretraining + (config.discriminator_pretraining if config.adversary else 0)
 
     def update(self, batch: Episodes) -> dict[str, float]:
         """Learns from real episodes by what Algorithm 1 has in turn.

@@ -129,7 +129,7 @@ class _Run:
         if self.validate is None:
             return {}
         value, line = self.validate()
-        if getattr(self.loop.agent, "pretraining", False):  # what the agent is named after is ahead
+        if getattr(self.loop.agent, "rounds", 1) == 0:  # what the agent is named after is ahead
             return line | {"kept": 0.0}
         self.waited += 1
         if value > self.best_reward:
