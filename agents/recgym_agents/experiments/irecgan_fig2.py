@@ -171,8 +171,9 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
         "## What was kept",
         "Updates after which the policy was kept, of at most "
         f"{budget['updates']:,} or so; the rounds of LSTMD and IRecGAN begin after "
-        f"{budget['pretraining'] + budget['discriminator_pretraining']}.",
-        _by_size(runs, "updates", known=False),
+        f"{budget['pretraining'] + budget['discriminator_pretraining']}. Where it is the end, more "
+        "updates may have brought more.",
+        _by_size(runs, "updates", known=False, digits=0),
         "The adversary of IRecGAN then: how often the discriminator is right, its mean score of "
         "generated steps, and their effective sample size as a share of the steps (1: the scores "
         "do not reweigh).",
@@ -262,19 +263,19 @@ def _planned(seeds: list[int]) -> dict[str, np.ndarray]:
     return {name: np.array(values) for name, values in found.items()}
 
 
-def _by_size(runs: Runs, metric: str, known: bool = True) -> str:
+def _by_size(runs: Runs, metric: str, known: bool = True, digits: int = 3) -> str:
     """A result of every method, log and size; if ``known``, of what learns nothing, too."""
     sizes = sorted({size for some in runs.sizes.values() for size in some})
     rows = [
         [log, method]
         + [
-            seeds_text(runs.values(log, size, method, metric)) if size in of_log else ""
+            seeds_text(runs.values(log, size, method, metric), digits) if size in of_log else ""
             for size in sizes
         ]
         for log, of_log in runs.sizes.items()
         for method in METHODS
     ]
-    for policy in (*ORACLES, *LOGGING) if known else ():
+    for policy in (*ORACLES, "mix", "random") if known else ():  # max is the myopic oracle
         rows.append(["", policy, *[seeds_text(runs.untrained(policy, metric))] * len(sizes)])
     return table(["log", "method", *(f"{size:,}" for size in sizes)], rows)
 
