@@ -6,18 +6,16 @@ from dataclasses import replace
 
 from recgym.data import Dataset
 from recgym_agents.irecgan import IRecGANConfig
-
-REWARDED = ("reinforce", "reinforce-is", "actor-critic")
-"""Agents that learn from rewards as they are logged."""
+from recgym_agents.table import AGENTS
 
 
 def as_irecgan_is_paid(dataset: Dataset, agent: str) -> Dataset:
-    """Returns a log in which an agent of ``REWARDED`` is paid as IRecGAN's is on real steps.
+    """Returns a log in which an agent of the zoo is paid as IRecGAN's is on real steps.
 
     That is 1 + lambda_r r for a reward of r (Bai et al., 2019, Eq. 10 with q_D = 1). IRecGAN and
     its ablations do so themselves: for them the log stays as it is.
     """
-    if agent not in REWARDED:
+    if isinstance(AGENTS[agent].config, IRecGANConfig):
         return dataset
     sessions = dataset.sessions
     paid = 1.0 + IRecGANConfig.reward_weight * sessions.reward
