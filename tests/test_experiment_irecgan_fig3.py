@@ -10,6 +10,7 @@ import pytest
 
 from recgym_agents.experiments import irecgan_fig3 as fig3
 from recgym_agents.experiments.experiment import Claim, Finished, Place
+from recgym_agents.experiments.irecgan_fig3_runs import learn
 from recgym_agents.irecgan import IRecGAN
 from recgym_agents.policy_gradient import PolicyGradient
 
@@ -131,7 +132,7 @@ def test_a_method_learns_as_it_plays_or_from_what_is_stored(
 
     for kind in (PolicyGradient, IRecGAN):
         monkeypatch.setattr(kind, "update", counted)
-    fig3.learn(method, 0, fig3.SMOKE | {"measured": 2, "batch": 15})
+    learn(method, 0, fig3.SMOKE | {"measured": 2, "batch": 15})
     as_played, stored = [(10, True)] * 2, [(15, False), (5, False)]
     first = as_played * method.online + stored * method.offline
     second = as_played * method.online + [(15, False)] * 2 * method.offline  # of 40 sessions
@@ -149,7 +150,7 @@ def test_irecgans_first_iteration_is_its_pretraining(monkeypatch: pytest.MonkeyP
         return update(self, batch)
 
     monkeypatch.setattr(IRecGAN, "update", watched)
-    fig3.learn(fig3.METHODS["IRecGAN"], 0, fig3.SMOKE | {"measured": 2})
+    learn(fig3.METHODS["IRecGAN"], 0, fig3.SMOKE | {"measured": 2})
     assert turns == [True] * 4 + [False] * 4
 
 
