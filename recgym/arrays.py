@@ -55,15 +55,46 @@ def clip(values: Array, low: float, high: float) -> Array:
     return values.clip(low, high)
 
 
+def beside(slots: Array, outside: float) -> Array:
+    """Returns values of slots (B, K) with that of the outside option beside them (B, K + 1)."""
+    n_rows, n_slots = slots.shape
+    xp = namespace(slots)
+    values = xp.zeros((n_rows, n_slots + 1), dtype=slots.dtype, device=slots.device)
+    values[:, :-1] = slots
+    if outside:
+        values[:, -1] = outside
+    return values
+
+
+def pick(values: Array, column: Array, outside: float | None = None) -> Array:
+    """Returns of each row of values (B, K) the one in its column (B,), as a new array (B,).
+
+    Args:
+        values: of any type.
+        column: 0..K - 1, or with ``outside`` 0..K.
+        outside: what column K stands for.
+    """
+    n_rows, n_columns = values.shape
+    if isinstance(values, np.ndarray) and n_rows == 1:  # sooner than indices
+        if column[0] < n_columns:
+            return values.take(column)
+        return np.full(1, outside, values.dtype)
+    if outside is not None:
+        values = beside(values, outside)
+    return values[namespace(column).arange(n_rows, device=column.device), column]
+
+
 def remember(history: Array, item: Array) -> Array:
     """Returns histories (B, W) with ``item`` (B,) as the last, the first forgotten.
 
     An item of -1 leaves a row as it was.
     """
     if isinstance(history, np.ndarray) and len(history) == 1:  # sooner than masks
-        if item[0] < 0:
-            return history.copy()
-        return np.concatenate((history[:, 1:], item[:, None]), axis=1)
+        after = history.copy()
+        if item[0] >= 0:
+            after[:, :-1] = history[:, 1:]
+            after[:, -1] = item
+        return after
     xp = namespace(history)
     moved = xp.empty_like(history)
     moved[:, :-1] = history[:, 1:]

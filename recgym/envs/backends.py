@@ -60,9 +60,9 @@ def transition(
 def draw(generator: np.random.Generator, n_rows: int, counts: tuple[int, int]) -> Noise:
     """Draws NumPy noise: ``counts`` uniforms and standard normals for each row."""
     uniforms, normals = counts
+    uniform = generator.random((n_rows, uniforms))
     return Noise(
-        generator.random((n_rows, uniforms)),
-        generator.standard_normal((n_rows, normals)) if normals else np.empty((n_rows, 0)),
+        uniform, generator.standard_normal((n_rows, normals)) if normals else uniform[:, :0]
     )
 
 

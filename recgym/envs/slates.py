@@ -21,8 +21,8 @@ def repaired(slate: Array, n_items: int) -> tuple[Array, Array]:
     Raises:
         RecGymError: an id out of range.
     """
-    if len(slate) == 1 and _is_plain(slate[0].tolist(), n_items):
-        return slate, slate[:, 0] * 0
+    if isinstance(slate, np.ndarray) and len(slate) == 1 and _is_plain(slate[0].tolist(), n_items):
+        return slate, np.zeros(1, np.int64)
     xp = namespace(slate)
     replaced = xp.zeros(len(slate), dtype=xp.int64, device=slate.device)
     by_slot = contiguous(slate.T)
@@ -65,7 +65,7 @@ def repair(slate: Array) -> tuple[Array, Array]:
 
 def _is_plain(ids: list[int], n_items: int) -> bool:
     """Whether one slate needs no repair and no error; for a single one, faster than arrays."""
-    return len(set(ids)) == len(ids) and min(ids) >= 0 and max(ids) < n_items
+    return len({item for item in ids if 0 <= item < n_items}) == len(ids)
 
 
 def _out_of_range(slate: Array, n_items: int) -> RecGymError:

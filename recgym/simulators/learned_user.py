@@ -9,14 +9,13 @@ from typing import Any, Self
 import numpy as np
 from gymnasium import spaces
 
-from recgym.arrays import Array, contiguous, namespace, rows
+from recgym.arrays import Array, contiguous, namespace, pick, rows
 from recgym.errors import RecGymError
 from recgym.simulators.base import Noise, Response, Simulator, State
 from recgym.simulators.checks import one_of, whole
 from recgym.simulators.ensemble import Ensemble
 from recgym.spaces import SlateSpace
 from recgym.users.folder import SHIPPED, FittedUserModel
-from recgym.users.gan import beside
 from recgym.users.kinds import functions_of
 from recgym.users.recurrent import RecurrentUserConfig
 
@@ -196,21 +195,22 @@ class LearnedUser:
         logits, rewards = self._respond(self.config, self._tables, state, slate)
         xp = namespace(logits)
         # What is clicked maximises utility plus Gumbel noise, with softmax probabilities.
-        uniform = noise.uniform[:, : self.slate_size + 1]
-        utilities = logits - xp.log(-xp.log(uniform))
+        uniform = noise.uniform[:, :-1] if self._draws else noise.uniform
+        utilities = logits - xp.asarray(xp.log(-xp.log(uniform)), dtype=logits.dtype)
         if self.spends:
-            _exclude_spent(utilities, state["history"], slate)
             if self.config.outside is None:
                 utilities[:, -1] = LAST_RESORT
-        option = utilities.argmax(axis=1)
-        row = xp.arange(len(option), device=option.device)
-        item = beside(slate, -1)[row, option]
-        reward = rewards[row, option]
+            option = _best_unspent(utilities, slate, state["history"])
+        else:
+            option = utilities.argmax(axis=1)
+        item = pick(slate, option, -1)
+        reward = pick(rewards, option)
         if self._draws:
             reward = xp.asarray(noise.uniform[:, -1] < reward, dtype=xp.float32)
         after = state | self._advance(self.config, self._tables, state, item)
         after["step"] = state["step"] + 1
-        left = item < 0 if self.config.outside == "end" else option < 0  # nobody, otherwise
+        ends = self.config.outside == "end"
+        left = item < 0 if ends else xp.zeros(len(item), dtype=xp.bool, device=item.device)
         return after, Response(self._slots[option], item, reward, left, slate)
 
     def to(self, backend: str, device: str) -> Self:
@@ -258,15 +258,26 @@ def _pad(histories: np.ndarray, width: int, n_items: int) -> np.ndarray:
     return padded
 
 
-def _exclude_spent(utilities: Array, history: Array, slate: Array) -> None:
-    """Sets utilities (B, K + 1) of items in slates (B, K) that were clicked to minus infinity."""
-    if isinstance(utilities, np.ndarray) and len(slate) == 1:  # few are: sooner than arrays
-        spent = set(history[0].tolist())
-        for slot, item in enumerate(slate[0].tolist()):
-            if item in spent:
-                utilities[0, slot] = -np.inf
+def _best_unspent(utilities: Array, slate: Array, spent: Array) -> Array:
+    """Returns the best option of each row whose item is not spent, int64 (B,).
+
+    Args:
+        utilities: of K slots and the outside option (B, K + 1); those of spent items may be
+            overwritten.
+        slate: item ids (B, K).
+        spent: item ids (B, W).
+    """
+    if isinstance(utilities, np.ndarray) and len(slate) == 1:  # sooner than comparing them all
+        ids = spent[0].tolist()
+        for _ in range(slate.shape[1]):
+            option = utilities.argmax(axis=1)
+            slot = option.item()
+            if slot == slate.shape[1] or slate.item(slot) not in ids:
+                return option
+            utilities[0, slot] = -np.inf
     else:
-        utilities[:, :-1][_contains(history, slate)] = -np.inf
+        utilities[:, :-1][_contains(spent, slate)] = -np.inf
+    return utilities.argmax(axis=1)
 
 
 def _contains(history: Array, slate: Array) -> Array:

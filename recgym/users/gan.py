@@ -17,13 +17,14 @@ from typing import Literal
 
 import numpy as np
 
-from recgym.arrays import Array, contiguous, namespace, product, remember, rows
+from recgym.arrays import Array, beside, contiguous, namespace, product, remember, rows
 from recgym.users.cells import lstm_cell
 
 ZEROS = np.zeros(1 << 16, np.float32)
 """What NumPy compares blocks with: 3x faster than comparing with a scalar."""
+ZERO = np.zeros((), np.float32)
 FEW = 1000
-"""So many numbers are compared with a scalar faster."""
+"""So many numbers are compared with ``ZERO`` faster."""
 
 Params = dict[str, Array]
 """Trainable arrays by name, see ``shapes``."""
@@ -129,7 +130,7 @@ def prepare(config: GANUserConfig, params: Params, features: Array) -> Params:
         tables["lstm.recurrent"] = contiguous(params["lstm.recurrent"].T)
     else:
         tables["position.weight"] = contiguous(params["position.weight"].T)
-        tables["position.bias"] = params["position.bias"].reshape(-1)
+        tables["position.bias"] = params["position.bias"].reshape(1, -1)
     for net in config.nets:
         tables[f"{net}.items"] = features @ params[f"{net}.item"].T + params[f"{net}.bias0"]
         tables[f"{net}.state"] = contiguous(params[f"{net}.state"].T)
@@ -256,7 +257,7 @@ def _activate(name: str, x: Array) -> Array:
 
         return functional.relu(x) if name == "relu" else functional.elu(x)
     if x.size <= FEW:
-        return _at_least(name, x, ZEROS[0])
+        return _at_least(name, x, ZERO)
     flat = x.reshape(-1)
     for start in range(0, len(flat), len(ZEROS)):  # blocks that stay in the cache
         block = flat[start : start + len(ZEROS)]
@@ -272,14 +273,3 @@ def _at_least(name: str, x: Array, zero: Array) -> Array:
         floor -= 1.0
         return np.maximum(x, floor, out=x)
     return np.maximum(x, zero, out=x)
-
-
-def beside(slots: Array, outside: float) -> Array:
-    """Returns values of slots (B, K) with that of the outside option beside them (B, K + 1)."""
-    n_rows, n_slots = slots.shape
-    xp = namespace(slots)
-    values = xp.zeros((n_rows, n_slots + 1), dtype=slots.dtype, device=slots.device)
-    values[:, :-1] = slots
-    if outside:
-        values[:, -1] = outside
-    return values

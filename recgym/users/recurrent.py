@@ -14,9 +14,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from recgym.arrays import Array, contiguous, namespace, product, remember, rows
+from recgym.arrays import Array, beside, contiguous, namespace, product, remember, rows
 from recgym.users.cells import gru_cell, lstm_cell, sigmoid
-from recgym.users.gan import Params, State, beside
+from recgym.users.gan import Params, State
 
 GATES = {"lstm": 4, "gru": 3}
 """Blocks of units that a cell computes from its input."""
