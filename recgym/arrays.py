@@ -66,22 +66,12 @@ def beside(slots: Array, outside: float) -> Array:
     return values
 
 
-def pick(values: Array, column: Array, outside: float | None = None) -> Array:
-    """Returns of each row of values (B, K) the one in its column (B,), as a new array (B,).
-
-    Args:
-        values: of any type.
-        column: 0..K - 1, or with ``outside`` 0..K.
-        outside: what column K stands for.
-    """
-    n_rows, n_columns = values.shape
-    if isinstance(values, np.ndarray) and n_rows == 1:  # sooner than indices
-        if column[0] < n_columns:
-            return values.take(column)
-        return np.full(1, outside, values.dtype)
-    if outside is not None:
-        values = beside(values, outside)
-    return values[namespace(column).arange(n_rows, device=column.device), column]
+def pick(values: Array, columns: Array) -> Array:
+    """Returns of each row of values (B, K) those in its columns, (B,) or (B, C), as a new array."""
+    if isinstance(values, np.ndarray) and len(values) == 1:  # sooner than indices of rows
+        return values.take(columns)
+    row = namespace(columns).arange(len(values), device=columns.device)
+    return values[row if columns.ndim == 1 else row[:, None], columns]
 
 
 def remember(history: Array, item: Array) -> Array:

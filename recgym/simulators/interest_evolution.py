@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from gymnasium import spaces
 
-from recgym.arrays import Array, clip, namespace, rows
+from recgym.arrays import Array, clip, namespace, pick, rows
 from recgym.simulators.base import Noise, Response, State, choose
 from recgym.simulators.checks import number, one_of, whole
 from recgym.simulators.distributions import Columns, Distribution, Given, noise_of
@@ -216,23 +216,23 @@ class InterestEvolution:
         """Shows the slates and returns the answers, see ``Simulator.step``."""
         xp = namespace(slate)
         row = xp.arange(len(slate), device=slate.device)
-        topic, quality = state["topic"][row[:, None], slate], state["quality"][row[:, None], slate]
-        scores = state["user_interests"][row[:, None], topic]
+        topic, quality = pick(state["topic"], slate), pick(state["quality"], slate)
+        scores = pick(state["user_interests"], topic)
         weights = self._choice.weights(scores, state["no_click_mass"])
         option = choose(weights, noise.uniform[:, :1])
         clicked = option < self.slate_size
         click = xp.where(clicked, option, -1)
-        interest = scores[row, click]
+        interest = pick(scores, click)
         # what she likes next
         by = (self._height - self._slope * abs(interest)) * (1.0 - interest)
         up = noise.uniform[:, 1] < 0.5 * (interest + 1.0)
         moves = clicked * xp.where(up, by, -by)
         interests = xp.asarray(state["user_interests"], copy=True)
-        interests[row, topic[row, click]] = clip(interest + moves, -1.0, 1.0)
+        interests[row, pick(topic, click)] = clip(interest + moves, -1.0, 1.0)
         # what time she has left
         budget = state["time_budget"]
         watched = clicked * xp.minimum(budget, self._length)
-        utility = state["document_quality_factor"] * quality[row, click]
+        utility = state["document_quality_factor"] * pick(quality, click)
         if self._likes:
             liking = self._choice.utility(interest, state["no_click_mass"])
             utility = utility + state["user_quality_factor"] * liking
@@ -247,7 +247,7 @@ class InterestEvolution:
         if not self._kept:
             after |= self._documents(noise.uniform[:, 2:], noise.normal)
         reward = xp.asarray(watched, dtype=xp.float32)
-        item = xp.where(clicked, slate[row, click], -1)
+        item = xp.where(clicked, pick(slate, click), -1)
         return after, Response(click, item, reward, after["time_budget"] <= 0, slate)
 
     def to(self, backend: str, device: str) -> Self:

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from gymnasium import spaces
 
-from recgym.arrays import Array, namespace, rows
+from recgym.arrays import Array, namespace, pick, rows
 from recgym.errors import RecGymError
 from recgym.simulators.base import Noise, Response, State, choose, invert
 from recgym.simulators.checks import numbers, whole
@@ -175,9 +175,8 @@ class InterestExploration:
         """Shows the slates and returns the answers, see ``Simulator.step``."""
         xp = namespace(slate)
         row = xp.arange(len(slate), device=slate.device)
-        each = row[:, None]
-        topic, quality = state["topic"][each, slate], state["quality"][each, slate]
-        scores = state["affinity"][each, topic] + quality
+        topic, quality = pick(state["topic"], slate), pick(state["quality"], slate)
+        scores = pick(state["affinity"], topic) + quality
         weights = self._choice.weights(scores, state["no_click_mass"])
         option = choose(weights, noise.uniform[:, :1])
         clicked = option < self.slate_size
@@ -191,7 +190,7 @@ class InterestExploration:
         if not self._kept:
             after |= self._documents(noise.uniform[:, 1:], noise.normal)
         reward = xp.asarray(clicked, dtype=xp.float32)
-        item = xp.where(clicked, slate[row, click], -1)
+        item = xp.where(clicked, pick(slate, click), -1)
         return after, Response(click, item, reward, xp.zeros_like(clicked), slate)
 
     def to(self, backend: str, device: str) -> Self:

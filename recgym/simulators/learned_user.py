@@ -9,7 +9,7 @@ from typing import Any, Self
 import numpy as np
 from gymnasium import spaces
 
-from recgym.arrays import Array, contiguous, namespace, pick, rows
+from recgym.arrays import Array, beside, contiguous, namespace, pick, rows
 from recgym.errors import RecGymError
 from recgym.simulators.base import Noise, Response, Simulator, State
 from recgym.simulators.checks import one_of, whole
@@ -203,7 +203,7 @@ class LearnedUser:
             option = _best_unspent(utilities, slate, state["history"])
         else:
             option = utilities.argmax(axis=1)
-        item = pick(slate, option, -1)
+        item = pick(beside(slate, -1), option)
         reward = pick(rewards, option)
         if self._draws:
             reward = xp.asarray(noise.uniform[:, -1] < reward, dtype=xp.float32)

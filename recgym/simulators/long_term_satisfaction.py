@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from gymnasium import spaces
 
-from recgym.arrays import Array, clip, namespace
+from recgym.arrays import Array, clip, namespace, pick
 from recgym.simulators.base import Noise, Response, State
 from recgym.simulators.checks import whole
 from recgym.simulators.distributions import Columns, Distribution, Given, noise_of
@@ -179,7 +179,7 @@ class LongTermSatisfaction:
         """Shows the slates and returns the answers, see ``Simulator.step``."""
         xp = namespace(slate)
         first, step = slate[:, 0], state["step"] + 1
-        clickbait = state["clickbait"][xp.arange(len(slate), device=slate.device), first]
+        clickbait = pick(state["clickbait"], first)
         # of the logarithm of engagement and of exposure: means, and standard deviations
         parameters = state["kale"] + clickbait[:, None] * state["choc_over_kale"]
         spread = parameters[:, 2:] * noise.normal

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from gymnasium import spaces
 
-from recgym.arrays import Array, namespace, remember, rows
+from recgym.arrays import Array, namespace, pick, remember, rows
 from recgym.errors import RecGymError
 from recgym.simulators.base import Noise, Response, State, choose, invert
 from recgym.simulators.checks import one_of, whole
@@ -128,11 +128,10 @@ class SlateMDP:
         pair = state["state"][:, None] * self.n_items + slate  # rows of (state, item) tables
         rewards = rows(self._rewards, pair)[:, :, 0]
         candidate = choose(rewards, noise.uniform[:, :1])
-        row = xp.arange(len(slate), device=slate.device)
-        clicked = noise.uniform[:, 1] < rewards[row, candidate]
-        reached = rows(self._reached, pair[row, candidate])
+        clicked = noise.uniform[:, 1] < pick(rewards, candidate)
+        reached = rows(self._reached, pick(pair, candidate))
         following = invert(reached, noise.uniform[:, 2:])
-        item = xp.where(clicked, slate[row, candidate], -1)
+        item = xp.where(clicked, pick(slate, candidate), -1)
         after = {
             "state": xp.where(clicked, following, state["state"]),
             "history": remember(state["history"], item),
