@@ -45,14 +45,15 @@ PRESETS: dict[str, tuple[GANUserConfig, FitConfig]] = {
 
 
 RECURRENT = FitConfig(
-    epochs=80,
-    patience=6,
+    epochs=120,
+    patience=10,
     batch_users=64,
-    learning_rate=2e-3,
+    learning_rate=1e-3,
     projection_scale=0.03,
 )
 """What a recurrent user model is fitted with unless its dataset has a preset: small embeddings,
-with which all items of a page start out alike. Chosen on logs of SlateMDP-v0."""
+with which all items of a page start out alike, and small steps, which a thousand sessions need.
+Chosen on logs of SlateMDP-v0."""
 
 RECURRENT_PRESETS: dict[str, tuple[RecurrentUserConfig, FitConfig]] = {
     "ml-100k": (
@@ -70,6 +71,8 @@ RECURRENT_PRESETS: dict[str, tuple[RecurrentUserConfig, FitConfig]] = {
         RecurrentUserConfig(),
         replace(
             RECURRENT,
+            epochs=80,
+            patience=6,
             learning_rate=4e-3,
             embedding_scale=2.0,
             embedding_decay=0.0,
