@@ -187,6 +187,15 @@ def test_recommend_names_an_unknown_item(item: int) -> None:
         recommend(Recorder(), [0, item])
 
 
+@pytest.mark.parametrize("item", [1.5, 1.0, "1", None])
+def test_recommend_refuses_what_is_no_item_id(item: Any) -> None:
+    agent = Recorder()
+    with pytest.raises(RecGymError, match=r"is no item id; ids are integers"):
+        recommend(agent, [0, item])
+    assert agent.seen == []
+    assert recommend(agent, np.array([0, 5], np.int32)) == [0, 1]
+
+
 def test_what_an_agent_is_told_of_observations() -> None:
     history = World.of(SlateVectorEnv("tests.small_world:SmallWorld", 1))
     assert (history.ids, history.window) == (True, WINDOW)

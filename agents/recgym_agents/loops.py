@@ -190,12 +190,16 @@ def recommend(agent: Policy, history: Sequence[int]) -> list[int]:
     """What every agent's ``recommend`` does: pads or cuts the history, and acts on it.
 
     Raises:
-        RecGymError: an id that is not in the catalog, or an agent that reads no ids.
+        RecGymError: what is no integer, an id that is not in the catalog, or an agent that reads no
+            ids.
     """
     world = agent.world
     if not world.ids:
         raise RecGymError("recommend: this agent reads observations, not item ids; call its act")
-    clicked = np.array(list(history), np.int64)
+    for item in history:
+        if not isinstance(item, int | np.integer):
+            raise RecGymError(f"history: {item!r} is no item id; ids are integers")
+    clicked = np.array(history, np.int64)
     unknown = clicked[(clicked < 0) | (clicked >= world.n_items)]
     if len(unknown):
         raise RecGymError(f"history: item {unknown[0]} is not in 0..{world.n_items - 1}")
