@@ -20,7 +20,7 @@ from recgym_agents.experiments.slate_mdp import (
     sessions_in,
 )
 
-SIZES = {"random": [200, 5_000, 10_000], "max": [200, 10_000], "mix": [200, 10_000]}
+SIZES = [200, 5_000, 10_000]
 BUDGET = irecgan_fig2.BUDGET | {"sizes": SIZES, "seeds": [0, 1, 2]}
 SESSIONS = np.tile([1.0, 2.0, 3.0], 20)
 

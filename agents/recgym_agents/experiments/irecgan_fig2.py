@@ -40,7 +40,7 @@ METRIC = {"coverage@1": "coverage@1", "coverage@10": "coverage@10", "clicks a se
 def summarise(finished: list[Finished], budget: Budget) -> Page:
     """Builds the tables, the tests, and the verdicts on what the paper says of its figure."""
     runs = Runs(finished, budget)
-    shown = SHOWN if SHOWN in runs.sizes["random"] else max(runs.sizes["random"])
+    shown = SHOWN if SHOWN in runs.sizes else max(runs.sizes)
     against = runs.against_logging(shown)
     parts = [
         f"## {shown:,} random sessions",
@@ -84,8 +84,10 @@ class Runs:
 
     def __init__(self, finished: list[Finished], budget: Budget) -> None:
         self.finished, self.budget = finished, budget
-        self.sizes: dict[str, list[int]] = budget["sizes"]
-        """By the log's policy."""
+        self.logs: list[str] = budget["logs"]
+        """Logging policies."""
+        self.sizes: list[int] = budget["sizes"]
+        """Sessions of a log."""
 
     def of(self, log: str, size: int, method: str) -> list[Finished]:
         """Returns a method's trainings on logs of one kind, by seed."""
@@ -150,27 +152,23 @@ def _planned(seeds: list[int]) -> dict[str, np.ndarray]:
 
 def _by_size(runs: Runs, metric: str, known: bool = True, digits: int = 3) -> str:
     """A result of every method, log and size; if ``known``, of what learns nothing, too."""
-    sizes = sorted({size for some in runs.sizes.values() for size in some})
     rows = [
         [log, method]
-        + [
-            seeds_text(runs.values(log, size, method, metric), digits) if size in of_log else ""
-            for size in sizes
-        ]
-        for log, of_log in runs.sizes.items()
+        + [seeds_text(runs.values(log, size, method, metric), digits) for size in runs.sizes]
+        for log in runs.logs
         for method in METHODS
     ]
     for policy in (*ORACLES, "mix", "random") if known else ():  # max is the myopic oracle
-        rows.append(["", policy, *[seeds_text(runs.untrained(policy, metric))] * len(sizes)])
-    return table(["log", "method", *(f"{size:,}" for size in sizes)], rows)
+        rows.append(["", policy, *[seeds_text(runs.untrained(policy, metric))] * len(runs.sizes)])
+    return table(["log", "method", *(f"{size:,}" for size in runs.sizes)], rows)
 
 
 def _adversary(runs: Runs) -> str:
     rows = [
         [log, f"{size:,}"]
         + [seeds_text(runs.values(log, size, "IRecGAN", name)) for name in WATCHED[1:]]
-        for log, sizes in runs.sizes.items()
-        for size in sizes
+        for log in runs.logs
+        for size in runs.sizes
     ]
     return table(["log", "sessions", "accuracy", "score", "effective share"], rows)
 
@@ -227,7 +225,7 @@ def _comparisons(runs: Runs) -> list[Comparison]:
         )
         for metric in ("coverage@1", "coverage@10")
     ]
-    narrow = [log for log in runs.sizes if log != "random"]
+    narrow = [log for log in runs.logs if log != "random"]
     found += [
         Comparison(
             f"coverage@10 is lower from {log} logs than from random ones",
@@ -244,9 +242,9 @@ def _comparisons(runs: Runs) -> list[Comparison]:
                 _over(runs, "mix", METHODS, "coverage@10"),
             )
         )
-    for log in runs.sizes:
-        at_least = SMALLEST + 1 if log == "random" and len(runs.sizes[log]) > 1 else 0
-        sizes = [size for size in runs.sizes[log] if size >= at_least]
+    for log in runs.logs:
+        at_least = SMALLEST + 1 if log == "random" and len(runs.sizes) > 1 else 0
+        sizes = [size for size in runs.sizes if size >= at_least]
         earned = {one: _over(runs, log, [one], "session", sizes) for one in METHODS}
         ours = earned.pop("IRecGAN")
         best = max(earned, key=lambda other: earned[other].mean())
@@ -259,13 +257,12 @@ def _comparisons(runs: Runs) -> list[Comparison]:
 def _over(
     runs: Runs, log: str, methods: Iterable[str], metric: str, sizes: list[int] | None = None
 ) -> np.ndarray:
-    """Returns means over methods and sizes of the log, those that all logs have, (S,) by seed."""
-    common = sorted(set.intersection(*(set(some) for some in runs.sizes.values())))
+    """Returns means over methods and sizes of the log, all if None, (S,) by seed."""
     mean: np.ndarray = np.mean(
         [
             runs.values(log, size, method, metric)
             for method in methods
-            for size in (common if sizes is None else sizes)
+            for size in (runs.sizes if sizes is None else sizes)
         ],
         axis=0,
     )
@@ -274,14 +271,15 @@ def _over(
 
 def _figure(runs: Runs) -> Figure:
     """Rows of panels by logging policy, columns by metric; means over worlds by size of log."""
-    figure = Figure(figsize=(10, 2.6 * len(runs.sizes)), layout="constrained")
-    panels = figure.subplots(len(runs.sizes), len(METRIC), sharex=True, squeeze=False)
-    for row, (log, sizes) in zip(panels, runs.sizes.items(), strict=True):
+    figure = Figure(figsize=(10, 2.6 * len(runs.logs)), layout="constrained")
+    panels = figure.subplots(len(runs.logs), len(METRIC), sharex=True, squeeze=False)
+    for row, log in zip(panels, runs.logs, strict=True):
         for axes, (title, metric) in zip(row, METRIC.items(), strict=True):
             for method in METHODS:
-                by_size = [mean_and_error(runs.values(log, size, method, metric)) for size in sizes]
+                found = [runs.values(log, size, method, metric) for size in runs.sizes]
+                by_size = [mean_and_error(values) for values in found]
                 axes.errorbar(
-                    sizes,
+                    runs.sizes,
                     [one.mean for one in by_size],
                     [one.standard_error for one in by_size],
                     label=method,
@@ -336,13 +334,13 @@ clicks hardly give away (transition rows are nearly uniform), so the best fixed 
 bar; it is the best that exchanging single items found, and a policy that knows which state sessions
 begin in can be a little better. Rows without a training are the same for all sizes.
 
-The paper prints this figure without numbers; its statements are judged, on means over the sizes
-that all logs have, or, where IRecGAN is to earn most, all sizes of the log but the one that the
-paper excepts; coverage@10 is compared in the mean of the four methods. Rule: a difference stands if
-p < .05 in a two-sided paired t-test over worlds, corrected by Holm's method over the paper's
-statements; for "beats the logging policy" p < .01 over worlds and over sessions (one-sided paired
-bootstrap), each corrected over the methods. Which rival earns most is looked up in the same
-results, so that IRecGAN is held against the best by chance, too.""",
+The paper prints this figure without numbers; its statements are judged, on means over all sizes,
+or, where IRecGAN is to earn most, all but the one that the paper excepts; coverage@10 is compared
+in the mean of the four methods. Rule: a difference stands if p < .05 in a two-sided paired t-test
+over worlds, corrected by Holm's method over the paper's statements; for "beats the logging policy"
+p < .01 over worlds and over sessions (one-sided paired bootstrap), each corrected over the methods.
+Which rival earns most is looked up in the same results, so that IRecGAN is held against the best by
+chance, too.""",
     budget=BUDGET,
     smoke_budget=SMOKE,
     cells=cells,

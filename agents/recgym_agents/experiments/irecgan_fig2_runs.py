@@ -38,11 +38,8 @@ LUCK = 1_000
 SMALLEST = 200
 """Random logs of this size are where the paper excepts IRecGAN from earning most."""
 BUDGET: Budget = {
-    "sizes": {
-        "random": [SMALLEST, 1_000, SHOWN, 10_000],
-        "max": [SMALLEST, 10_000],
-        "mix": [10_000],
-    },
+    "logs": list(LOGGING),
+    "sizes": [SMALLEST, 1_000, SHOWN, 10_000],
     "seeds": [0, 1, 2, 3, 4],
     "network": {"cell": "lstm", "layers": 2, "hidden": 64, "embedding": 50},
     "pretraining": 50,
@@ -54,7 +51,8 @@ BUDGET: Budget = {
     "sessions": 4_000,
 }
 SMOKE: Budget = BUDGET | {
-    "sizes": {"random": [100], "max": [100]},
+    "logs": ["random", "max"],
+    "sizes": [100],
     "seeds": [0, 1],
     "network": {"cell": "lstm", "layers": 1, "hidden": 8, "embedding": 8},
     "pretraining": 4,
@@ -77,8 +75,8 @@ def cells(budget: Budget) -> list[Cell]:
         for seed in budget["seeds"]
     ] + [
         {"log": log, "sessions": size, "method": method, "seed": seed}
-        for log, sizes in budget["sizes"].items()
-        for size in sizes
+        for log in budget["logs"]
+        for size in budget["sizes"]
         for method in METHODS
         for seed in budget["seeds"]
     ]
