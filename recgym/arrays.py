@@ -67,7 +67,12 @@ def beside(slots: Array, outside: float) -> Array:
 
 
 def pick(values: Array, columns: Array) -> Array:
-    """Returns of each row of values (B, K) those in its columns, (B,) or (B, C), as a new array."""
+    """Returns of each row of values (B, K) those in its columns, as a new array of their shape.
+
+    Args:
+        values: of any type.
+        columns: (B,) or (B, C); -1 is the last, as in indexing.
+    """
     if isinstance(values, np.ndarray) and len(values) == 1:  # sooner than indices of rows
         return values.take(columns)
     row = namespace(columns).arange(len(values), device=columns.device)

@@ -176,6 +176,23 @@ class TestLearnedUser:
         assert min(items[:unspent]) >= 0
         assert items[unspent:] == [-1] * (9 - unspent)
 
+    def test_one_user_spends_as_among_others(self) -> None:
+        model = random_user_model(n_items=12, repeat_clicks=False, window=2)
+        simulator = learned_user(model, slate_size=6, horizon=30)
+        states = [start(simulator, 20)]
+        alone = [{name: values[:1] for name, values in states[0].items()}]
+        clicks = []
+        for step in range(simulator.horizon):
+            noise, slate = noise_of(simulator, 20, seed=step), slates(simulator, 20, seed=step)
+            after, response = simulator.step(states[-1], slate, noise)
+            own = Noise(noise.uniform[:1], noise.normal[:1])
+            after_one, one = simulator.step(alone[-1], slate[:1], own)
+            assert (one.click[0], one.item[0]) == (response.click[0], response.item[0])
+            states.append(after)
+            alone.append(after_one)
+            clicks.append(one.item[0])
+        assert len({item for item in clicks if item >= 0}) > 6  # more than half are spent
+
     @pytest.mark.parametrize("history", ["position-weight", "lstm"])
     def test_rows_do_not_depend_on_each_other(self, history: Any) -> None:
         simulator = learned_user(random_user_model(history=history))

@@ -23,8 +23,9 @@ from recgym.users.cells import lstm_cell
 ZEROS = np.zeros(1 << 16, np.float32)
 """What NumPy compares blocks with: 3x faster than comparing with a scalar."""
 ZERO = np.zeros((), np.float32)
+"""What it compares ``FEW`` numbers with: sooner than a Python number, or a block."""
 FEW = 1000
-"""So many numbers are compared with ``ZERO`` faster."""
+"""At most so many."""
 
 Params = dict[str, Array]
 """Trainable arrays by name, see ``shapes``."""
