@@ -14,10 +14,11 @@ from recgym.errors import RecGymError
 from recgym.users import scoring, training
 from recgym.users.fitting import fit_user_model
 from recgym.users.gan import GANUserConfig
+from recgym.users.item_table import ItemTable
 from recgym.users.kinds import UserConfig
 from recgym.users.pages import Pages, pages_of
 from recgym.users.tensors import PageTensors, Select, SessionTensors
-from recgym.users.training import ItemTable, initial_params
+from recgym.users.training import initial_params
 from tests.fixtures.user_logs import (
     CONFIG,
     FIT,
@@ -136,9 +137,9 @@ def test_likelihood_keeps_the_epoch_that_is_best_by_the_chosen_score(
     snapshots: list[torch.Tensor] = []
     real = training.BestSoFar.stops
 
-    def stops(self: training.BestSoFar, score: float, *rest: Any) -> bool:
+    def stops(self: training.BestSoFar, scores: np.ndarray, *rest: Any) -> bool:
         snapshots.append(rest[0]["reward.output"].detach().clone())
-        return real(self, score, *rest)
+        return real(self, scores, *rest)
 
     monkeypatch.setattr(training.BestSoFar, "stops", stops)
     params, _ = training.maximise_likelihood(

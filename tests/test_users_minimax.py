@@ -61,11 +61,11 @@ def say_scores(monkeypatch: pytest.MonkeyPatch, *scores: float) -> list[str]:
     """Lets the game read these validation scores in turn; returns where it notes which it asks."""
     told, asked = iter(scores), []
 
-    def validation_score(*arguments: object) -> float:
+    def validation_scores(*arguments: object) -> np.ndarray:
         asked.append(str(arguments[-1]))
-        return next(told)
+        return np.array([next(told)])
 
-    monkeypatch.setattr(minimax, "validation_score", validation_score)
+    monkeypatch.setattr(minimax, "validation_scores", validation_scores)
     return asked
 
 

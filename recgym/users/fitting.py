@@ -18,11 +18,12 @@ from recgym.errors import RecGymError
 from recgym.users import minimax, scoring
 from recgym.users.folder import FittedUserModel
 from recgym.users.gan import GANUserConfig, Params
+from recgym.users.item_table import ItemTable
 from recgym.users.kinds import UserConfig
 from recgym.users.pages import Pages, outside_option, pages_of
 from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.synthetic import SyntheticUsers, draw_histories, random_click_rate
-from recgym.users.training import FitConfig, ItemTable, Task, maximise_likelihood, stream
+from recgym.users.training import FitConfig, Task, maximise_likelihood, stream
 
 SYNTHETIC_USERS = 1_000
 """Initial histories stored with a GAN user model."""

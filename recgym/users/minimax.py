@@ -9,7 +9,7 @@ from torch import Tensor
 
 from recgym.users.gan import GANUserConfig
 from recgym.users.tensors import PageTensors
-from recgym.users.training import BestSoFar, FitConfig, Task, batches, validation_score
+from recgym.users.training import BestSoFar, FitConfig, Task, batches, validation_scores
 
 
 def squared_l2(behaviour: Tensor) -> Tensor:
@@ -109,10 +109,10 @@ def play(
     reward_step = torch.optim.Adam(theta, lr=fit.game_learning_rate)
     tensors = PageTensors(config, task.pages, fit.dtype)
     rng = task.stream("game")
-    best = BestSoFar(fit.patience)
+    best = BestSoFar(fit.patience, fit.margin)
     select = fit.select or "precision_at_1"
-    score = validation_score(tensors, params, features, task.validation, select)
-    best.stops(score, params, features)
+    scores = validation_scores(tensors, params, features, task.validation, select)
+    best.stops(scores, params, features)
     for epoch in range(fit.epochs):
         for batch in batches(config, fit, task, rng):
             logits, rewards = tensors.respond(params, features, batch)
@@ -124,9 +124,9 @@ def play(
             behaviour, target = logits.softmax(1).detach(), tensors.target[batch]
             value = game_value(behaviour, rewards, target, regularizer, config.eta)
             _descend(reward_step, theta, value.mean())
-        score = validation_score(tensors, params, features, task.validation, select)
-        on_epoch(epoch, score)
-        if best.stops(score, params, features):
+        scores = validation_scores(tensors, params, features, task.validation, select)
+        on_epoch(epoch, float(scores.mean()))
+        if best.stops(scores, params, features):
             break
     return best.params
 

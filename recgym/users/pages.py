@@ -52,6 +52,11 @@ class Pages:
         """(P,) bool: pages on which something was clicked."""
         return self.target < self.slates.shape[1]
 
+    def select(self, chosen: Array) -> Pages:
+        """Returns the pages of these numbers (C,); ``sequences`` stay."""
+        of_pages = ("slates", "target", "histories", "user", "clicks_before", "reward")
+        return replace(self, **{name: getattr(self, name)[chosen] for name in of_pages})
+
     @staticmethod
     def of(sessions: Sessions, window: int, n_items: int) -> Pages:
         """Arranges the pages of a log; events without a slate count as history only.

@@ -180,16 +180,27 @@ def reward_floors(dataset: Dataset, split: Split = "test") -> dict[str, Array]:
     """
     pages = Pages.of(dataset.pages(split), 1, dataset.catalog.n_items)
     training = Pages.of(dataset.pages("train"), 1, dataset.catalog.n_items)
-    item, reward = _clicked_items(training), training.reward[training.clicked]
-    share = (reward.sum() + 0.5) / (len(reward) + 1.0)
-    rewards = np.bincount(item, weights=reward, minlength=pages.n_items)
-    rates = (rewards + share) / (np.bincount(item, minlength=pages.n_items) + 1.0)
+    share, rates = reward_rates(training)
     by_rule = {"random": np.full(pages.n_items, share), "item_ctr": rates}
     clicked = _clicked_items(pages)
     return {
         rule: _bernoulli(np.log(rate[clicked]), np.log1p(-rate[clicked]), pages)
         for rule, rate in by_rule.items()
     }
+
+
+def reward_rates(pages: Pages) -> tuple[float, Array]:
+    """Returns how often clicks are rewarded.
+
+    Returns:
+        The share of all, (rewards + 1/2) / (clicks + 1); and of each item's (N,), (rewards + share)
+        / (clicks + 1).
+    """
+    item, reward = _clicked_items(pages), pages.reward[pages.clicked]
+    share = float((reward.sum() + 0.5) / (len(reward) + 1.0))
+    rewards = np.bincount(item, weights=reward, minlength=pages.n_items)
+    clicks = np.bincount(item, minlength=pages.n_items)
+    return share, (rewards + share) / (clicks + 1.0)
 
 
 def _clicked_items(pages: Pages) -> Array:

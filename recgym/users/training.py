@@ -8,14 +8,16 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from recgym.arrays import Array
 from recgym.errors import RecGymError
+from recgym.users.item_table import ItemTable
 from recgym.users.kinds import UserConfig, functions_of
 from recgym.users.pages import Pages
 from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.scoring import PageScores, score_choices
+from recgym.users.static import fit_static
 from recgym.users.tensors import PageTensors, Select, SessionTensors
 
 VALIDATION_BLOCK = 2_048
@@ -35,6 +37,12 @@ class FitConfig:
     """Passes over the training pages at most."""
     patience: int = 3
     """Epochs without a better validation score after which fitting stops."""
+    margin: float = 0.0
+    """Standard errors (of paired differences, over validation pages) by which an epoch's score must
+    be above the best so far to be better. With 0, luck on few pages decides between epochs."""
+    static_ridges: tuple[float, ...] = ()
+    """Recurrent user model: start at the model without a history (see ``recgym.users.static``),
+    whose prior's precision is the one of these that is best in validation. If empty, at random."""
     select: Select | None = None
     """Validation score that stops a fit and picks its checkpoint, both of maximum likelihood and
     of the minimax game; if None, log-likelihood of the one and precision at 1 of the other. For a
@@ -68,43 +76,6 @@ class FitConfig:
     def dtype(self) -> torch.dtype:
         """Of parameters and features while they are fitted."""
         return torch.float64 if self.double else torch.float32
-
-
-class ItemTable(nn.Module):
-    """Item features (N, D): a learned embedding plus a projection of the catalog's features."""
-
-    def __init__(
-        self,
-        side: Array,
-        features: int,
-        scale: float,
-        rng: np.random.Generator,
-        dtype: torch.dtype,
-        projection_scale: float = 1.0,
-    ) -> None:
-        """Draws initial values.
-
-        Args:
-            side: (N, F) catalog features; F may be 0.
-            features: D.
-            scale: standard deviation of the embeddings.
-            rng: draws the initial values.
-            dtype: of all values.
-            projection_scale: of the projection, where 1 keeps the spread of the features.
-        """
-        super().__init__()
-        spread = side.std(axis=0) if len(side) else np.ones(0)
-        scaled = (side - side.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-        embedding = scale * rng.standard_normal((len(side), features))
-        projection = rng.standard_normal((side.shape[1], features)) / max(1, side.shape[1]) ** 0.5
-        self.side = torch.tensor(scaled, dtype=dtype)
-        self.embedding = nn.Parameter(torch.tensor(embedding, dtype=dtype))
-        self.projection = nn.Parameter(torch.tensor(projection_scale * projection, dtype=dtype))
-
-    def forward(self, seen: Tensor | None = None) -> Tensor:
-        """Returns (N, D) features; where ``seen`` (N, 1) is False, the embedding is hidden."""
-        embedding = self.embedding if seen is None else self.embedding * seen
-        return embedding + self.side @ self.projection if self.side.shape[1] else embedding
 
 
 def initial_params(
@@ -204,20 +175,28 @@ def maximise_likelihood(
 
     Returns:
         The parameters and item features of the epoch that was best in validation, by
-        ``fit.select`` (if None, log-likelihood of a GAN, objective of a recurrent model).
+        ``fit.select`` (if None, log-likelihood of a GAN, objective of a recurrent model); or those
+        of the start, where it is a static model that no epoch was better than.
 
     Raises:
         RecGymError: the loss was not finite before the first epoch was over.
     """
     params = initial_params(config, task.stream("parameters"), fit.dtype)
+    tensors = _tensors(config, fit, task.pages)
+    select = fit.select or tensors.select
+    best = BestSoFar(fit.patience, fit.margin)
+    if fit.static_ridges and isinstance(config, RecurrentUserConfig):
+        static = fit_static(config, task.pages, task.training, task.validation, fit.static_ridges)
+        static.start(params, table)
+        features = _features(table).detach()
+        scores = validation_scores(tensors, params, features, task.validation, select)
+        best.stops(scores, params, features)
     groups = [{"params": list(params.values()), "weight_decay": fit.weight_decay}]
     if isinstance(table, ItemTable):
         groups.append({"params": [table.embedding], "weight_decay": fit.embedding_decay})
         groups.append({"params": [table.projection], "weight_decay": fit.weight_decay})
     optimizer = torch.optim.AdamW(groups, lr=fit.learning_rate)
     rng = task.stream("likelihood")
-    tensors = _tensors(config, fit, task.pages)
-    best = BestSoFar(fit.patience)
     for epoch in range(fit.epochs):
         for step, batch in enumerate(batches(config, fit, task, rng)):
             features = _features(table, fit.item_dropout, rng)
@@ -229,10 +208,9 @@ def maximise_likelihood(
             torch.autograd.backward(loss)
             optimizer.step()
         features = _features(table).detach()
-        select = fit.select or tensors.select
-        score = validation_score(tensors, params, features, task.validation, select)
-        on_epoch(epoch, score)
-        if best.stops(score, params, features):
+        scores = validation_scores(tensors, params, features, task.validation, select)
+        on_epoch(epoch, float(scores.mean()))
+        if best.stops(scores, params, features):
             break
     return best.params, best.features
 
@@ -277,19 +255,20 @@ def validate(
 
 
 @torch.no_grad()
-def validation_score(
+def validation_scores(
     tensors: PageTensors | SessionTensors,
     params: dict[str, Tensor],
     features: Tensor,
     chosen: Array,
     select: Select,
-) -> float:
-    """Returns the mean score of the chosen pages (precision: of those with a click)."""
+) -> Array:
+    """Returns the score of each of the chosen pages (precision: of those with a click)."""
     if select == "objective":
         blocks = _validation_blocks(chosen)
         parts = [tensors.log_likelihood(params, features, block) for block in blocks]
-        return float(torch.cat(parts).mean())
-    return float(getattr(validate(tensors, params, features, chosen), select).mean())
+        return torch.cat(parts).numpy()
+    scores: Array = getattr(validate(tensors, params, features, chosen), select)
+    return scores
 
 
 def _validation_blocks(chosen: Array) -> list[Tensor]:
@@ -300,20 +279,28 @@ def _validation_blocks(chosen: Array) -> list[Tensor]:
 class BestSoFar:
     """Keeps the parameters that were best in validation, and says when to stop."""
 
-    def __init__(self, patience: int) -> None:
-        """Stops after ``patience`` candidates without a better score."""
+    def __init__(self, patience: int, margin: float = 0.0) -> None:
+        """Stops after ``patience`` candidates that are not ``margin`` standard errors better."""
         self.patience = patience
-        self.score = -np.inf
+        self.margin = margin
+        self.scores: Array | None = None
         self.waited = 0
         self.params: dict[str, Tensor] = {}
         self.features = torch.empty(0)
 
-    def stops(self, score: float, params: dict[str, Tensor], features: Tensor) -> bool:
-        """Notes a candidate's score; true if fitting should stop."""
-        if score > self.score:
-            self.score, self.waited = score, 0
+    def stops(self, scores: Array, params: dict[str, Tensor], features: Tensor) -> bool:
+        """Notes a candidate with its scores by validation page; true if fitting should stop."""
+        if self._better(scores):
+            self.scores, self.waited = scores, 0
             self.params = {name: value.detach().clone() for name, value in params.items()}
             self.features = features.detach().clone()
         else:
             self.waited += 1
         return self.waited >= self.patience
+
+    def _better(self, scores: Array) -> bool:
+        if self.scores is None:
+            return not np.isnan(scores.mean())
+        gain = scores.mean() - self.scores.mean()
+        error = (scores - self.scores).std() / len(scores) ** 0.5
+        return bool(gain > self.margin * error)
