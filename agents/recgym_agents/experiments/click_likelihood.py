@@ -252,7 +252,8 @@ def _figure(tests: dict[Key, Test]) -> Figure:
     axes.axvline(0.0, color="#b8b8b8", linewidth=0.8)
     axes.set_yticks(range(len(titles)), titles, fontsize=8)
     axes.invert_yaxis()
-    axes.set_xlabel("nats a page more than item-CTR")
+    axes.set_xscale("symlog", linthresh=1e-3)
+    axes.set_xlabel("nats a page more than item-CTR (logarithmic above .001)")
     axes.legend(fontsize=7)
     axes.spines[["top", "right"]].set_visible(False)
     return figure
