@@ -26,9 +26,10 @@ def cells(gains: dict[tuple[Log, str], list[float]]) -> list[Finished]:
             result: dict[str, Any] = {
                 "pages": len(PAGES),
                 "reads_clicks": seed != 2,
-                "scores": {"model": -2.0 + gain, "item_ctr": -2.0, "uniform": -2.5},
+                "scores": {"model": -2.0 + gain, "static": -2.1, "item_ctr": -2.0, "uniform": -2.5},
                 "arrays": {
                     "model": (-2.0 + gain + PAGES).tolist(),
+                    "static": [-2.1] * len(PAGES),
                     "item_ctr": [-2.0] * len(PAGES),
                     "user": np.repeat(np.arange(30), 2).tolist(),
                 },
@@ -56,14 +57,17 @@ def test_differences_are_of_pages_and_tests_of_pages_and_users() -> None:
     page = summary([0.2, 0.4], [0.001, 0.001])
     row, noisy = (line for line in page.body.splitlines() if line.startswith("| random slates"))
     cells_of_row = row.strip("| ").split(" | ")
-    assert cells_of_row[1:6] == [
-        "irecgan-lstm", "120", "-1.700 ± 0.100", "-2.000 ± 0.000", "-2.500 ± 0.000",
+    assert cells_of_row[1:3] == ["irecgan-lstm", "120"]
+    assert cells_of_row[3:7] == [
+        "-1.700 ± 0.100", "-2.100 ± 0.000", "-2.000 ± 0.000", "-2.500 ± 0.000",
     ]  # fmt: skip
-    assert cells_of_row[6].startswith("+0.3000 (+0.2")
-    assert cells_of_row[7:] == ["1 of 2", "<.001", "<.001"]
+    assert cells_of_row[7].startswith("+0.3000 (+0.2")
+    assert cells_of_row[8:10] == ["<.001", "<.001"]
+    assert cells_of_row[10].startswith("+0.4000 (+0.3")
+    assert cells_of_row[11] == "1 of 2"
     # A gain of .001 among pages of +-.1 is nothing over pages, and certain over users, whose two
     # pages always sum to .002: both are asked for.
-    p_pages, p_users = noisy.strip("| ").split(" | ")[8:]
+    p_pages, p_users = noisy.strip("| ").split(" | ")[8:10]
     assert float(p_pages) > 0.3
     assert p_users == "<.001"
     assert [claim.verdict for claim in page.claims[:2]] == ["reproduced", "not reproduced"]
@@ -99,7 +103,7 @@ def test_a_cell_scores_every_page_of_the_test_users(tmp_path: Path) -> None:
     arrays, dataset = result["arrays"], click_likelihood.make_log(cell, budget, place)
     test = dataset.pages("test")
     np.testing.assert_array_equal(arrays["user"], test.user)
-    for rule in ("model", "item_ctr"):
+    for rule in ("model", "static", "item_ctr"):
         assert result["scores"][rule] == pytest.approx(np.mean(arrays[rule]), abs=1e-5)
     no_click = (dataset.pages("train").click < 0).mean()
     uniform = np.where(test.click < 0, np.log(no_click), np.log((1 - no_click) / 10))

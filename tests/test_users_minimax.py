@@ -98,3 +98,12 @@ def test_both_players_move_unless_the_reward_is_frozen(
     assert not np.array_equal(end["behaviour.output"], start["reward.output"])
     for name, value in start.items():
         assert np.array_equal(end[name], value) == frozen
+
+
+def test_the_game_moves_by_the_margin_alone() -> None:
+    dataset, l2 = small_dataset(), replace(CONFIG, regularizer="l2")
+    fit = replace(FIT, margin=1e9)
+    start = fit_user_model(dataset, CONFIG, fit, test_users=False).members["train"]
+    end = fit_user_model(dataset, l2, fit, test_users=False).members["train"]
+    for name, value in start.items():
+        np.testing.assert_array_equal(end[name], value)

@@ -57,7 +57,7 @@ def fit_user_model(
     The item features and the member "train" are fitted together on the training users, and stop
     early on the validation users. With the features frozen follow "test", on the test users (a
     random fifth of their pages stops it), and "bag0".., each on as many training users drawn with
-    replacement; all start from fresh random parameters.
+    replacement; all start anew (see ``FitConfig.static_ridges``).
 
     Args:
         dataset: a prepared log.

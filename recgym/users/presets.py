@@ -55,7 +55,7 @@ RECURRENT = FitConfig(
     item_dropout=0.0,
 )
 """What a recurrent user model is fitted with unless its dataset has a preset: from the choice model
-without a history, with small steps, as far as validation users gain by more than a standard error.
+without a history, with small steps, as far as validation pages gain by more than a standard error.
 That holds on a thousand sessions whose clicks tell next to nothing. Chosen on logs of
 SlateMDP-v0."""
 
@@ -83,7 +83,6 @@ RECURRENT_PRESETS: dict[str, tuple[RecurrentUserConfig, FitConfig]] = {
             embedding_scale=2.0,
             embedding_decay=0.0,
             projection_scale=1.0,
-            item_dropout=0.0,
         ),
     ),
 }

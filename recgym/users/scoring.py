@@ -197,7 +197,7 @@ def reward_rates(pages: Pages) -> tuple[float, Array]:
         / (clicks + 1).
     """
     item, reward = _clicked_items(pages), pages.reward[pages.clicked]
-    share = float((reward.sum() + 0.5) / (len(reward) + 1.0))
+    share = (float(reward.sum(dtype=np.float64)) + 0.5) / (len(reward) + 1.0)
     rewards = np.bincount(item, weights=reward, minlength=pages.n_items)
     clicks = np.bincount(item, minlength=pages.n_items)
     return share, (rewards + share) / (clicks + 1.0)

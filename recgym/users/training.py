@@ -42,7 +42,7 @@ class FitConfig:
     be above the best so far to be better. With 0, luck on few pages decides between epochs."""
     static_ridges: tuple[float, ...] = ()
     """Recurrent user model: start at the model without a history (see ``recgym.users.static``),
-    whose prior's precision is the one of these that is best in validation. If empty, at random."""
+    the precision of whose prior is the best of these in validation. If empty, at random."""
     select: Select | None = None
     """Validation score that stops a fit and picks its checkpoint, both of maximum likelihood and
     of the minimax game; if None, log-likelihood of the one and precision at 1 of the other. For a
@@ -62,7 +62,8 @@ class FitConfig:
     weight_decay: float = 0.5
     """Decoupled decay of every other weight."""
     item_dropout: float = 0.1
-    """Share of items whose embedding is hidden in a gradient step, as of items never seen."""
+    """Share of items whose embedding is hidden in a gradient step, as of items never seen; with it
+    whatever a static start has put there."""
     double: bool = False
     """Compute in float64: half as fast, and the same to many digits whatever the machine."""
     game_learning_rate: float = 1e-3
@@ -300,7 +301,7 @@ class BestSoFar:
 
     def _better(self, scores: Array) -> bool:
         if self.scores is None:
-            return not np.isnan(scores.mean())
+            return bool(np.isfinite(scores.mean()))
         gain = scores.mean() - self.scores.mean()
         error = (scores - self.scores).std() / len(scores) ** 0.5
         return bool(gain > self.margin * error)
