@@ -11,7 +11,9 @@ import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from command_line import run
+from recgym.envs.backends import check_device
 from recgym.errors import RecGymError
+from recgym_agents.devices import CPU
 from recgym_agents.experiments import find_experiment
 from recgym_agents.experiments.experiment import Budget, Experiment
 from recgym_agents.experiments.pages import write_page
@@ -22,6 +24,7 @@ def main(
     name: Annotated[str, tyro.conf.Positional],
     smoke: bool = False,
     paper: bool = False,
+    device: str = CPU,
     workers: int = 2,
     data: Path | None = None,
     out: Path = Path("runs"),
@@ -35,6 +38,7 @@ def main(
             irecgan-table1, click-likelihood, sb3 or worlds.
         smoke: a minute's worth of everything; writes below OUT/smoke only.
         paper: networks of the paper's size; writes below OUT/paper only.
+        device: where networks learn in irecgan-fig2, such as cuda.
         workers: processes at once, each with one thread.
         data: folder of raw logs (gan_yelp.tsv, gan_taobao.tsv, trivago.parquet, and in cikm-cup/
             those of the CIKM Cup 2016); by default $RECGYM_DATA, or data.
@@ -44,6 +48,10 @@ def main(
     experiment = find_experiment(name)
     size, budget = _size(experiment, smoke, paper)
     runs = out / size
+    if device != CPU:
+        budget = _on_device(experiment, budget, device)
+        if unfinished(experiment, budget, runs):
+            check_device(device)
     logs = data or Path(os.environ.get("RECGYM_DATA", "data"))
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     with Progress(*columns, TimeElapsedColumn()) as progress:
@@ -57,7 +65,8 @@ def main(
     if outcome.failed:
         count = len(outcome.failed)
         raise RecGymError(f"{name}: {count} cells failed, no page written; run again to retry them")
-    command = " ".join(["python scripts/reproduce.py", name, *([f"--{size}"] if size else [])])
+    options = [f"--{size}"] * bool(size) + [f"--device {device}"] * (device != CPU)
+    command = " ".join(["python scripts/reproduce.py", name, *options])
     folder = runs / experiment.name / "page" if size else docs
     print(write_page(experiment, budget, outcome, folder, command))
 
@@ -73,6 +82,13 @@ def _size(experiment: Experiment, smoke: bool, paper: bool) -> tuple[str, Budget
     if experiment.paper_budget is None:
         raise RecGymError(f"--paper: {experiment.name} has no other size than the published one")
     return "paper", experiment.paper_budget
+
+
+def _on_device(experiment: Experiment, budget: Budget, device: str) -> Budget:
+    """Returns a budget whose networks learn on a device."""
+    if not experiment.takes_device:
+        raise RecGymError(f"--device: {experiment.name} learns on the CPU; leave it out")
+    return budget | {"device": device}
 
 
 if __name__ == "__main__":

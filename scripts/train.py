@@ -55,6 +55,7 @@ def main(
     reports: int = TrainConfig.reports,
     validation_episodes: int = TrainConfig.validation_episodes,
     compile: Literal["auto", "always", "never"] = TrainConfig.compile,
+    device: str = TrainConfig.device,
 ) -> None:
     """Trains an agent.
 
@@ -79,6 +80,7 @@ def main(
         reports: lines of metrics, validations and checkpoints in the whole run.
         validation_episodes: episodes a validation; 0 keeps the last policy instead of the best.
         compile: fuse the scan of the candidates with torch.compile.
+        device: where networks learn, such as cuda.
     """
     given = {
         "slate_size": slate_size,
@@ -99,6 +101,7 @@ def main(
         reports=reports,
         validation_episodes=validation_episodes,
         compile=compile,
+        device=device,
     )
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
     progress = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn())

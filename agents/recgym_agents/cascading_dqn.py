@@ -141,6 +141,11 @@ class SlateDQN:
         self.updates = 0
         self._candidates: dict[QNetwork, Candidates] = {}
 
+    def to(self, device: str) -> None:
+        """Moves both networks, before they learn; all else must then be called ``on_device``."""
+        self.network.to(device)
+        self.target.to(device)
+
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns greedy slates (B, K); each slot is random with probability ``explore``."""
         forced = None
@@ -149,8 +154,9 @@ class SlateDQN:
             items = random_slates(self.rng, self.world, len(observation), excluded)
             items[self.rng.random(items.shape) >= explore] = -1
             forced = torch.as_tensor(items)
-        slate: np.ndarray = self.greedy(self.network, torch.as_tensor(observation), forced).numpy()
-        return slate
+        slate = self.greedy(self.network, torch.as_tensor(observation), forced)
+        found: np.ndarray = slate.numpy(force=True)
+        return found
 
     def recommend(self, history: Sequence[int]) -> list[int]:
         """Returns a slate for a user who clicked ``history``; see ``Agent.recommend``."""

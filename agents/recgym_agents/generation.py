@@ -139,11 +139,13 @@ def _continued(interaction: Interaction, state: State, begun: Episodes, horizon:
     while len(row):
         shown, clicked, paid = interaction.step(state)
         where = (row, at[row])
-        slate[where], item[where], reward[where] = shown.numpy(), clicked.numpy(), paid.numpy()
+        answered = clicked.numpy(force=True)
+        slate[where], item[where] = shown.numpy(force=True), answered
+        reward[where] = paid.numpy(force=True)
         steps[where] = True
         at[row] += 1
         if interaction.user.config.outside == "end":
-            terminated[row] = clicked.numpy() < 0
+            terminated[row] = answered < 0
         stays = ~terminated[row] & (at[row] < horizon)
         if not stays.all():
             kept = torch.as_tensor(stays)

@@ -112,6 +112,11 @@ class IRecGAN(PolicyGradient):
         )
         self.updates = 0
 
+    def to(self, device: str) -> None:
+        """Moves all three networks, see ``PolicyGradient.to``."""
+        for network in (self.network, self.user, self.discriminator):
+            network.to(device)
+
     @property
     def pretraining(self) -> bool:
         """Whether the next update is not yet a round."""
@@ -213,7 +218,7 @@ class IRecGAN(PolicyGradient):
         """Returns episodes with the rewards that the agent learns from."""
         reward = torch.as_tensor(batch.reward)
         rescaled = scored_reward(score, reward, self.config.reward_weight)
-        return batch._replace(reward=rescaled.numpy())
+        return batch._replace(reward=rescaled.numpy(force=True))
 
     def _described(self, generated: Episodes, score: Tensor) -> dict[str, float]:
         """Returns what generated episodes are like, and how much their scores weigh."""
@@ -248,7 +253,9 @@ class IRecGAN(PolicyGradient):
         For the policy it is that of Eq. 10, q_D being 1; for the user model, of Eq. 3.
         """
         if self.config.ranking == "user":
-            total: np.ndarray = self.user(batch, self.config.user_reward_weight).sum(1).numpy()
+            total: np.ndarray = (
+                self.user(batch, self.config.user_reward_weight).sum(1).numpy(force=True)
+            )
             return total
         ones = torch.as_tensor(batch.steps).float()
         return super().score(self._rescaled(batch, ones))

@@ -10,7 +10,7 @@ from recgym_agents.loops import Arrays
 
 def arrays_of(module: nn.Module) -> Arrays:
     """Returns copies of a module's parameters."""
-    return {name: value.numpy().copy() for name, value in module.state_dict().items()}
+    return {name: value.numpy(force=True).copy() for name, value in module.state_dict().items()}
 
 
 def load_arrays_into(module: nn.Module, arrays: Arrays) -> None:
@@ -21,7 +21,7 @@ def load_arrays_into(module: nn.Module, arrays: Arrays) -> None:
 def moments_of(optimizer: torch.optim.Optimizer) -> Arrays:
     """Returns copies of an optimiser's moments, named "parameter.moment"."""
     return {
-        f"{index}.{name}": value.numpy().copy()
+        f"{index}.{name}": value.numpy(force=True).copy()
         for index, moments in optimizer.state_dict()["state"].items()
         for name, value in moments.items()
     }

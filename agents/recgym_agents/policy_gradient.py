@@ -165,6 +165,10 @@ class PolicyGradient:
         parameters = self.network.parameters()
         self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
 
+    def to(self, device: str) -> None:
+        """Moves the network, before it learns; all methods must then be called ``on_device``."""
+        self.network.to(device)
+
     @torch.no_grad()
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns the K likeliest items, or, while exploring at all, slates drawn (B, K)."""
@@ -172,7 +176,7 @@ class PolicyGradient:
         noise = torch.zeros(logits.shape)
         if explore > 0.0:
             noise = torch.as_tensor(self.rng.gumbel(size=logits.shape).astype(np.float32))
-        slate: np.ndarray = gumbel_top_k(logits, noise, self.world.slate_size).numpy()
+        slate: np.ndarray = gumbel_top_k(logits, noise, self.world.slate_size).numpy(force=True)
         return slate
 
     def logits(self, observation: np.ndarray) -> Tensor:
@@ -239,7 +243,7 @@ class PolicyGradient:
             log_pi = (-((-log_pi.expm1()) ** self.world.slate_size)).log1p()
         if self.config.importance:
             worth = self._weights(batch, log_pi, scored)
-        total: np.ndarray = (returns * worth * scored).sum(1).numpy()
+        total: np.ndarray = (returns * worth * scored).sum(1).numpy(force=True)
         return total
 
     def policy(self) -> tuple[Arrays, Any]:

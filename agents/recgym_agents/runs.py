@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from recgym.data import Dataset
+from recgym.envs.backends import check_device
 from recgym.errors import RecGymError
 from recgym.files import read_json, sha256_of_arrays
 from recgym.users.folder import FittedUserModel
@@ -24,7 +25,7 @@ CONFIG, DONE, METRICS = "config.json", "DONE", "metrics.jsonl"
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """A training run. The same configuration gives the same numbers on the same machine."""
+    """A training run. On the CPU the same configuration gives the same numbers on a machine."""
 
     env: str | None
     """Environment id; None to learn offline from ``log`` alone."""
@@ -50,6 +51,8 @@ class TrainConfig:
     """Episodes a validation; the best policy is kept. 0 keeps the last policy."""
     compile: Literal["auto", "always", "never"] = "auto"
     """Fuse the scan of the candidates with torch.compile; "auto": where it works and pays."""
+    device: str = "cpu"
+    """Where networks learn, as torch names it, such as "cuda"."""
 
 
 Watch = Callable[[int, dict[str, float]], None]
@@ -60,10 +63,12 @@ def check_run(config: TrainConfig) -> None:
     """Checks the settings that every training has, and that its folder can be one.
 
     Raises:
-        RecGymError: a setting out of its range, or a file where the folder should be.
+        RecGymError: a setting out of its range, a device that torch cannot use, or a file where the
+            folder should be.
     """
     lowest = ("steps", "seed", "validation_episodes")
     check_ranges(config, dict.fromkeys(lowest, AT_LEAST_0) | {"reports": AT_LEAST_1})
+    check_device(config.device)
     folder = Path(config.out)
     if folder.exists() and not folder.is_dir():
         raise RecGymError(f"{folder}: is a file; a run needs a folder")
@@ -119,7 +124,7 @@ def is_done(folder: Path, record: dict[str, Any]) -> bool:
             raise RecGymError(f"{folder / CONFIG}: not the configuration of a run; remove {folder}")
         if "user_model" in record:  # runs made before it was recorded are taken on trust
             other.setdefault("user_model", record["user_model"])
-        other.setdefault("log", None)  # as in runs made before there were any
+        other = {"log": None, "device": "cpu"} | other  # as in runs made before there were any
         differing = [name for name in record if other.get(name) != record[name]]
         if differing:
             name = differing[0]

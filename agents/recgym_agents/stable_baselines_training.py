@@ -100,7 +100,7 @@ def _model(config: TrainConfig, settings: Any, world: World, seed: int) -> Any:
         keywords["action_noise"] = NormalActionNoise(zeros, zeros + keywords.pop("noise"))
     if "buffer_size" in keywords:
         keywords["train_freq"] = 1
-    return algorithm("MlpPolicy", VecMonitor(env), seed=seed, device="cpu", **keywords)
+    return algorithm("MlpPolicy", VecMonitor(env), seed=seed, device=config.device, **keywords)
 
 
 class _Training:

@@ -11,8 +11,10 @@ from recgym.errors import RecGymError
 from recgym.files import load_arrays, save_arrays, write_json, write_text
 from recgym_agents.cascading_dqn import SlateDQN
 from recgym_agents.checkpoints import save_agent
+from recgym_agents.devices import CPU, on_device
 from recgym_agents.episode_store import EpisodeLoopConfig
 from recgym_agents.loops import Arrays, LoopConfig, means, within
+from recgym_agents.policy_gradient import PolicyGradient
 from recgym_agents.runs import (
     CONFIG,
     DONE,
@@ -71,6 +73,12 @@ def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> No
     dataset = read_log(config, schedule)
     world = world_of(config, env, dataset)
     agent = entry.builder(entry.config, world, seeds[0])
+    if isinstance(agent, SlateDQN | PolicyGradient):
+        agent.to(config.device)
+    elif config.device != CPU:
+        raise RecGymError(
+            f"device={config.device!r}: {config.agent} learns no network; leave it out"
+        )
     agent.policy()  # raises here, not at the end, if the agent lacks something
     record = record_of(config, world, dataset)
     if is_done(folder, record):
@@ -85,7 +93,8 @@ def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> No
     patience = schedule.patience if isinstance(schedule, EpisodeLoopConfig) else 0
     run = _Run(config, loop, validation_of(config, loop, dataset, seeds[3]), patience)
     write_json(folder / CONFIG, record)
-    run.finish(watch)
+    with on_device(config.device):
+        run.finish(watch)
     about = {name: getattr(config, name) for name in ("env", "env_args", "seed", "steps")}
     save_agent(folder, agent, config.agent, entry, about)
     write_text(folder / DONE, "")
@@ -176,9 +185,13 @@ def _compiles(
     """Decides whether the candidates are scanned by a compiled function.
 
     Raises:
-        RecGymError: it must be compiled, and nothing compiles here.
+        RecGymError: it must be compiled, and nothing compiles here, or for another device.
     """
     assert isinstance(schedule, LoopConfig)
+    if config.device != CPU:
+        if config.compile == "always":
+            raise RecGymError("compile='always': compiles for device='cpu' alone; leave one out")
+        return False
     if config.compile != "auto":
         return config.compile == "always"
     slots = agent.world.slate_size if agent.config.head == "cascade" else 1

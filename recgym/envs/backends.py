@@ -230,9 +230,21 @@ def _generator_on(device: str) -> Any:
         import torch
     except ImportError:
         raise RecGymError("backend='torch' needs torch: pip install torch") from None
+    check_device(device)
+    return torch.Generator(device)
+
+
+def check_device(device: str) -> None:
+    """Checks a device's name, such as "cpu" or "cuda".
+
+    Raises:
+        RecGymError: torch cannot use it.
+    """
+    import torch
+
     try:
-        return torch.Generator(device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).sum().item()
+    except (RuntimeError, AssertionError, ImportError) as error:
         reason = str(error).splitlines()[0]
         raise RecGymError(f"device={device!r}: torch cannot use it ({reason})") from None
 

@@ -95,6 +95,8 @@ class Experiment:
     summarise: Callable[[list[Finished], Budget], Page]
     paper_budget: Budget | None = None
     """With the paper's sizes, where the budget has smaller ones."""
+    takes_device: bool = False
+    """Whether a budget can say "device", where networks learn; without, it is the CPU."""
 
 
 def folder_of(cell: Path, spent: Budget) -> Path:

@@ -347,4 +347,5 @@ chance, too.""",
     run_cell=run_cell,
     summarise=summarise,
     paper_budget=PAPER,
+    takes_device=True,
 )

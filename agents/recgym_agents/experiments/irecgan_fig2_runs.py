@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from recgym.data import greedy_policy, slate_mdp_policy
 from recgym_agents.checkpoints import load_agent
+from recgym_agents.devices import CPU
 from recgym_agents.episode_store import EpisodeLoopConfig
 from recgym_agents.experiments.experiment import Budget, Cell, Place, Result, folder_of
 from recgym_agents.experiments.rivals import as_irecgan_is_paid
@@ -64,7 +65,7 @@ SMOKE: Budget = BUDGET | {
 PAPER: Budget = BUDGET | {
     "network": {"cell": "lstm", "layers": 2, "hidden": 512, "embedding": 50},
 }
-"""The paper's networks."""
+"""The paper's networks, which a GPU should train."""
 
 
 def cells(budget: Budget) -> list[Cell]:
@@ -112,6 +113,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
             loop_args={"schedule": "offline", "patience": budget["patience"]},
             reports=budget["reports"],
             validation_episodes=1,
+            device=budget.get("device", CPU),
         )
     )
     learned, _ = load_agent(folder)
