@@ -74,6 +74,10 @@ def main(
         threads: of torch; without --double, results depend on it.
         compare: a user model whose scores this one must meet within 1e-3, or nothing is written.
     """
+    if epochs is not None and epochs < 1:
+        raise RecGymError(f"--epochs {epochs}: at least 1 is needed")
+    if (out / "info.json").exists():
+        raise RecGymError(f"--out {out}: holds prepared data; choose another folder")
     torch.set_num_threads(threads)
     dataset = Dataset.load(data)
     config, fit = _preset(dataset.info["name"], model, regularizer)
@@ -94,7 +98,7 @@ def main(
     config = replace(config, **wanted)
     fit = replace(
         fit,
-        epochs=epochs or fit.epochs,
+        epochs=fit.epochs if epochs is None else epochs,
         reward_weight=fit.reward_weight if reward_weight is None else reward_weight,
         frozen_reward=frozen_reward,
         double=double,
@@ -115,6 +119,9 @@ def main(
         _compare(dict(fitted.scores), dict(FittedUserModel.load(compare).scores), compare)
     fitted.save(out)
     _print(dataset.info["name"], model, dict(fitted.scores), fitted.info["random_click_rate"])
+    static = [name for name, reads in fitted.info.get("reads_clicks", {}).items() if not reads]
+    if static:
+        print(f"what was clicked tells nothing in validation, and is not read: {', '.join(static)}")
     Console().print(f"wrote {out}")
 
 

@@ -36,7 +36,7 @@ def main(
         name: user-models, regularizers, recgan-tuning, recgan-policies,
             recgan-divisions, figure-5, irecgan-fig2, irecgan-fig3,
             irecgan-table1, click-likelihood, sb3 or worlds.
-        smoke: a minute's worth of everything; writes below OUT/smoke only.
+        smoke: some minutes' worth of everything; writes below OUT/smoke only.
         paper: networks of the paper's size; writes below OUT/paper only.
         device: where networks learn in irecgan-fig2, such as cuda.
         workers: processes at once, each with one thread.
@@ -66,6 +66,7 @@ def main(
         count = len(outcome.failed)
         raise RecGymError(f"{name}: {count} cells failed, no page written; run again to retry them")
     options = [f"--{size}"] * bool(size) + [f"--device {device}"] * (device != CPU)
+    options += ["--data DIR"] * (data is not None)
     command = " ".join(["python scripts/reproduce.py", name, *options])
     folder = runs / experiment.name / "page" if size else docs
     print(write_page(experiment, budget, outcome, folder, command))

@@ -115,7 +115,8 @@ def main(
     try:
         train(config, watch)
     finally:
-        progress.stop()
+        if progress.live.is_started:
+            progress.stop()
     print("\n".join((*describe_end(Path(out), steps), out)))
 
 

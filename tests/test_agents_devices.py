@@ -117,7 +117,9 @@ def test_what_cannot_learn_there_is_refused(log: str, tmp_path: Path) -> None:
         train(replace(nowhere, agent="sb3-ppo", agent_args={}, loop_args={}, log=None))
     popularity = replace(nowhere, agent="popularity", agent_args={}, loop_args={}, log=None)
     with StandInDevice():
-        with pytest.raises(RecGymError, match="'cuda': popularity learns no network; leave it out"):
+        with pytest.raises(
+            RecGymError, match="'cuda': popularity learns no network; leave device out"
+        ):
             train(replace(popularity, device="cuda"))
         dqn = run("cascading-dqn", "online", {}, log, tmp_path / "dqn")
         with pytest.raises(RecGymError, match="compile='always': compiles for device='cpu' alone"):

@@ -49,6 +49,7 @@ def test_each_model_has_a_verdict_of_its_own_on_all_seeds_together() -> None:
     assert better.verdict == "reproduced"
     assert "+0.1000" in better.evidence
     assert "higher on 1 of 2 seeds" in better.evidence
+    assert better.evidence.endswith("; fits that read clicks: 1")
     assert worse.text.startswith("irecgan-gru")
     assert worse.verdict == "not reproduced"
 

@@ -13,6 +13,8 @@ import fit
 from command_line import run
 from recgym.data import Catalog, Dataset, Sessions
 from recgym.users import FittedUserModel, RecurrentUserConfig
+from recgym.users.presets import RECURRENT_PRESETS
+from recgym.users.training import FitConfig
 
 
 @pytest.fixture
@@ -97,6 +99,45 @@ def test_a_recurrent_model_has_its_own_settings_and_scores(
     monkeypatch.setattr(sys, "argv", ["fit.py", *arguments, *again[2:]])
     run(fit.main)
     assert out.exists()
+
+
+@pytest.mark.parametrize(("margin", "static"), [(1e9, ("train", "test")), (-1e9, ())])
+def test_a_fit_that_ends_at_its_start_says_that_it_reads_no_clicks(
+    margin: float,
+    static: tuple[str, ...],
+    prepared: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys,
+) -> None:
+    given = RecurrentUserConfig(units=8), FitConfig(margin=margin, static_ridges=(1.0,))
+    monkeypatch.setitem(RECURRENT_PRESETS, "low", given)
+    arguments = ["--data", str(prepared), "--model", "irecgan-lstm", "--out", str(tmp_path / "a")]
+    monkeypatch.setattr(sys, "argv", ["fit.py", *arguments, "--epochs", "1"])
+    run(fit.main)
+    model = FittedUserModel.load(tmp_path / "a")
+    assert model.info["reads_clicks"] == {name: name not in static for name in ("train", "test")}
+    for name, params in model.members.items():
+        assert (params["click.weight"] == 0.0).all() == (name in static)
+    said = "tells nothing in validation, and is not read: train, test" in capsys.readouterr().out
+    assert said == bool(static)
+
+
+def test_what_cannot_be_fitted_is_one_line_and_writes_nothing(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    before = sorted(path.name for path in prepared.iterdir())
+    for extra, message in [
+        (["--epochs", "0", "--out", str(tmp_path / "a")], "--epochs 0: at least 1 is needed"),
+        (["--out", str(prepared)], "holds prepared data; choose another folder"),
+    ]:
+        monkeypatch.setattr(sys, "argv", ["fit.py", "--data", str(prepared), *extra])
+        with pytest.raises(SystemExit) as stop:
+            run(fit.main)
+        assert stop.value.code == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "a").exists()
+    assert sorted(path.name for path in prepared.iterdir()) == before
 
 
 def test_data_that_is_not_there_is_one_line_and_nothing_is_written(

@@ -77,7 +77,7 @@ def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> No
         agent.to(config.device)
     elif config.device != CPU:
         raise RecGymError(
-            f"device={config.device!r}: {config.agent} learns no network; leave it out"
+            f"device={config.device!r}: {config.agent} learns no network; leave device out"
         )
     agent.policy()  # raises here, not at the end, if the agent lacks something
     record = record_of(config, world, dataset)

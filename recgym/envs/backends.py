@@ -245,7 +245,7 @@ def check_device(device: str) -> None:
     try:
         torch.zeros(1, device=device).sum().item()
     except (RuntimeError, AssertionError, ImportError) as error:
-        reason = str(error).splitlines()[0]
+        reason = str(error).splitlines()[0].split(". ")[0]
         raise RecGymError(f"device={device!r}: torch cannot use it ({reason})") from None
 
 

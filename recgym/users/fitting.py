@@ -22,6 +22,7 @@ from recgym.users.item_table import ItemTable
 from recgym.users.kinds import UserConfig
 from recgym.users.pages import Pages, outside_option, pages_of
 from recgym.users.recurrent import RecurrentUserConfig
+from recgym.users.static import reads_clicks
 from recgym.users.synthetic import SyntheticUsers, draw_histories, random_click_rate
 from recgym.users.training import FitConfig, Task, maximise_likelihood, stream
 
@@ -197,6 +198,7 @@ def _assemble(
     floors = scoring.floors(dataset)
     if isinstance(config, RecurrentUserConfig):
         info["meaning"] = dataset.info.get("meaning", {})
+        info["reads_clicks"] = {name: reads_clicks(params) for name, params in members.items()}
         for rule, of_rewards in scoring.reward_floors(dataset).items():
             floors[rule] = replace(floors[rule], reward_log_likelihood=of_rewards)
     model = FittedUserModel(config, features, members, histories, info, {})

@@ -8,6 +8,7 @@ validation pages gain, is seldom below it, however little clicks tell.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -31,6 +32,11 @@ UTILITY, REWARD = 0, 1
 """Features of an item: its utility, and the log-odds of its reward."""
 TINY = 1e-12
 """What no length is taken to be below, where something is divided by it."""
+
+
+def reads_clicks(params: Mapping[str, Array]) -> bool:
+    """Returns whether a recurrent user model has left a static start: whether W_c is not zero."""
+    return bool((params["click.weight"] != 0.0).any())
 
 
 @dataclass(frozen=True, eq=False)
