@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,10 @@ def summarise_toy(finished: list[Finished], budget: Budget) -> Page:
     return Page((claim,), "The toy's body.", {"toy": figure})
 
 
+def absent_log(cell: Cell) -> tuple[str, ...]:
+    return ("absent.tsv",)
+
+
 TOY = Experiment(
     name="toy",
     title="A toy",
@@ -102,6 +107,19 @@ def test_a_failing_cell_reports_one_line_and_stops_no_other(tmp_path: Path) -> N
     assert list(outcome.unavailable) == ["absent_seed0"]
     assert all("\n" not in line for line in outcome.failed.values())
     assert "run_toy" in (tmp_path / "toy" / "crash_seed0.error.txt").read_text()
+
+
+def test_no_process_is_started_for_a_raw_log_that_is_not_there(tmp_path: Path) -> None:
+    reads = replace(TOY, raw_logs=absent_log)
+    told: list[str] = []
+    given = (reads, TOY.budget, tmp_path / "runs", tmp_path, 2)
+    outcome = run_cells(*given, lambda cell, line: told.append(line))
+    assert list(outcome.unavailable) == ["good_seed0", "good_seed1"]
+    assert told == [f"unavailable: {line}" for line in outcome.unavailable.values()]
+    assert "absent.tsv: no such file (pass --data DIR)" in told[0]
+    assert not (tmp_path / "runs").exists()
+    (tmp_path / "absent.tsv").touch()
+    assert len(run_cells(*given).finished) == 2
 
 
 def test_a_killed_run_ends_its_workers_and_resumes(tmp_path: Path) -> None:
@@ -183,6 +201,8 @@ def test_every_experiment_declares_distinct_cells(name: str) -> None:
     for budget in budgets:
         names = [cell_id(cell) for cell in experiment.cells(budget)]
         assert len(set(names)) == len(names) > 0
+        found = {log for cell in experiment.cells(budget) for log in experiment.raw_logs(cell)}
+        assert all(Path(log).suffix in (".csv", ".parquet", ".tsv") for log in found)
 
 
 def test_an_experiment_has_one_size_at_a_time() -> None:

@@ -28,7 +28,7 @@ from recgym_agents.experiments.experiment import (
     having,
 )
 from recgym_agents.experiments.pages import p_text, seeds_text, table
-from recgym_agents.experiments.user_logs import read_log
+from recgym_agents.experiments.user_logs import raw_log, read_log
 
 ENVIRONMENT = "SlateMDP-v0"
 ROWS = 64
@@ -116,6 +116,11 @@ def make_log(cell: Cell, budget: Budget, place: Place) -> Dataset:
     policy = slate_mdp_policy(env.simulator, cell["log"])
     sessions = collect(env, policy, cell["sessions"], cell["seed"])
     return as_dataset(env, sessions, "slate-mdp", cell["seed"])
+
+
+def raw_logs(cell: Cell) -> tuple[str, ...]:
+    """Returns the raw file that a cell reads, if any."""
+    return raw_log(cell["log"]) if cell["log"] in READ else ()
 
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
@@ -329,5 +334,6 @@ item-CTR is no high bar where it is below uniform, which stands beside it.""",
     smoke_budget=SMOKE,
     cells=cells,
     run_cell=run_cell,
+    raw_logs=raw_logs,
     summarise=summarise,
 )

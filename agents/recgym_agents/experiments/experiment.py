@@ -78,6 +78,11 @@ class Page:
     figures: dict[str, Figure] = field(default_factory=dict)
 
 
+def reads_nothing(cell: Cell) -> tuple[str, ...]:
+    """Returns the raw logs of cells that read none."""
+    return ()
+
+
 @dataclass(frozen=True)
 class Experiment:
     """A table or figure, its cells, and how their results become a page."""
@@ -95,6 +100,8 @@ class Experiment:
     summarise: Callable[[list[Finished], Budget], Page]
     paper_budget: Budget | None = None
     """With the paper's sizes, where the budget has smaller ones."""
+    raw_logs: Callable[[Cell], tuple[str, ...]] = reads_nothing
+    """Names of the raw logs that a cell reads: without them no process is started for it."""
     takes_device: bool = False
     """Whether a budget can say "device", where networks learn; without, it is the CPU."""
 

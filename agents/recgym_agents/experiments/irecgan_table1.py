@@ -75,6 +75,11 @@ PAPER = {
     "IRecGAN": (35.06, 6.79),
 }
 """Table 1: precision at 10 and at 1 in percent, on the CIKM Cup's log."""
+RAW = {
+    "cikm": tuple(f"cikm-cup/{file}" for file in (QUERIES, CLICKS, PURCHASES)),
+    "trivago": ("trivago.parquet",),
+}
+"""The raw files of the logs."""
 FLOORS = {
     "random": "random",
     "item_ctr": "item-CTR",
@@ -138,6 +143,11 @@ def cells(budget: Budget) -> list[Cell]:
     ]
 
 
+def raw_logs(cell: Cell) -> tuple[str, ...]:
+    """Returns the raw files that a cell reads."""
+    return RAW[cell["log"]]
+
+
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     """Learns from a log's training sessions and reranks its test pages, or scores the floors."""
     dataset = _read_log(cell["log"], place, budget["sessions"])
@@ -170,11 +180,11 @@ def _read_log(name: str, place: Place, sessions: int | None) -> Dataset:
     Raises:
         DataNotAvailable: a raw file is not here.
     """
+    paths = [place.raw(file) for file in RAW[name]]
     if name == "cikm":
-        paths = [place.raw(f"cikm-cup/{file}") for file in (QUERIES, CLICKS, PURCHASES)]
         dataset = read_cikm_cup(paths[0].parent)
     else:
-        dataset = read_trivago(place.raw("trivago.parquet"), interactions="clicks")
+        dataset = read_trivago(paths[0], interactions="clicks")
     dataset = sessions_as_users(dataset)
     return select_pages(dataset, dataset.sessions.user < (sessions or dataset.n_users))
 
@@ -370,5 +380,6 @@ Holm's method for the orderings of a log.""",
     smoke_budget=SMOKE,
     cells=cells,
     run_cell=run_cell,
+    raw_logs=raw_logs,
     summarise=summarise,
 )

@@ -23,7 +23,7 @@ from recgym_agents.experiments.experiment import (
     having,
 )
 from recgym_agents.experiments.pages import p_text, seeds_text, table
-from recgym_agents.experiments.user_logs import divide_again, fit_one, read_log, score_one
+from recgym_agents.experiments.user_logs import divide_again, fit_one, raw_log, read_log, score_one
 
 BY_PRECISION = {"select": "precision_at_1"}
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -70,6 +70,11 @@ def cells(budget: Budget) -> list[Cell]:
         for variant in VARIANTS
         for seed in budget["seeds"]
     ]
+
+
+def raw_logs(cell: Cell) -> tuple[str, ...]:
+    """Returns the raw file that all cells read."""
+    return raw_log("yelp")
 
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
@@ -264,5 +269,6 @@ test pages (hits averaged over seeds), each Holm-corrected over the splits.""",
     smoke_budget=SMOKE,
     cells=cells,
     run_cell=run_cell,
+    raw_logs=raw_logs,
     summarise=summarise,
 )

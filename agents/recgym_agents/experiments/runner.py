@@ -76,9 +76,16 @@ def run_cells(
                 cell = waiting.pop(0)
                 name = cell_id(cell)
                 place = Place(data, runs, folder / name)
+                try:
+                    for log in experiment.raw_logs(cell):
+                        place.raw(log)
+                except DataNotAvailable as error:
+                    ends[name] = ("unavailable", str(error))
+                    report(name, ": ".join(ends[name]))
+                    continue
                 process, connection = _start(experiment, cell, budget, place)
                 running[process.sentinel] = (name, process, connection)
-            for sentinel in wait(list(running)):
+            for sentinel in wait(list(running)) if running else ():
                 name, process, connection = running.pop(sentinel)
                 ends[name] = _end(process, connection)
                 report(name, ": ".join(ends[name]))

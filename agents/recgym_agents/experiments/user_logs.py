@@ -37,20 +37,26 @@ MOVIELENS: dict[str, dict[str, Any]] = {
 how its sessions end, as in the log behind IRecGAN-v0."""
 
 
+def raw_log(name: str) -> tuple[str, ...]:
+    """Returns the raw file of a log, if it has one that cannot be downloaded."""
+    if name in MOVIELENS:
+        return ()
+    return ("trivago.parquet" if name == "trivago" else f"gan_{name}.tsv",)
+
+
 def read_log(name: str, place: Place) -> Dataset:
     """Reads and prepares a log.
 
     Raises:
         DataNotAvailable: its raw file is not here, or MovieLens cannot be downloaded.
     """
-    if name == "trivago":
-        return read_trivago(place.raw("trivago.parquet"))
     if name in MOVIELENS:
         try:
             return read_movielens(**MOVIELENS[name])
         except ValueError as error:
             raise DataNotAvailable(f"{name}: {error}") from None
-    return read_display_sets(place.raw(f"gan_{name}.tsv"))
+    path = place.raw(*raw_log(name))
+    return read_trivago(path) if name == "trivago" else read_display_sets(path)
 
 
 def divide_again(dataset: Dataset, seed: int) -> Dataset:

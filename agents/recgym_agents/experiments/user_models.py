@@ -18,7 +18,14 @@ from recgym_agents.experiments.experiment import (
     having,
 )
 from recgym_agents.experiments.pages import p_text, seeds_text, table
-from recgym_agents.experiments.user_logs import MODELS, fit_one, read_log, score_floors, score_one
+from recgym_agents.experiments.user_logs import (
+    MODELS,
+    fit_one,
+    raw_log,
+    read_log,
+    score_floors,
+    score_one,
+)
 
 LOGS = ("yelp", "taobao", "trivago", "ml-100k", "ml-100k-click")
 
@@ -69,6 +76,11 @@ def cells(budget: Budget) -> list[Cell]:
         for model in MODELS
         for seed in budget["seeds"]
     ]
+
+
+def raw_logs(cell: Cell) -> tuple[str, ...]:
+    """Returns the raw file that a cell reads, if any."""
+    return raw_log(cell["log"])
 
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
@@ -252,5 +264,6 @@ gan-pw as nearly as good as gan-lstm if the upper bound of gan-lstm's lead is at
     smoke_budget=SMOKE,
     cells=cells,
     run_cell=run_cell,
+    raw_logs=raw_logs,
     summarise=summarise,
 )
