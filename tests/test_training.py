@@ -19,6 +19,7 @@ from recgym.files import load_arrays, read_json
 from recgym_agents import training
 from recgym_agents.checkpoints import PARAMS, load_agent
 from recgym_agents.evaluation import make_vector_env, run_episodes
+from recgym_agents.runs import describe_end
 from recgym_agents.training import CHECKPOINT, DONE, METRICS, TrainConfig, train
 from tests.small_world import random_user_model
 
@@ -359,3 +360,11 @@ def test_without_a_compiler_auto_goes_on_and_always_says_so(
     with pytest.raises(RecGymError, match="does not work here"):
         train(config(model, tmp_path / "always", compile="always", steps=48))
     assert not (tmp_path / "always").exists()
+
+
+def test_there_is_nothing_to_say_of_how_a_run_ended_that_learned_nothing(
+    model: str, tmp_path: Path
+) -> None:
+    idle = config(model, tmp_path, agent="user-greedy", agent_args={}, loop_args={})
+    train(replace(idle, compile="auto"))
+    assert describe_end(tmp_path, idle.steps) == []

@@ -187,9 +187,14 @@ def kept_report(folder: Path) -> dict[str, float]:
 
 
 def describe_end(folder: Path, steps: int) -> list[str]:
-    """Returns what a user should know of how a run of so many steps ended, a line each."""
+    """Returns what a user should know of how a run of so many steps ended, a line each.
+
+    There is nothing to know of an agent that learns nothing, and so takes no steps.
+    """
     last, kept = _metrics(folder)[-1], kept_report(folder)
-    found = []
+    found: list[str] = []
+    if last["steps"] == 0:
+        return found
     if last["steps"] < steps:
         found.append(f"ended after {last['steps']:,} of {steps:,} steps: validation got no better")
     if kept.get("kept"):
