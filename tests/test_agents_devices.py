@@ -16,6 +16,7 @@ from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json, write_json
 from recgym_agents import stable_baselines_training
 from recgym_agents.checkpoints import PARAMS
+from recgym_agents.devices import on_device
 from recgym_agents.experiments.experiment import Budget, Place
 from recgym_agents.experiments.irecgan_fig2_runs import SMOKE, run_cell
 from recgym_agents.experiments.runner import Outcome
@@ -175,6 +176,15 @@ def test_stable_baselines_is_told_the_device(
     with StandInDevice(), pytest.raises(Stop):
         train(settings)
     assert given["device"] == "cuda"
+
+
+def test_recurrent_networks_are_not_rounded_to_tf32_there() -> None:
+    before = torch.backends.cudnn.allow_tf32
+    with on_device("cpu"):
+        assert torch.backends.cudnn.allow_tf32 == before
+    with on_device("cuda"):
+        assert not torch.backends.cudnn.allow_tf32
+    assert torch.backends.cudnn.allow_tf32 == before
 
 
 def test_the_stand_in_keeps_devices_apart() -> None:

@@ -74,6 +74,16 @@ def test_differences_are_of_pages_and_tests_of_pages_and_users() -> None:
     assert [claim.verdict for claim in page.claims[:2]] == ["reproduced", "not reproduced"]
 
 
+def test_the_page_names_where_it_is_the_start_that_is_scored() -> None:
+    found = cells({(RANDOM, model): [0.2, 0.3] for model in MODELS})
+    for one in found[2:]:
+        one.result["reads_clicks"] = False
+    body = click_likelihood.summarise(found, BUDGET).body
+    assert "more than the recurrent network**: random slates, 2,000 sessions, irecgan-gru." in body
+    assert "of a column, and are <.001 at least" in body
+    assert "it is the start that is scored" not in summary([0.2, 0.3], [0.2, 0.3]).body
+
+
 def test_p_values_are_corrected_for_all_logs() -> None:
     """Of two tests with the same gain, each counts twice as much as alone."""
     gain = [0.018, 0.018]

@@ -22,6 +22,7 @@ from recgym_agents.evaluation import make_vector_env, run_episodes
 from recgym_agents.runs import describe_end
 from recgym_agents.training import CHECKPOINT, DONE, METRICS, TrainConfig, train
 from tests.small_world import random_user_model
+from tests.stand_in_device import StandInDevice
 
 
 class Stop(Exception):
@@ -360,6 +361,15 @@ def test_without_a_compiler_auto_goes_on_and_always_says_so(
     with pytest.raises(RecGymError, match="does not work here"):
         train(config(model, tmp_path / "always", compile="always", steps=48))
     assert not (tmp_path / "always").exists()
+
+
+def test_nothing_is_compiled_for_another_device(
+    model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(training, "WORTH_COMPILING", 1.0)
+    monkeypatch.setattr(training, "compiled_score", lambda: pytest.fail("compiled"))
+    with StandInDevice():
+        train(config(model, tmp_path, compile="auto", steps=48, device="cuda"))
 
 
 def test_there_is_nothing_to_say_of_how_a_run_ended_that_learned_nothing(
