@@ -47,7 +47,7 @@ $(DEMO)/report.html: $(foreach agent,$(BASELINES) cascading-dqn,$(DEMO)/RecGAN-v
 
 # The pages that are made from docstrings, and their pictures.
 docs: install
-	$(BIN)/python -m recgym.pages
+	$(BIN)/python -m recgym.environment_docs
 
 # The user models that come with the package.
 shipped: install

@@ -16,8 +16,8 @@ from rich.table import Table
 from command_line import run
 from recgym.errors import RecGymError
 from recgym.files import write_json
-from recgym_agents.checkpoints import load_agent
-from recgym_agents.evaluation import evaluate
+from recgym_agents.runs.evaluation import evaluate
+from recgym_agents.runs.saved_agents import load_agent
 from train import Settings, settings
 
 

@@ -19,8 +19,8 @@ from recgym.errors import RecGymError
 from recgym.users import FittedUserModel
 from recgym.users.fitting import fit_user_model, progress_bar
 from recgym.users.kinds import UserConfig
+from recgym.users.likelihood import FitConfig
 from recgym.users.presets import Model, RecurrentModel, preset, recurrent_preset
-from recgym.users.training import FitConfig
 
 
 def main(

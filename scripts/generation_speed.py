@@ -17,11 +17,11 @@ from matplotlib.figure import Figure as Picture
 from measurement import Block, Figure, Section, alternate, ratio
 from recgym.data import collect, slate_mdp_policy, uniform_policy
 from recgym.users import FittedUserModel, RecurrentUserConfig
-from recgym.users.training import initial_params
-from recgym_agents.episodes import EpisodeLog, Episodes
-from recgym_agents.generation import Interaction, generate
-from recgym_agents.irecgan import IRecGAN, IRecGANConfig
-from recgym_agents.loops import World
+from recgym.users.likelihood import initial_params
+from recgym_agents.agent import EnvironmentSpec
+from recgym_agents.algorithms.generated_sessions import Interaction, generate
+from recgym_agents.algorithms.irecgan import IRecGAN, IRecGANConfig
+from recgym_agents.learning.episodes import EpisodeLog, Episodes
 
 ITEMS, SLATE, HORIZON = 50, 10, 40
 """N, K, and slates of a session: those of SlateMDP-v0."""
@@ -216,7 +216,7 @@ def irecgan(outside: str) -> IRecGAN:
         discriminator_pretraining=DISCRIMINATOR_PRETRAINING,
         remove_clicked=False,
     )
-    return IRecGAN(config, World(ITEMS, SLATE, WINDOW, None), seed=0)
+    return IRecGAN(config, EnvironmentSpec(ITEMS, SLATE, WINDOW, None), seed=0)
 
 
 def real_sessions(count: int) -> Episodes:

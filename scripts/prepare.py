@@ -22,9 +22,9 @@ import tyro
 from command_line import run
 from recgym.data import Dataset, read_cikm_cup, read_display_sets, read_movielens, read_trivago
 from recgym.data.dataset import FILES
-from recgym.data.floors import floors
 from recgym.data.movielens import LowRatings, Rewards
 from recgym.data.trivago import Interactions
+from recgym.data.trivial_rules import floors
 from recgym.errors import RecGymError
 
 LEAK = 0.5

@@ -18,8 +18,8 @@ from rich.progress import track
 from command_line import run
 from recgym.data import Dataset
 from recgym.users.folder import FittedUserModel
-from recgym_agents.html_page import write_html
-from recgym_agents.report import (
+from recgym_agents.runs.html_report import write_html
+from recgym_agents.runs.report import (
     commands_section,
     learning_section,
     model_section,

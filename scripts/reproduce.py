@@ -13,11 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from command_line import run
 from recgym.envs.backends import check_device
 from recgym.errors import RecGymError
-from recgym_agents.devices import CPU
 from recgym_agents.experiments import find_experiment
 from recgym_agents.experiments.experiment import Budget, Experiment
-from recgym_agents.experiments.pages import write_page
+from recgym_agents.experiments.results_report import write_page
 from recgym_agents.experiments.runner import run_cells, unfinished
+from recgym_agents.runs.devices import CPU
 
 
 def main(

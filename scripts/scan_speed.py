@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from measurement import Figure, Section, alternate, compiled_already, milliseconds, ratio
-from recgym_agents import scan
-from recgym_agents.heads import CascadeHead, concatenated_greedy
+from recgym_agents.networks import candidate_scan
+from recgym_agents.networks.slate_heads import CascadeHead, concatenated_greedy
 
 FEATURES, STATE, UNITS = 16, 64, 64
 """D, the length of an encoded history, and H of the scanned networks."""
@@ -23,11 +23,11 @@ def scans(rounds: int) -> Section:
     state = torch.randn(batch, STATE, generator=generator)
     head = CascadeHead(slate_size, STATE, FEATURES, UNITS, generator).requires_grad_(False)
     candidates, nothing = head.candidates(features), torch.empty(batch, 0, dtype=torch.int64)
-    fused = scan.compiled_score()
+    fused = candidate_scan.compiled_score()
     ways: dict[str, Callable[[], Tensor]] = {
         "fused": lambda: head.greedy(state, nothing, candidates, fused),
-        "eager": lambda: head.greedy(state, nothing, candidates, scan.score_eager),
-        "plain": lambda: head.greedy(state, nothing, candidates, scan.score_plain),
+        "eager": lambda: head.greedy(state, nothing, candidates, candidate_scan.score_eager),
+        "plain": lambda: head.greedy(state, nothing, candidates, candidate_scan.score_plain),
         "concatenated": lambda: concatenated_greedy(head, state, nothing, candidates.features),
     }
     slates = [way() for way in ways.values()]
@@ -58,10 +58,10 @@ def catalog(rounds: int) -> Section:
     generator = torch.Generator().manual_seed(0)
     table = torch.randn(1_000_000, UNITS, generator=generator)
     base, output = torch.randn(1, UNITS, generator=generator), torch.randn(UNITS)
-    fused = scan.compiled_score()
+    fused = candidate_scan.compiled_score()
     ways: dict[str, Callable[[], Tensor]] = {
         "fused": lambda: fused(table, base, output).argmax(1),
-        "eager": lambda: scan.score_eager(table, base, output).argmax(1),
+        "eager": lambda: candidate_scan.score_eager(table, base, output).argmax(1),
         "sum": table.sum,
         "norm": table.norm,
     }

@@ -18,8 +18,8 @@ from rich.progress import (
 
 from command_line import run
 from recgym.errors import RecGymError
-from recgym_agents.runs import describe_end
-from recgym_agents.training import TrainConfig, train
+from recgym_agents.runs.run_folder import describe_end
+from recgym_agents.runs.training import TrainConfig, train
 
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")]
 

@@ -7,7 +7,8 @@ import pytest
 
 from recgym.errors import RecGymError
 from recgym.users import gan
-from recgym_agents.baselines import (
+from recgym_agents.agent import EnvironmentSpec, Transitions
+from recgym_agents.algorithms.baselines import (
     BaselineConfig,
     Popularity,
     RandomAgent,
@@ -15,11 +16,10 @@ from recgym_agents.baselines import (
     UserGreedyConfig,
     top_slates,
 )
-from recgym_agents.loops import Transitions, World
 from tests.small_world import random_user_model
 
 MODEL = random_user_model()
-WORLD = World(
+WORLD = EnvironmentSpec(
     n_items=30,
     slate_size=3,
     window=5,
@@ -45,7 +45,7 @@ def test_top_slates_are_best_first_without_the_excluded_and_ties_go_by_id() -> N
 
 
 def test_popularity_is_the_smoothed_click_rate_of_what_was_shown() -> None:
-    world = World(n_items=4, slate_size=2, window=1, features=None)
+    world = EnvironmentSpec(n_items=4, slate_size=2, window=1, features=None)
     agent = Popularity(BaselineConfig(), world, seed=0)
     nothing = np.full((2, 1), 4)
     agent.update(

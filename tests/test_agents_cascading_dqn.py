@@ -9,12 +9,13 @@ import torch
 from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
 from recgym.simulators.slate_mdp import SlateMDP
-from recgym_agents.cascading_dqn import QNetwork, SlateDQN, SlateDQNConfig
-from recgym_agents.evaluation import make_vector_env
-from recgym_agents.loops import LoopConfig, ReplayLoop, Transitions, World
+from recgym_agents.agent import EnvironmentSpec, Transitions
+from recgym_agents.algorithms.cascading_dqn import QNetwork, SlateDQN, SlateDQNConfig
+from recgym_agents.learning.replay_loop import LoopConfig, ReplayLoop
+from recgym_agents.runs.evaluation import make_vector_env
 from tests import small_world
 
-WORLD = World(n_items=7, slate_size=3, window=2, features=None)
+WORLD = EnvironmentSpec(n_items=7, slate_size=3, window=2, features=None)
 CONFIG = SlateDQNConfig(hidden=8, weights=2, embedding=4, discount=0.5, target_period=3)
 
 
@@ -170,7 +171,7 @@ def test_the_exact_greedy_policy_is_far_from_the_optimum() -> None:
 def test_cascading_dqn_comes_within_5_percent_of_the_optimum(seed: int) -> None:
     env = SlateVectorEnv("tests.small_world:SmallWorld", 64, autoreset_mode="disabled")
     config = SlateDQNConfig(discount=DISCOUNT, remove_clicked=False, target_period=50)
-    agent = SlateDQN(config, World.of(env), seed)
+    agent = SlateDQN(config, EnvironmentSpec.of(env), seed)
     schedule = LoopConfig(explore_end=0.1)
     loop = ReplayLoop(agent, env, schedule, 9600, np.random.default_rng(seed), seed)
     while loop.steps_done < loop.steps:
@@ -180,7 +181,7 @@ def test_cascading_dqn_comes_within_5_percent_of_the_optimum(seed: int) -> None:
 
 
 def test_an_observation_of_numbers_is_the_state_and_may_begin_with_the_candidates() -> None:
-    world = World(2, 1, window=7, features=None, ids=False, candidate_features=2)
+    world = EnvironmentSpec(2, 1, window=7, features=None, ids=False, candidate_features=2)
     network = QNetwork(CONFIG, world, torch.Generator())
     observation = torch.arange(7.0)[None]
     assert network.features(observation).tolist() == [[[0.0, 1.0], [2.0, 3.0]]]
@@ -193,7 +194,7 @@ def test_an_observation_of_numbers_is_the_state_and_may_begin_with_the_candidate
 def test_with_the_state_seen_it_nears_the_slate_mdps_exact_optimum(seed: int) -> None:
     world = {"n_states": 3, "n_items": 8, "slate_size": 2, "concentration": 0.1, "horizon": 20}
     env = make_vector_env("SlateMDP-v0", {**world, "observe": "state"}, 64, "disabled")
-    agent = SlateDQN(SlateDQNConfig(discount=0.95), World.of(env), seed)
+    agent = SlateDQN(SlateDQNConfig(discount=0.95), EnvironmentSpec.of(env), seed)
     schedule = LoopConfig(explore_end=0.1)
     loop = ReplayLoop(agent, env, schedule, 25_600, np.random.default_rng(seed), seed)
     while loop.steps_done < loop.steps:

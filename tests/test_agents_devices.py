@@ -14,16 +14,16 @@ import reproduce
 import train as train_script
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json, write_json
-from recgym_agents import stable_baselines_training
-from recgym_agents.checkpoints import PARAMS
-from recgym_agents.devices import on_device
+from recgym_agents.algorithms.irecgan import IRecGANConfig
 from recgym_agents.experiments.experiment import Budget, Place
-from recgym_agents.experiments.irecgan_fig2_runs import SMOKE, run_cell
+from recgym_agents.experiments.irecgan.figure_2_runs import SMOKE, run_cell
 from recgym_agents.experiments.runner import Outcome
-from recgym_agents.irecgan import IRecGANConfig
-from recgym_agents.runs import CONFIG
-from recgym_agents.table import AGENTS
-from recgym_agents.training import TrainConfig, train
+from recgym_agents.runs import stable_baselines_training
+from recgym_agents.runs.devices import on_device
+from recgym_agents.runs.run_folder import CONFIG
+from recgym_agents.runs.saved_agents import PARAMS
+from recgym_agents.runs.training import TrainConfig, train
+from recgym_agents.zoo import AGENTS
 from tests.fixtures.slate_mdp_runs import Stop, assert_same_run, config, random_log, stop_at
 from tests.stand_in_device import StandInDevice
 

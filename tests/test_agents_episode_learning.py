@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recgym_agents.evaluation import make_vector_env
-from recgym_agents.loops import World
-from recgym_agents.schedules import loop_of
-from recgym_agents.table import entry_of
+from recgym_agents.agent import EnvironmentSpec
+from recgym_agents.runs.assembly import loop_of
+from recgym_agents.runs.evaluation import make_vector_env
+from recgym_agents.zoo import entry_of
 from tests.fixtures.slate_mdp_runs import (
     LEARNING,
     WORLD,
@@ -24,7 +24,7 @@ def learned_online(arguments: dict[str, Any], rounds: int, seed: int, **changes:
     """The reward a session after some rounds, as a share of what the best policy earns."""
     env = make_vector_env("SlateMDP-v0", arguments, 64, "disabled")
     entry = entry_of("reinforce", LEARNING | changes, {})
-    agent = entry.builder(entry.config, World.of(env), seed)
+    agent = entry.builder(entry.config, EnvironmentSpec.of(env), seed)
     loop = loop_of(agent, env, entry.loop, 100_000, (seed, seed))
     for _ in range(rounds):
         loop.iterate()
@@ -89,7 +89,7 @@ def test_offline_it_beats_the_logging_policy(name: str, settings: dict[str, Any]
     logged = np.bincount(log.sessions.user, log.sessions.reward)
     entry = entry_of(name, LEARNING | settings, {"schedule": "offline"})
     env = slate_mdp(**arguments)
-    agent = entry.builder(entry.config, World.of(env), 0)
+    agent = entry.builder(entry.config, EnvironmentSpec.of(env), 0)
     loop = loop_of(agent, env, entry.loop, 100_000, (0, 1), log)
     for _ in range(2 * loop.store.batches):
         loop.iterate()

@@ -11,13 +11,13 @@ import torch
 
 from recgym.data import collect, uniform_policy
 from recgym.errors import RecGymError
-from recgym_agents.episodes import Episodes
-from recgym_agents.evaluation import make_vector_env
-from recgym_agents.loops import World
-from recgym_agents.policy_gradient import PolicyGradient, PolicyGradientConfig
-from recgym_agents.rollout import roll_out
-from recgym_agents.schedules import loop_of
-from recgym_agents.table import entry_of
+from recgym_agents.agent import EnvironmentSpec
+from recgym_agents.algorithms.policy_gradient import PolicyGradient, PolicyGradientConfig
+from recgym_agents.learning.episodes import Episodes
+from recgym_agents.learning.rollout_loop import roll_out
+from recgym_agents.runs.assembly import loop_of
+from recgym_agents.runs.evaluation import make_vector_env
+from recgym_agents.zoo import entry_of
 from tests.fixtures.slate_mdp_runs import (
     WORLD,
     random_log,
@@ -28,7 +28,7 @@ from tests.fixtures.slate_mdp_runs import (
 @pytest.mark.parametrize("rows", [3, 8, 20])
 def test_rollouts_are_whole_episodes_and_none_is_favoured(rows: int) -> None:
     env = slate_mdp(rows)
-    agent = PolicyGradient(PolicyGradientConfig(remove_clicked=False), World.of(env), 0)
+    agent = PolicyGradient(PolicyGradientConfig(remove_clicked=False), EnvironmentSpec.of(env), 0)
     with torch.no_grad():  # a policy that is uniform, whose worth is known
         agent.network.head.weight.zero_()
     env.reset(seed=1)
@@ -52,8 +52,8 @@ def test_rollouts_are_whole_episodes_and_none_is_favoured(rows: int) -> None:
 class Recorder:
     """An agent that shows two items in turn, and remembers what it was given to learn from."""
 
-    def __init__(self, world: World) -> None:
-        self.world = world
+    def __init__(self, world: EnvironmentSpec) -> None:
+        self.spec = world
         self.batches: list[Episodes] = []
 
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
@@ -70,7 +70,7 @@ class Recorder:
 
 def recorded(**changes: Any) -> tuple[Recorder, Any]:
     env = make_vector_env("SlateMDP-v0", WORLD | {"slate_size": 2}, 4, "disabled")
-    agent = Recorder(World.of(env))
+    agent = Recorder(EnvironmentSpec.of(env))
     schedule = replace(entry_of("reinforce", {}, changes).loop, num_envs=4, sessions=6)
     log = random_log(40) if schedule.schedule == "offline" else None
     return agent, loop_of(agent, env, schedule, 1_000, (0, 1), log)

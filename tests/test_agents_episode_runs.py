@@ -18,12 +18,12 @@ import torch
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json
 from recgym_agents import evaluate, load_agent
-from recgym_agents.checkpoints import PARAMS
-from recgym_agents.evaluation import make_vector_env, run_episodes
-from recgym_agents.loops import World
-from recgym_agents.policy_gradient import PolicyGradient, PolicyGradientConfig
-from recgym_agents.rollout import roll_out
-from recgym_agents.training import CHECKPOINT, DONE, METRICS, train
+from recgym_agents.agent import EnvironmentSpec
+from recgym_agents.algorithms.policy_gradient import PolicyGradient, PolicyGradientConfig
+from recgym_agents.learning.rollout_loop import roll_out
+from recgym_agents.runs.evaluation import make_vector_env, run_episodes
+from recgym_agents.runs.saved_agents import PARAMS
+from recgym_agents.runs.training import CHECKPOINT, DONE, METRICS, train
 from tests import small_world
 from tests.fixtures.slate_mdp_runs import (
     WORLD,
@@ -128,7 +128,7 @@ def test_a_diverging_run_stops_and_keeps_its_checkpoint(
 
     losses: list[int] = []
     stop = 100 if schedule == "online-offline" else 20
-    monkeypatch.setattr("recgym_agents.policy_gradient.reinforce_loss", reinforce_loss)
+    monkeypatch.setattr("recgym_agents.algorithms.policy_gradient.reinforce_loss", reinforce_loss)
     settings = config(schedule, log, tmp_path).loop_args | {"patience": 0}
     with pytest.raises(RecGymError, match=f"loss is nan at update {stop}, step"):
         train(config(schedule, log, tmp_path, loop_args=settings))
@@ -248,7 +248,7 @@ def test_histories_from_before_an_episode_are_read() -> None:
     model = small_world.random_user_model()
     env = make_vector_env("RecGAN-v0", {"slate_size": 3, "horizon": 4}, 5, "disabled")
     assert model.n_items != env.simulator.n_items
-    agent = PolicyGradient(PolicyGradientConfig(hidden=4), World.of(env), 0)
+    agent = PolicyGradient(PolicyGradientConfig(hidden=4), EnvironmentSpec.of(env), 0)
     first, _ = env.reset(seed=2)
     env.reset(seed=2)
     state = env.get_state()

@@ -10,8 +10,8 @@ import pytest
 
 from recgym.data import Sessions, collect, uniform_policy
 from recgym.errors import RecGymError
-from recgym_agents.episode_store import EpisodeLoopConfig, EpisodeStore
-from recgym_agents.episodes import EpisodeLog, click_sequences, observed
+from recgym_agents.learning.episode_memory import EpisodeLoopConfig, EpisodeStore
+from recgym_agents.learning.episodes import EpisodeLog, click_sequences, observed
 
 NONE = 9
 """N, the id of "no item"."""

@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 import torch
 
-from recgym.users.pages import pages_of
+from recgym.users.page_arrays import pages_of
+from recgym.users.page_tensors import SessionTensors
 from recgym.users.recurrent import RecurrentUserConfig
-from recgym.users.tensors import SessionTensors
-from recgym_agents.discriminator import Discriminator
-from recgym_agents.episodes import EpisodeLog, Episodes
-from recgym_agents.generation import Interaction, generate, monte_carlo_scores
-from recgym_agents.irecgan import IRecGAN, IRecGANConfig
-from recgym_agents.loops import World
-from recgym_agents.policy_gradient import PolicyNetwork
-from recgym_agents.user_network import UserNetwork
+from recgym_agents.agent import EnvironmentSpec
+from recgym_agents.algorithms.generated_sessions import Interaction, generate, monte_carlo_scores
+from recgym_agents.algorithms.irecgan import IRecGAN, IRecGANConfig
+from recgym_agents.algorithms.policy_gradient import PolicyNetwork
+from recgym_agents.learning.episodes import EpisodeLog, Episodes
+from recgym_agents.networks.discriminator import Discriminator
+from recgym_agents.networks.user_network import UserNetwork
 from tests.fixtures.slate_mdp_runs import random_log
 
 N_ITEMS, WINDOW = 6, 3
-SMALL = World(n_items=N_ITEMS, slate_size=2, window=WINDOW, features=None)
+SMALL = EnvironmentSpec(n_items=N_ITEMS, slate_size=2, window=WINDOW, features=None)
 
 
 class Quiet(np.random.Generator):

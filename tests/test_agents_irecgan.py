@@ -14,12 +14,12 @@ import torch
 from recgym.errors import RecGymError
 from recgym.files import load_arrays
 from recgym.users import recurrent
-from recgym_agents.episodes import Episodes
-from recgym_agents.irecgan import IRecGAN, IRecGANConfig
-from recgym_agents.parameters import arrays_of
-from recgym_agents.runs import describe_end, kept_report
-from recgym_agents.table import entry_of
-from recgym_agents.training import CHECKPOINT, METRICS, train
+from recgym_agents.algorithms.irecgan import IRecGAN, IRecGANConfig
+from recgym_agents.learning.episodes import Episodes
+from recgym_agents.networks.named_arrays import arrays_of
+from recgym_agents.runs.run_folder import describe_end, kept_report
+from recgym_agents.runs.training import CHECKPOINT, METRICS, train
+from recgym_agents.zoo import entry_of
 from tests.fixtures.slate_mdp_runs import (
     Stop,
     assert_same_run,
@@ -81,7 +81,7 @@ def test_a_user_model_ranks_by_what_its_users_would_rather_click(remove_clicked:
 def test_a_user_model_alone_learns_from_real_episodes_alone(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("recgym_agents.irecgan.generate", None)
+    monkeypatch.setattr("recgym_agents.algorithms.irecgan.generate", None)
     entry = entry_of("user-lstm", {"pretraining": 1}, {})
     agent = entry.builder(entry.config, SMALL, 0)
     real = episodes([[0, 1], [1, -1]], [[1, 0], [1, 0]])
@@ -98,8 +98,8 @@ def test_the_losses_of_a_round_computed_by_hand(
     real = episodes([[0, 1], [1, -1]], [[1, 0], [1, 0]])
     generated = episodes([[1, -1]], [[1, 0]])
     score = torch.tensor([[0.5, 0.8]])
-    monkeypatch.setattr("recgym_agents.irecgan.generate", lambda *_: generated)
-    monkeypatch.setattr("recgym_agents.irecgan.monte_carlo_scores", lambda *_: score)
+    monkeypatch.setattr("recgym_agents.algorithms.irecgan.generate", lambda *_: generated)
+    monkeypatch.setattr("recgym_agents.algorithms.irecgan.monte_carlo_scores", lambda *_: score)
     agent = adversarial(adversary=adversary)
     of_real, of_generated = (agent.user(batch, 1.0) for batch in (real, generated))
     objective = agent.score(real)
@@ -222,7 +222,7 @@ def test_a_diverging_run_stops_and_keeps_its_checkpoint(
         return first.sum() * (float("nan") if len(calls) == 10 else 1.0)
 
     calls: list[int] = []
-    monkeypatch.setattr(f"recgym_agents.irecgan.{name}", nan)
+    monkeypatch.setattr(f"recgym_agents.algorithms.irecgan.{name}", nan)
     with pytest.raises(RecGymError, match=f"{name} is nan at update [0-9]+, step"):
         train(run(log, tmp_path, steps=1_200, reports=20))
     arrays, _ = load_arrays(tmp_path / CHECKPOINT)

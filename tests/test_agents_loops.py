@@ -8,24 +8,19 @@ import pytest
 
 from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
-from recgym_agents.loops import (
-    LoopConfig,
-    Replay,
-    ReplayLoop,
-    Transitions,
-    World,
-    recommend,
-)
-from recgym_agents.slates import random_slates
+from recgym_agents.agent import EnvironmentSpec, Transitions, recommend
+from recgym_agents.learning.exploration import random_slates
+from recgym_agents.learning.replay_loop import LoopConfig, ReplayLoop
+from recgym_agents.learning.replay_memory import Replay
 from tests.small_world import WINDOW
 
-WORLD = World(n_items=6, slate_size=2, window=3, features=None)
+WORLD = EnvironmentSpec(n_items=6, slate_size=2, window=3, features=None)
 
 
 class Recorder:
     """An agent that shows items 0 and 1, and remembers what it was given."""
 
-    world = WORLD
+    spec = WORLD
 
     def __init__(self, loss: float = 1.0) -> None:
         self.batches: list[Transitions] = []
@@ -64,7 +59,7 @@ def transitions(*rewards: float) -> Transitions:
 def small_loop(agent: Recorder, steps: int = 100, **config: Any) -> ReplayLoop:
     settings = {"num_envs": 4, "warm_up": 0, "updates": 1} | config
     env = SlateVectorEnv("tests.small_world:SmallWorld", 4, autoreset_mode="disabled", horizon=3)
-    agent.world = World.of(env)
+    agent.spec = EnvironmentSpec.of(env)
     return ReplayLoop(agent, env, LoopConfig(**settings), steps, np.random.default_rng(0), seed=0)
 
 
@@ -91,7 +86,7 @@ def test_random_slates_are_uniform_over_distinct_items_that_are_not_excluded() -
 
 @pytest.mark.parametrize("n_items", [7, 40])
 def test_random_slates_are_whole_however_few_candidates_are_left(n_items: int) -> None:
-    world = World(n_items=n_items, slate_size=n_items - 2, window=2, features=None)
+    world = EnvironmentSpec(n_items=n_items, slate_size=n_items - 2, window=2, features=None)
     excluded = np.tile([n_items, 1], (50, 1))
     slates = random_slates(np.random.default_rng(0), world, 50, excluded)
     for slate in slates.tolist():
@@ -132,7 +127,7 @@ def test_what_follows_the_last_step_of_an_episode_is_not_the_next_episode() -> N
     loop = small_loop(agent, fresh=True)
     for _ in range(5):
         loop.iterate()
-    nothing = loop.agent.world.n_items
+    nothing = loop.agent.spec.n_items
     for before, step, after in zip(agent.seen, agent.batches, agent.seen[1:], strict=False):
         np.testing.assert_array_equal(step.observation, before)
         clicked = step.item >= 0
@@ -197,12 +192,12 @@ def test_recommend_refuses_what_is_no_item_id(item: Any) -> None:
 
 
 def test_what_an_agent_is_told_of_observations() -> None:
-    history = World.of(SlateVectorEnv("tests.small_world:SmallWorld", 1))
+    history = EnvironmentSpec.of(SlateVectorEnv("tests.small_world:SmallWorld", 1))
     assert (history.ids, history.window) == (True, WINDOW)
     clicked = np.array([[0, 3]])
     assert history.excluded(clicked, remove_clicked=True) is clicked
     assert history.excluded(clicked, remove_clicked=False).shape == (1, 0)
-    state = World.of(SlateVectorEnv("slate-mdp", 1, n_states=4, observe="state"))
+    state = EnvironmentSpec.of(SlateVectorEnv("slate-mdp", 1, n_states=4, observe="state"))
     assert (state.ids, state.window, state.candidate_features) == (False, 4, 0)
     excluded = state.excluded(np.ones((2, 4), np.float32), remove_clicked=True)
     assert (excluded.shape, excluded.dtype) == ((2, 0), np.int64)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from recgym_agents.plackett_luce import (
+from recgym_agents.networks.plackett_luce import (
     PlackettLuceHead,
     gumbel_top_k,
     item_log_prob,

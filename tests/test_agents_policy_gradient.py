@@ -9,13 +9,13 @@ import torch
 
 from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
-from recgym_agents.episodes import Episodes
-from recgym_agents.evaluation import make_vector_env
-from recgym_agents.loops import World
-from recgym_agents.policy_gradient import PolicyGradient, PolicyGradientConfig
-from recgym_agents.rollout import roll_out
+from recgym_agents.agent import EnvironmentSpec
+from recgym_agents.algorithms.policy_gradient import PolicyGradient, PolicyGradientConfig
+from recgym_agents.learning.episodes import Episodes
+from recgym_agents.learning.rollout_loop import roll_out
+from recgym_agents.runs.evaluation import make_vector_env
 
-WORLD = World(n_items=4, slate_size=2, window=2, features=None)
+WORLD = EnvironmentSpec(n_items=4, slate_size=2, window=2, features=None)
 SMALL: dict[str, Any] = {"hidden": 5, "embedding": 3, "discount": 0.5, "remove_clicked": False}
 ODDS = np.array([1.0, 2.0, 3.0, 4.0])
 """Of the items, whatever was clicked."""
@@ -171,7 +171,7 @@ def test_episodes_are_read_as_the_observations_were(window: int, remove_clicked:
     config = PolicyGradientConfig(
         **(SMALL | {"remove_clicked": remove_clicked, "log_probability": "slate", "layers": 2})
     )
-    agent = PolicyGradient(config, World.of(env), seed=1)
+    agent = PolicyGradient(config, EnvironmentSpec.of(env), seed=1)
     env.reset(seed=0)
     seen: list[np.ndarray] = []
     act = agent.act
@@ -225,4 +225,4 @@ def test_settings_have_ranges(settings: dict[str, Any], message: str) -> None:
 )
 def test_observations_that_are_no_item_ids_are_refused(env: SlateVectorEnv) -> None:
     with pytest.raises(RecGymError, match="a policy gradient reads item ids, .*another agent"):
-        PolicyGradient(PolicyGradientConfig(), World.of(env), 0)
+        PolicyGradient(PolicyGradientConfig(), EnvironmentSpec.of(env), 0)

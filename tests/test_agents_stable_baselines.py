@@ -18,9 +18,9 @@ from recgym.envs import SB3VecEnv
 from recgym.errors import RecGymError
 from recgym.files import read_json
 from recgym_agents import TrainConfig, evaluate, load_agent, train
-from recgym_agents.evaluation import Evaluation, make_vector_env
-from recgym_agents.stable_baselines import MODEL, STABLE_BASELINES, StableBaselinesAgent
-from recgym_agents.training import DONE, METRICS
+from recgym_agents.algorithms.stable_baselines import MODEL, STABLE_BASELINES, StableBaselinesAgent
+from recgym_agents.runs.evaluation import Evaluation, make_vector_env
+from recgym_agents.runs.training import DONE, METRICS
 
 WORLD: dict[str, Any] = {"n_items": 8, "slate_size": 3, "n_states": 3, "horizon": 4, "window": 2}
 ON_POLICY: dict[str, Any] = {"num_envs": 8, "hidden": 8, "n_steps": 4}
@@ -159,7 +159,7 @@ def test_the_policy_of_the_best_session_reward_is_kept(
         found = (np.array([values[number]]) for values in (rewards, rewards, steps))
         return Evaluation(np.zeros(1, np.int64), *found)
 
-    monkeypatch.setattr("recgym_agents.stable_baselines_training.run_episodes", validated)
+    monkeypatch.setattr("recgym_agents.runs.stable_baselines_training.run_episodes", validated)
     train(config("sb3-a2c", tmp_path, steps=400, reports=4))
     kept = parameters(load_agent(tmp_path)[0])
     assert len(policies) == 4
@@ -289,7 +289,7 @@ def test_it_can_be_told_what_to_observe(tmp_path: Path) -> None:
     world = WORLD | {"observe": "state"}
     train(config("sb3-sac", tmp_path, steps=40, env_args=world))
     agent, about = load_agent(tmp_path)
-    assert agent.world.window == 3
+    assert agent.spec.window == 3
     assert len(evaluate(agent, "SlateMDP-v0", about["env_args"], 5, seed=0).reward) == 5
 
 

@@ -22,8 +22,8 @@ from recgym.data import (
 from recgym.errors import RecGymError
 from recgym.users import GANUserConfig
 from recgym.users.fitting import fit_user_model
-from recgym.users.pages import outside_option
-from recgym.users.training import FitConfig
+from recgym.users.likelihood import FitConfig
+from recgym.users.page_arrays import outside_option
 from tests.fixtures.user_model import random_user_model
 
 

@@ -13,7 +13,7 @@ from recgym.data import read_movielens
 from recgym.data.movielens import same_year_pages, sample_distinct
 from recgym.data.movielens_files import find_files, read_movies
 from recgym.errors import RecGymError
-from recgym.users.pages import outside_option
+from recgym.users.page_arrays import outside_option
 from tests.fixtures.readers import clicked, shown
 
 RATINGS = [(5, 1, 5, 30), (5, 2, 2, 10), (5, 4, 3, 20), (9, 3, 1, 10), (9, 6, 4, 10), (9, 5, 4, 5)]

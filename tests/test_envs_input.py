@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 
 from recgym import RecGymError
-from recgym.envs import SlateEnv, SlateVectorEnv, slates
+from recgym.envs import SlateEnv, SlateVectorEnv, slate_repair
 from recgym.simulators import SIMULATORS
 from tests.fixtures.tiny_world import TinyWorld
 
@@ -165,7 +165,7 @@ class TestRepair:
         ],
     )
     def test_by_hand(self, slate: list[int], repaired: list[int]) -> None:
-        shown, replaced = slates.repaired(np.array([slate, [9, 8, 7]]), 10)
+        shown, replaced = slate_repair.repaired(np.array([slate, [9, 8, 7]]), 10)
         assert shown.tolist() == [repaired, [9, 8, 7]]
         changed = sum(old != new for old, new in zip(slate, repaired, strict=True))
         assert replaced.tolist() == [changed, 0]
@@ -187,8 +187,8 @@ class TestRepair:
                 shown.append(next(absent) if item in shown else item)
             expected.append(shown)
         before = slate.copy()
-        shown_numpy, replaced = slates.repaired(slate, 20)
-        shown_torch, replaced_torch = slates.repaired(torch.tensor(slate), 20)
+        shown_numpy, replaced = slate_repair.repaired(slate, 20)
+        shown_torch, replaced_torch = slate_repair.repaired(torch.tensor(slate), 20)
         assert shown_numpy.tolist() == shown_torch.tolist() == expected
         assert (slate == before).all()
         assert replaced.tolist() == (shown_numpy != slate).sum(axis=1).tolist()

@@ -11,15 +11,16 @@ import pytest
 
 from recgym.errors import RecGymError
 from recgym_agents import AGENTS, evaluate, load_agent
-from recgym_agents.cascading_dqn import SlateDQNConfig
-from recgym_agents.checkpoints import PARAMS, save_agent
-from recgym_agents.episode_store import EpisodeLoopConfig
-from recgym_agents.evaluation import make_vector_env, run_episodes
-from recgym_agents.irecgan import IRecGANConfig
-from recgym_agents.loops import Agent, LoopConfig, World
-from recgym_agents.policy_gradient import PolicyGradientConfig
-from recgym_agents.schedules import loop_of
-from recgym_agents.table import Entry, entry_of
+from recgym_agents.agent import Agent, EnvironmentSpec
+from recgym_agents.algorithms.cascading_dqn import SlateDQNConfig
+from recgym_agents.algorithms.irecgan import IRecGANConfig
+from recgym_agents.algorithms.policy_gradient import PolicyGradientConfig
+from recgym_agents.learning.episode_memory import EpisodeLoopConfig
+from recgym_agents.learning.replay_loop import LoopConfig
+from recgym_agents.runs.assembly import loop_of
+from recgym_agents.runs.evaluation import make_vector_env, run_episodes
+from recgym_agents.runs.saved_agents import PARAMS, save_agent
+from recgym_agents.zoo import Entry, entry_of
 from tests.small_world import random_user_model
 
 NAMES = sorted(AGENTS)
@@ -47,7 +48,7 @@ def trained(name: str, model: str, seed: int = 0) -> Agent:
     env = make_vector_env(
         "RecGAN-v0", {"user_model": model, "slate_size": 3, "window": 3}, 4, "disabled"
     )
-    agent = entry.builder(entry.config, World.of(env), seed)
+    agent = entry.builder(entry.config, EnvironmentSpec.of(env), seed)
     small = {
         LoopConfig: {"num_envs": 4, "warm_up": 4, "updates": 1},
         EpisodeLoopConfig: {"num_envs": 4, "sessions": 4},
@@ -106,7 +107,7 @@ def test_loaded_random_agents_differ_by_their_seed(model: str, tmp_path: Path) -
 @pytest.mark.parametrize("name", NAMES)
 def test_agents_refuse_slates_that_they_could_not_fill(name: str, model: str) -> None:
     arguments = {"user_model": model, "slate_size": 28, "window": 3}
-    world = World.of(make_vector_env("RecGAN-v0", arguments, 2, "disabled"))
+    world = EnvironmentSpec.of(make_vector_env("RecGAN-v0", arguments, 2, "disabled"))
     entry = entry_of(name, {}, {})
     with pytest.raises(RecGymError, match="30 items are too few for slates of 28"):
         entry.builder(entry.config, world, 0)

@@ -18,8 +18,8 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
 from stable_baselines3.common.env_checker import check_env as check_env_of_stable_baselines
 
-from recgym import ENVIRONMENTS, RecGymError, pages
-from recgym.envs.world import RENDER_MODES
+from recgym import ENVIRONMENTS, RecGymError, environment_docs
+from recgym.envs.shared_arguments import RENDER_MODES
 from recgym.simulators import builder
 from recgym.simulators.views import VIEWS
 from recgym.spaces import SlateSpace
@@ -253,7 +253,9 @@ def test_every_declared_render_mode_works(case: Case, vector: bool) -> None:
 @each_id
 def test_its_page_says_what_it_does_now(repository: Path, name: str) -> None:
     written = repository / "docs" / "environments" / f"{name}.md"
-    assert written.read_text("utf-8") == pages.page(name), "run: python -m recgym.pages"
+    assert written.read_text("utf-8") == environment_docs.page(name), (
+        "run: python -m recgym.environment_docs"
+    )
 
 
 @each_id
@@ -264,11 +266,11 @@ def test_its_page_is_linked_and_has_a_picture_of_a_rollout(repository: Path, nam
         assert f"[{name}](environments/{name}.md)" in text
     drawn = repository / "docs" / "environments" / f"{name}.png"
     assert drawn.stat().st_size < 60_000
-    image = pages.picture(name)
-    frames = np.split(image, pages.FRAMES, axis=1)
+    image = environment_docs.picture(name)
+    frames = np.split(image, environment_docs.FRAMES, axis=1)
     assert image.dtype == np.uint8
-    assert len({frame.tobytes() for frame in frames}) == pages.FRAMES
-    assert (pages.picture(name) == image).all()
+    assert len({frame.tobytes() for frame in frames}) == environment_docs.FRAMES
+    assert (environment_docs.picture(name) == image).all()
 
 
 @each_id

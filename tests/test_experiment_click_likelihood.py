@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recgym_agents.experiments import click_likelihood
-from recgym_agents.experiments.click_likelihood import MODELS, Log, seeds_of
 from recgym_agents.experiments.experiment import DataNotAvailable, Finished, Page, Place
+from recgym_agents.experiments.irecgan import click_likelihood
+from recgym_agents.experiments.irecgan.click_likelihood import MODELS, Log, seeds_of
 
 BUDGET = {"policies": ["random"], "seeds": {"2000": [1, 2]}, "read": ["trivago"], "mdp_seed": 0}
 RANDOM, TRIVAGO = Log("random", 2_000), Log("trivago", None)

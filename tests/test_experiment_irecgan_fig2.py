@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from recgym.data import collect, slate_mdp_policy
-from recgym_agents.experiments import irecgan_fig2
 from recgym_agents.experiments.experiment import Cell, Claim, Finished
-from recgym_agents.experiments.rivals import as_irecgan_is_paid
-from recgym_agents.experiments.slate_mdp import (
+from recgym_agents.experiments.irecgan import figure_2
+from recgym_agents.experiments.irecgan.shared_settings import as_irecgan_is_paid
+from recgym_agents.experiments.irecgan.slate_mdp_sessions import (
     make_log,
     make_world,
     oracle_policy,
@@ -21,7 +21,7 @@ from recgym_agents.experiments.slate_mdp import (
 )
 
 SIZES = [200, 5_000, 10_000]
-BUDGET = irecgan_fig2.BUDGET | {"sizes": SIZES, "seeds": [0, 1, 2]}
+BUDGET = figure_2.BUDGET | {"sizes": SIZES, "seeds": [0, 1, 2]}
 SESSIONS = np.tile([1.0, 2.0, 3.0], 20)
 
 
@@ -69,7 +69,7 @@ def test_rivals_are_paid_as_irecgan_is_on_logged_steps() -> None:
 def cells(gain: Callable[[Cell], float]) -> list[Finished]:
     """Two clicks a session, and coverages of .5 and .25, but for the gains of some cells."""
     finished = []
-    for cell in irecgan_fig2.cells(BUDGET):
+    for cell in figure_2.cells(BUDGET):
         more = gain(cell) * (1.0 + 0.01 * cell["seed"])
         result: dict[str, Any] = {
             "session": 2.0 + more,
@@ -88,14 +88,14 @@ def cells(gain: Callable[[Cell], float]) -> list[Finished]:
 def planned(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"optimum": 10.0, "myopic oracle": 8.0, "best fixed slate": 4.0}
     monkeypatch.setattr(
-        irecgan_fig2,
+        figure_2,
         "_planned",
         lambda seeds: {name: np.full(len(seeds), worth) for name, worth in known.items()},
     )
 
 
 def claims_of(gain: Callable[[Cell], float]) -> dict[str, Claim]:
-    return {claim.text: claim for claim in irecgan_fig2.summarise(cells(gain), BUDGET).claims}
+    return {claim.text: claim for claim in figure_2.summarise(cells(gain), BUDGET).claims}
 
 
 def test_methods_are_held_against_the_logging_policy() -> None:
@@ -110,7 +110,7 @@ def test_methods_are_held_against_the_logging_policy() -> None:
     )
     assert (pg.verdict, irecgan.verdict) == ("reproduced", "not reproduced")
     assert pg.evidence.startswith("3.01 clicks a session against 2.00, p <.001 over worlds")
-    body = irecgan_fig2.summarise(cells(gain), BUDGET).body
+    body = figure_2.summarise(cells(gain), BUDGET).body
     (row,) = (line for line in body.splitlines() if line.startswith("| PG | 3.010"))
     assert row.startswith("| PG | 3.010 ± 0.006 | 30% | 38% | 75% | +1.01 | +0.99 .. +1.03 |")
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recgym_agents.experiments import irecgan_fig3 as fig3
+from recgym_agents.algorithms.irecgan import IRecGAN
+from recgym_agents.algorithms.policy_gradient import PolicyGradient
 from recgym_agents.experiments.experiment import Claim, Finished, Place
-from recgym_agents.experiments.irecgan_fig3_runs import learn
-from recgym_agents.irecgan import IRecGAN
-from recgym_agents.policy_gradient import PolicyGradient
+from recgym_agents.experiments.irecgan import figure_3 as fig3
+from recgym_agents.experiments.irecgan.figure_3_runs import learn
 
 BUDGET = fig3.BUDGET | {"seeds": [0, 1, 2], "iterations": 4, "later": 2}
 SPREAD = [0.0, 0.01, -0.01]

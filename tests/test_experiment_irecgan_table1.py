@@ -10,18 +10,18 @@ import pytest
 import torch
 
 from recgym.data import Catalog, Dataset, Sessions
-from recgym_agents.experiments import irecgan_table1 as table1
+from recgym_agents.agent import EnvironmentSpec
+from recgym_agents.algorithms.policy_gradient import PolicyGradient, PolicyGradientConfig
 from recgym_agents.experiments.experiment import DataNotAvailable, Finished, Page, Place
-from recgym_agents.experiments.reranking import (
+from recgym_agents.experiments.irecgan import table_1 as table1
+from recgym_agents.experiments.irecgan.reranking import (
     Lists,
     Reranked,
     agent_scores,
     facts_of,
     floor_scores,
 )
-from recgym_agents.loops import World
-from recgym_agents.policy_gradient import PolicyGradient, PolicyGradientConfig
-from recgym_agents.table import AGENTS
+from recgym_agents.zoo import AGENTS
 from tests.test_data_trivago import CLICKOUT, IMAGE, write_trivago
 
 BUDGET = table1.BUDGET | {"seeds": [0, 1, 2]}
@@ -73,7 +73,7 @@ def test_an_agent_ranks_a_page_by_its_own_scores(name: str) -> None:
     dataset = two_sessions()
     entry = AGENTS[name]
     config = type(entry.config)(**(vars(entry.config) | {"remove_clicked": False, "hidden": 4}))
-    agent = entry.builder(config, World(4, 2, 2, None), 0)
+    agent = entry.builder(config, EnvironmentSpec(4, 2, 2, None), 0)
     assert isinstance(agent, PolicyGradient)
     lists = Lists.of(dataset, "test", 2)
     scores = agent_scores(agent, lists)

@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from recgym.files import read_json
-from recgym_agents.experiments import (
+from recgym_agents.experiments.experiment import Finished, Page
+from recgym_agents.experiments.gan import (
+    divisions,
     figure_5,
-    recgan_divisions,
-    recgan_policies,
-    recgan_tuning,
+    policies,
     regularizers,
+    tuning,
     user_models,
 )
-from recgym_agents.experiments.experiment import Finished, Page
-from recgym_agents.experiments.pages import table
+from recgym_agents.experiments.results_report import table
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -141,7 +141,7 @@ def test_l2_is_corrected_for_the_number_of_splits() -> None:
 def policy_cells(rewards: dict[str, tuple[float, float]]) -> list[Finished]:
     """Two seeds of every policy, 0.01 apart; two users, the second 0.1 better off."""
     cells = []
-    for policy in recgan_policies.POLICIES:
+    for policy in policies.POLICIES:
         for seed in (0, 1):
             result: dict[str, Any] = {"arrays": {}}
             for world, reward in zip(
@@ -160,7 +160,7 @@ def policy_cells(rewards: dict[str, tuple[float, float]]) -> list[Finished]:
 
 def test_policies_are_judged_on_held_out_users() -> None:
     rewards = {"cascading": (3.0, 1.8), "user-greedy": (2.5, 2.0), "RWD1": (1.5, 1.5)}
-    page = recgan_policies.summarise(policy_cells(rewards), {"slate_sizes": [3]})
+    page = policies.summarise(policy_cells(rewards), {"slate_sizes": [3]})
     found = verdicts(page)
     assert found["cascading beats user-greedy on held-out users, slates of 3"] == "not reproduced"
     assert found["cascading beats user-greedy where it trained, slates of 3"] == "reproduced"
@@ -177,13 +177,13 @@ def test_at_least_as_often_allows_a_hundredth_and_no_more() -> None:
     text = "cascading clicks at least as often as RWD1, slates of 3"
     for reward, verdict in ((1.0, "reproduced"), (0.91, "reproduced"), (0.89, "not reproduced")):
         cells = policy_cells({"cascading": (reward, reward)})
-        page = recgan_policies.summarise(cells, {"slate_sizes": [3]})
+        page = policies.summarise(cells, {"slate_sizes": [3]})
         assert verdicts(page)[text] == verdict
 
 
 def test_the_claims_of_a_page_are_one_family() -> None:
     rewards = {"cascading": (3.0, 3.0)}
-    page = recgan_policies.summarise(policy_cells(rewards), {"slate_sizes": [3]})
+    page = policies.summarise(policy_cells(rewards), {"slate_sizes": [3]})
     (claim,) = (one for one in page.claims if one.text.startswith("cascading beats additive"))
     # differences 2 and 2.002: t = 2001 with 1 degree, p = 2 / (pi 2001) = .00032, times 4
     assert claim.evidence.endswith("p .001")
@@ -194,7 +194,7 @@ def test_an_ensemble_must_be_scored_where_it_trained() -> None:
     for cell in cells:
         cell.result.pop("trained", None)
     with pytest.raises(KeyError):
-        recgan_policies.summarise(cells, {"slate_sizes": [3]})
+        policies.summarise(cells, {"slate_sizes": [3]})
 
 
 @pytest.mark.parametrize(
@@ -230,13 +230,13 @@ def test_divisions_are_the_replicates() -> None:
     cells = []
     for seed, gain in enumerate([1.0, 1.1, 1.2]):
         greedy = {world: {"reward": 2.0, "click_rate": 0.9} for world in ("train", "test")}
-        result: dict[str, Any] = dict.fromkeys(recgan_divisions.POLICIES, greedy)
+        result: dict[str, Any] = dict.fromkeys(divisions.POLICIES, greedy)
         result["cascading"] = {
             "train": {"reward": 1.9, "click_rate": 0.9},
             "test": {"reward": 2.0 + gain, "click_rate": 0.9},
         }
         cells.append(Finished({"seed": seed}, result, 1.0))
-    page = recgan_divisions.summarise(cells, {})
+    page = divisions.summarise(cells, {})
     found = verdicts(page)
     assert found["cascading beats user-greedy on held-out users"] == "reproduced"
     assert found["cascading beats user-greedy where it trained"] == "not reproduced"
@@ -245,26 +245,26 @@ def test_divisions_are_the_replicates() -> None:
     assert row_of(page, "cascading")[1:] == [
         "1.900 ± 0.000", "0.900 ± 0.000", "3.100 ± 0.058", "0.900 ± 0.000", "55.0 ± 2.9",
     ]  # fmt: skip
-    empty = recgan_divisions.summarise([], {})
+    empty = divisions.summarise([], {})
     assert set(verdicts(empty).values()) == {"data not available here"}
 
 
 def test_settings_are_tabulated_by_rate_and_period() -> None:
     cells = [
         Finished(cell, {"score": float(number), "validation_reward": [1.0, 2.0]}, 1.0)
-        for number, cell in enumerate(recgan_tuning.cells({"seeds": [0]}))
+        for number, cell in enumerate(tuning.cells({"seeds": [0]}))
     ]
-    page = recgan_tuning.summarise(cells, {})
+    page = tuning.summarise(cells, {})
     assert row_of(page, "cascading-dqn", "0.001")[2:] == ["3.000", "4.000", "5.000"]
     assert page.claims == ()
 
 
 def test_table_3_uses_the_settings_that_were_best_in_validation() -> None:
     published = read_json(DOCS / "results" / "recgan-tuning.json")["cells"]
-    for agent in recgan_tuning.AGENTS:
+    for agent in tuning.AGENTS:
         best = max((one for one in published if one["agent"] == agent), key=lambda c: c["score"])
         chosen = {name: best[name] for name in ("learning_rate", "target_period")}
-        assert recgan_policies.TUNED[agent] == chosen
+        assert policies.TUNED[agent] == chosen
 
 
 def test_a_table_has_one_line_a_row() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recgym_agents.experiments import sb3
+from recgym_agents.algorithms.stable_baselines import STABLE_BASELINES
 from recgym_agents.experiments.experiment import Finished
-from recgym_agents.stable_baselines import STABLE_BASELINES
+from recgym_agents.experiments.worlds import sb3
 
 BUDGET = sb3.BUDGET | {"seeds": [0, 1, 2]}
 SESSIONS = np.tile([1.0, 2.0, 3.0], 20)

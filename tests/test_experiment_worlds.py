@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recgym_agents.evaluation import make_vector_env
-from recgym_agents.experiments import worlds
 from recgym_agents.experiments.experiment import Finished
+from recgym_agents.experiments.worlds import board
+from recgym_agents.runs.evaluation import make_vector_env
 
 MDP, SATISFACTION = "SlateMDP-v0, state seen", "LongTermSatisfaction-v0"
-BUDGET = worlds.BUDGET | {"worlds": [MDP, SATISFACTION]}
+BUDGET = board.BUDGET | {"worlds": [MDP, SATISFACTION]}
 SESSIONS = np.tile([3.0, 4.0, 5.0], 20)
 
 
@@ -20,14 +20,14 @@ SESSIONS = np.tile([3.0, 4.0, 5.0], 20)
 def planned(monkeypatch: pytest.MonkeyPatch) -> None:
     known = {"exact optimum": 16.0, "myopic oracle": 12.0, "best fixed slate": 8.0}
     monkeypatch.setattr(
-        worlds, "_planned", lambda scene: known if scene.env == "SlateMDP-v0" else {}
+        board, "_planned", lambda scene: known if scene.env == "SlateMDP-v0" else {}
     )
 
 
 def cells(gains: dict[str, list[float]], validation: dict[str, float]) -> list[Finished]:
     """Random sessions worth 4; gains by seed, on every session of both worlds, for some."""
     finished = []
-    for cell in worlds.cells(BUDGET):
+    for cell in board.cells(BUDGET):
         gain = gains.get(cell["policy"], [0.0] * 3)[cell["seed"]]
         result: dict[str, Any] = {"session": 4.0 + gain, "click_rate": 0.5, "steps": 7.0}
         result["validation"] = validation.get(cell["policy"], 0.0)
@@ -38,7 +38,7 @@ def cells(gains: dict[str, list[float]], validation: dict[str, float]) -> list[F
 
 def test_cascading_is_held_against_random_and_the_better_of_two_in_validation() -> None:
     gains = {"cascading-dqn": [1.0, 1.1, 1.2], "sb3-ppo": [2.0] * 3, "sb3-a2c": [1.05, 0.0, 0.0]}
-    page = worlds.summarise(cells(gains, {"sb3-ppo": 1.0, "sb3-a2c": 2.0}), BUDGET)
+    page = board.summarise(cells(gains, {"sb3-ppo": 1.0, "sb3-a2c": 2.0}), BUDGET)
     found = {claim.text: claim for claim in page.claims}
     assert list(found) == [
         f"{world}: cascading-dqn beats {other}"
@@ -54,14 +54,14 @@ def test_cascading_is_held_against_random_and_the_better_of_two_in_validation() 
 
 
 def test_rewards_are_shares_of_those_of_random_slates_and_of_the_optimum() -> None:
-    body = worlds.summarise(cells({"popularity": [4.0] * 3}, {}), BUDGET).body
+    body = board.summarise(cells({"popularity": [4.0] * 3}, {}), BUDGET).body
     rows = [line.strip("| ").split(" | ") for line in body.splitlines()]
     of_popularity = [row for row in rows if row[0] == "popularity"]
     shared = ["popularity", "8.000 ± 0.000", "+100.0%", "0.500 ± 0.000", "7.0"]
     assert of_popularity == [[*shared, "50%"], shared]
     (optimum,) = (row for row in rows if row[0] == "exact optimum")
     assert (optimum[1:3], optimum[-1]) == (["16.000", "+300.0%"], "100%")
-    assert sum(row[0] == worlds.ORACLE for row in rows) == 2  # one computed, one that played
+    assert sum(row[0] == board.ORACLE for row in rows) == 2  # one computed, one that played
 
 
 def _exploration(state: dict[str, np.ndarray], row: int, item: int) -> float:
@@ -78,11 +78,11 @@ def _exploration(state: dict[str, np.ndarray], row: int, item: int) -> float:
     ],
 )
 def test_the_oracle_shows_what_is_worth_most_now(world: str, worth: Any) -> None:
-    scene = worlds.SCENES[world]
+    scene = board.SCENES[world]
     assert scene.myopic is not None
     env = make_vector_env(scene.env, scene.env_args, 6, "next-step")
     observation, _ = env.reset(seed=3)
-    oracle = worlds.Oracle(env, scene.myopic)
+    oracle = board.Oracle(env, scene.myopic)
     for _ in range(3):
         slate = oracle.act(observation)
         state, _ = env.get_state()

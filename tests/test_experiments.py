@@ -28,7 +28,7 @@ from recgym_agents.experiments.experiment import (
     cell_id,
     having,
 )
-from recgym_agents.experiments.pages import write_page
+from recgym_agents.experiments.results_report import write_page
 from recgym_agents.experiments.runner import Outcome, run_cells
 
 

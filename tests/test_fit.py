@@ -13,8 +13,8 @@ import fit
 from command_line import run
 from recgym.data import Catalog, Dataset, Sessions
 from recgym.users import FittedUserModel, RecurrentUserConfig
+from recgym.users.likelihood import FitConfig
 from recgym.users.presets import RECURRENT_PRESETS
-from recgym.users.training import FitConfig
 
 
 @pytest.fixture

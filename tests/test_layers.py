@@ -46,6 +46,46 @@ def test_module_has_a_docstring_and_imports_only_what_lies_below_it(
     assert not tops & FORBIDDEN[package]
 
 
+WINGS = (
+    ("agent", "losses"),
+    ("learning",),
+    ("networks",),
+    ("algorithms",),
+    ("zoo",),
+    ("runs",),
+    ("experiments",),
+)
+"""The wings of ``recgym_agents``, from the ground up: each imports itself and what is below it."""
+HEIGHT = {wing: height for height, wings in enumerate(WINGS) for wing in wings}
+
+
+def wing_of(module: str) -> str:
+    """Returns the wing of a module of ``recgym_agents``, "" for the package itself."""
+    return (module.split(".") + [""])[1]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for name, path in SOURCES if name == "recgym_agents"],
+    ids=[str(path.relative_to(ROOT)) for name, path in SOURCES if name == "recgym_agents"],
+)
+def test_wing_imports_only_itself_and_what_stands_below_it(path: Path) -> None:
+    parts = path.relative_to(PACKAGES["recgym_agents"]).with_suffix("").parts
+    if parts == ("__init__",):
+        return
+    own = HEIGHT[parts[0]]
+    for module in imported_modules(path.read_text(encoding="utf-8")):
+        if module.partition(".")[0] == "recgym_agents":
+            wing = wing_of(module)
+            assert wing, f"{path}: imports the whole package"
+            assert wing == parts[0] or HEIGHT[wing] < own, f"{path}: imports {module}, above it"
+
+
+def test_no_two_modules_of_one_name() -> None:
+    names = [path.stem for _, path in SOURCES if path.stem != "__init__"]
+    assert {name for name in names if names.count(name) > 1} == set()
+
+
 def modules_after(statement: str) -> set[str]:
     """Returns the names in ``sys.modules`` of a fresh interpreter that ran ``statement``."""
     program = f"import sys; sys.path.insert(0, {str(ROOT)!r}); {statement}; print(*sys.modules)"

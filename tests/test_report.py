@@ -15,9 +15,9 @@ from recgym.files import write_json
 from recgym.metrics import Estimate
 from recgym.users import gan
 from recgym.users.folder import FittedUserModel
-from recgym_agents import report
-from recgym_agents.html_page import Section, table, write_html
-from recgym_agents.report import Policy
+from recgym_agents.runs import report
+from recgym_agents.runs.html_report import Section, table, write_html
+from recgym_agents.runs.report import Policy
 
 N_ITEMS = 4
 

@@ -16,11 +16,11 @@ import torch
 
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json
-from recgym_agents import training
-from recgym_agents.checkpoints import PARAMS, load_agent
-from recgym_agents.evaluation import make_vector_env, run_episodes
-from recgym_agents.runs import describe_end
-from recgym_agents.training import CHECKPOINT, DONE, METRICS, TrainConfig, train
+from recgym_agents.runs import training
+from recgym_agents.runs.evaluation import make_vector_env, run_episodes
+from recgym_agents.runs.run_folder import describe_end
+from recgym_agents.runs.saved_agents import PARAMS, load_agent
+from recgym_agents.runs.training import CHECKPOINT, DONE, METRICS, TrainConfig, train
 from tests.small_world import random_user_model
 from tests.stand_in_device import StandInDevice
 
@@ -91,7 +91,7 @@ def test_a_run_leaves_what_it_should(whole: Path, model: str) -> None:
     assert read_json(whole / "config.json")["agent_args"] == {"hidden": 8, "target_period": 7}
     agent, about = load_agent(whole)
     assert about["env_args"]["user_model"] == model
-    assert agent.world.slate_size == 3
+    assert agent.spec.slate_size == 3
 
 
 def test_the_same_seed_gives_the_same_run(whole: Path, model: str, tmp_path: Path) -> None:
@@ -127,7 +127,7 @@ def test_other_agents_resume_too(agent: str, model: str, tmp_path: Path) -> None
 SUICIDE = """
 import json, os, signal, sys
 import torch
-from recgym_agents import training
+from recgym_agents.runs import training
 
 torch.set_num_threads(1)
 settings, where, count = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3])
@@ -292,7 +292,7 @@ def test_a_diverging_run_stops_and_keeps_its_checkpoint(
         return q.sum() * (float("nan") if len(losses) == 20 else 1.0)
 
     losses: list[int] = []
-    monkeypatch.setattr("recgym_agents.cascading_dqn.cascade_loss", cascade_loss)
+    monkeypatch.setattr("recgym_agents.algorithms.cascading_dqn.cascade_loss", cascade_loss)
     with pytest.raises(RecGymError, match="loss is nan at update 20, step 192"):
         train(config(model, tmp_path))
     _, info = load_arrays(tmp_path / CHECKPOINT)

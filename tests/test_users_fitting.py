@@ -11,14 +11,14 @@ import torch
 
 from recgym.data import Catalog, Dataset
 from recgym.errors import RecGymError
-from recgym.users import scoring, training
+from recgym.users import likelihood, scoring
 from recgym.users.fitting import fit_user_model
 from recgym.users.gan import GANUserConfig
 from recgym.users.item_table import ItemTable
 from recgym.users.kinds import UserConfig
-from recgym.users.pages import Pages, pages_of
-from recgym.users.tensors import PageTensors, Select, SessionTensors
-from recgym.users.training import initial_params
+from recgym.users.likelihood import initial_params
+from recgym.users.page_arrays import Pages, pages_of
+from recgym.users.page_tensors import PageTensors, Select, SessionTensors
 from tests.fixtures.user_logs import (
     CONFIG,
     FIT,
@@ -130,19 +130,19 @@ def test_likelihood_keeps_the_epoch_that_is_best_by_the_chosen_score(
         return scoring.PageScores(**found, precision_at_2=np.zeros(1))
 
     told: list[float] = []
-    monkeypatch.setattr(training, "validate", validate)
+    monkeypatch.setattr(likelihood, "validate", validate)
     pages = Pages.of(small_dataset().sessions, CONFIG.window, N_ITEMS)
-    task = training.Task(pages, np.arange(64), np.arange(8), seed=0, name="train")
+    task = likelihood.Task(pages, np.arange(64), np.arange(8), seed=0, name="train")
     features = torch.randn(N_ITEMS, CONFIG.features)
     snapshots: list[torch.Tensor] = []
-    real = training.BestSoFar.stops
+    real = likelihood.BestSoFar.stops
 
-    def stops(self: training.BestSoFar, scores: np.ndarray, *rest: Any) -> bool:
+    def stops(self: likelihood.BestSoFar, scores: np.ndarray, *rest: Any) -> bool:
         snapshots.append(rest[0]["reward.output"].detach().clone())
         return real(self, scores, *rest)
 
-    monkeypatch.setattr(training.BestSoFar, "stops", stops)
-    params, _ = training.maximise_likelihood(
+    monkeypatch.setattr(likelihood.BestSoFar, "stops", stops)
+    params, _ = likelihood.maximise_likelihood(
         CONFIG, replace(FIT, select=select), task, features, lambda _, score: told.append(score)
     )
     assert told == by_score[select or "log_likelihood"]
@@ -157,7 +157,7 @@ def test_a_diverging_fit_keeps_its_last_good_parameters(
     tensors = SessionTensors if config == SESSIONS else PageTensors
     real = tensors.log_likelihood
     pages = pages_of(config, dataset.sessions, N_ITEMS)
-    task = training.Task(pages, np.arange(120), np.arange(120, 160), seed=0, name="train")
+    task = likelihood.Task(pages, np.arange(120), np.arange(120, 160), seed=0, name="train")
     features = torch.randn(N_ITEMS, config.features)
     losses = 0
 
@@ -168,21 +168,21 @@ def test_a_diverging_fit_keeps_its_last_good_parameters(
         return found * torch.nan if losses > good else found
 
     fit = replace(FIT, epochs=9, batch_pages=60, batch_users=5)
-    per_epoch = len(list(training.batches(config, fit, task, np.random.default_rng(0))))
+    per_epoch = len(list(likelihood.batches(config, fit, task, np.random.default_rng(0))))
     assert per_epoch > 1
     good = 10**9
-    expected, _ = training.maximise_likelihood(
+    expected, _ = likelihood.maximise_likelihood(
         config, replace(fit, epochs=2), task, features, lambda *_: None
     )
     monkeypatch.setattr(tensors, "log_likelihood", diverges)
     good, losses = 2 * per_epoch + 1, 0
     with pytest.warns(UserWarning, match=r"'train': loss nan in epoch 2, step 1: .* are kept"):
-        kept, _ = training.maximise_likelihood(config, fit, task, features, lambda *_: None)
+        kept, _ = likelihood.maximise_likelihood(config, fit, task, features, lambda *_: None)
     for name, value in expected.items():
         assert torch.equal(kept[name], value)
     good, losses = 1, 0
     with pytest.raises(RecGymError, match="loss nan in epoch 0, step 1: it diverges; fit with"):
-        training.maximise_likelihood(config, fit, task, features, lambda *_: None)
+        likelihood.maximise_likelihood(config, fit, task, features, lambda *_: None)
 
 
 def test_floors_by_hand() -> None:

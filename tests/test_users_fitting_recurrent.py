@@ -10,11 +10,11 @@ import torch
 
 from recgym.arrays import Array
 from recgym.errors import RecGymError
-from recgym.users import FittedUserModel, recurrent, scoring, training
+from recgym.users import FittedUserModel, likelihood, recurrent, scoring
 from recgym.users.fitting import fit_user_model
-from recgym.users.pages import outside_option, pages_of
-from recgym.users.tensors import SessionTensors
-from recgym.users.training import initial_params
+from recgym.users.likelihood import initial_params
+from recgym.users.page_arrays import outside_option, pages_of
+from recgym.users.page_tensors import SessionTensors
 from tests.fixtures.user_logs import (
     FIT,
     N_ITEMS,
@@ -98,7 +98,7 @@ def test_a_recurrent_model_has_members_sessions_that_start_empty_and_one_seed() 
         assert 0.0 < model.info["random_click_rate"][split] < 1.0
     assert again.scores == model.scores
     other = fit_user_model(dataset, SESSIONS, replace(FIT, reward_weight=0.0), seed=7)
-    drawn = initial_params(SESSIONS, training.stream(7, "train: parameters"))
+    drawn = initial_params(SESSIONS, likelihood.stream(7, "train: parameters"))
     decayed = other.members["train"]["reward.weight"] / drawn["reward.weight"].detach().numpy()
     assert np.ptp(decayed) < 1e-4  # rewards count for nothing: nothing but decay has moved it
     assert (

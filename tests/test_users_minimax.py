@@ -10,9 +10,9 @@ import torch
 
 from recgym.users import gan, minimax
 from recgym.users.fitting import fit_user_model
-from recgym.users.pages import Pages
-from recgym.users.tensors import PageTensors, Select
-from recgym.users.training import initial_params
+from recgym.users.likelihood import initial_params
+from recgym.users.page_arrays import Pages
+from recgym.users.page_tensors import PageTensors, Select
 from tests.fixtures.user_logs import (
     CONFIG,
     FIT,

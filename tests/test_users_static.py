@@ -15,12 +15,12 @@ from recgym.data import as_dataset, collect, slate_mdp_policy
 from recgym.errors import RecGymError
 from recgym.users.fitting import fit_user_model
 from recgym.users.item_table import ItemTable
-from recgym.users.pages import Pages, pages_of
+from recgym.users.likelihood import BestSoFar, initial_params
+from recgym.users.page_arrays import Pages, pages_of
 from recgym.users.presets import recurrent_preset
 from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.scoring import score_choices, session_logits
 from recgym.users.static import Choices, fit_static, log_likelihood
-from recgym.users.training import BestSoFar, initial_params
 from tests.fixtures.user_logs import (
     FIT,
     N_ITEMS,

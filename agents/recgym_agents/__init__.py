@@ -1,10 +1,10 @@
 """Slate recommenders for RecGym's environments."""
 
-from recgym_agents.checkpoints import load_agent
-from recgym_agents.evaluation import Evaluation, evaluate
-from recgym_agents.loops import recommend
-from recgym_agents.table import AGENTS
-from recgym_agents.training import TrainConfig, train
+from recgym_agents.agent import recommend
+from recgym_agents.runs.evaluation import Evaluation, evaluate
+from recgym_agents.runs.saved_agents import load_agent
+from recgym_agents.runs.training import TrainConfig, train
+from recgym_agents.zoo import AGENTS
 
 __all__ = [
     "AGENTS",

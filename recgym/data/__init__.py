@@ -5,7 +5,6 @@ from recgym.data.cikm import read_cikm_cup
 from recgym.data.collecting import as_dataset, collect
 from recgym.data.dataset import SPLITS, Dataset, Split, split_users
 from recgym.data.display_sets import read_display_sets
-from recgym.data.floors import floors
 from recgym.data.logging_policies import (
     LoggingPolicy,
     Shown,
@@ -19,6 +18,7 @@ from recgym.data.movielens_wheel import fetch_movielens_100k
 from recgym.data.session_filters import filter_sessions, sessions_as_users
 from recgym.data.sessions import Columns, Sessions
 from recgym.data.trivago import read_trivago
+from recgym.data.trivial_rules import floors
 
 __all__ = [
     "SPLITS",

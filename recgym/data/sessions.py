@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from recgym.arrays import Array
-from recgym.data import checks
+from recgym.data import session_checks
 from recgym.data.parquet import flat_to_lists, lists_to_flat, read_parquet
 from recgym.errors import RecGymError
 from recgym.files import atomic_write
@@ -148,7 +148,7 @@ class Sessions:
                 twice, clicks outside its slate, has a reward that is not finite, a propensity
                 outside (0, 1], or stands out of order.
         """
-        checks.check_sessions(self, n_items)
+        session_checks.check_sessions(self, n_items)
 
     def save(self, path: Path | str) -> None:
         """Writes the pages as Parquet, one row a page."""

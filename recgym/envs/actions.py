@@ -8,7 +8,7 @@ import numpy as np
 from gymnasium import Space, spaces
 
 from recgym.arrays import Array, namespace
-from recgym.envs.slates import repaired
+from recgym.envs.slate_repair import repaired
 from recgym.errors import RecGymError
 from recgym.spaces import SlateSpace
 

@@ -13,9 +13,9 @@ from gymnasium.envs.registration import EnvSpec
 from recgym import rendering
 from recgym.envs import actions, infos
 from recgym.envs.options import check_options
-from recgym.envs.world import RENDER_MODES
+from recgym.envs.shared_arguments import RENDER_MODES
 from recgym.errors import RecGymError
-from recgym.simulators.checks import one_of, whole
+from recgym.simulators.arguments import one_of, whole
 from recgym.simulators.recsim_parts import HORIZON
 from recgym.spaces import SlateSpace
 

@@ -11,7 +11,7 @@ from recgym import rendering
 from recgym.envs import actions, infos
 from recgym.envs.backends import draw
 from recgym.envs.options import check_options, users_of
-from recgym.envs.world import RENDER_MODES, build_world, masks_of
+from recgym.envs.shared_arguments import RENDER_MODES, build_world, masks_of
 from recgym.errors import RecGymError
 from recgym.simulators.base import State
 

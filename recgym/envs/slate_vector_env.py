@@ -13,7 +13,7 @@ from recgym.arrays import Array, keep_freed_memory, namespace
 from recgym.envs import infos
 from recgym.envs.backends import Backend, NumpyBackend, TorchBackend, Transition
 from recgym.envs.options import check_options, mask_of, users_of
-from recgym.envs.world import RENDER_MODES, build_world, masks_of
+from recgym.envs.shared_arguments import RENDER_MODES, build_world, masks_of
 from recgym.errors import RecGymError
 from recgym.simulators.base import Simulator, State
 

@@ -8,8 +8,8 @@ from typing import Any
 
 from recgym.arrays import Array, namespace
 from recgym.errors import RecGymError
+from recgym.simulators.arguments import between, number
 from recgym.simulators.base import Noise
-from recgym.simulators.checks import between, number
 
 Given = float | Sequence[Any]
 """A number, which every user has, or a list: the name of a distribution and its numbers.

@@ -8,8 +8,8 @@ import numpy as np
 from gymnasium import spaces
 
 from recgym.arrays import Array, clip, namespace, pick, rows
+from recgym.simulators.arguments import number, one_of, whole
 from recgym.simulators.base import Noise, Response, State, choose
-from recgym.simulators.checks import number, one_of, whole
 from recgym.simulators.distributions import Columns, Distribution, Given, noise_of
 from recgym.simulators.recsim_parts import (
     HORIZON,

@@ -9,8 +9,8 @@ from gymnasium import spaces
 
 from recgym.arrays import Array, namespace, pick, rows
 from recgym.errors import RecGymError
+from recgym.simulators.arguments import numbers, whole
 from recgym.simulators.base import Noise, Response, State, choose, invert
-from recgym.simulators.checks import numbers, whole
 from recgym.simulators.distributions import Columns, Distribution, Given, noise_of
 from recgym.simulators.recsim_parts import HORIZON, LogitChoice, draw_noise, moved, repeated
 from recgym.spaces import SlateSpace

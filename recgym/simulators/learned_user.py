@@ -11,8 +11,8 @@ from gymnasium import spaces
 
 from recgym.arrays import Array, beside, contiguous, namespace, pick, rows
 from recgym.errors import RecGymError
+from recgym.simulators.arguments import one_of, whole
 from recgym.simulators.base import Noise, Response, Simulator, State
-from recgym.simulators.checks import one_of, whole
 from recgym.simulators.ensemble import Ensemble
 from recgym.spaces import SlateSpace
 from recgym.users.folder import SHIPPED, FittedUserModel

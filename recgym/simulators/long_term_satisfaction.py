@@ -8,8 +8,8 @@ import numpy as np
 from gymnasium import spaces
 
 from recgym.arrays import Array, clip, namespace, pick
+from recgym.simulators.arguments import whole
 from recgym.simulators.base import Noise, Response, State
-from recgym.simulators.checks import whole
 from recgym.simulators.distributions import Columns, Distribution, Given, noise_of
 from recgym.simulators.recsim_parts import HORIZON, draw_noise, moved, repeated
 from recgym.spaces import SlateSpace

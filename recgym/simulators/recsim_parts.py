@@ -8,8 +8,8 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from recgym.arrays import Array, namespace, rows
+from recgym.simulators.arguments import whole
 from recgym.simulators.base import Noise, State
-from recgym.simulators.checks import whole
 
 HORIZON = 27_000
 """Slates after which RecSim's own runner cuts a session off."""

@@ -10,8 +10,8 @@ from gymnasium import spaces
 
 from recgym.arrays import Array, namespace, pick, remember, rows
 from recgym.errors import RecGymError
+from recgym.simulators.arguments import one_of, whole
 from recgym.simulators.base import Noise, Response, State, choose, invert
-from recgym.simulators.checks import one_of, whole
 from recgym.simulators.slate_mdp_planning import Plan, SlatePlanner
 from recgym.spaces import SlateSpace
 

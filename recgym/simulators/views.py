@@ -14,8 +14,8 @@ from gymnasium import spaces
 
 from recgym.arrays import Array, namespace, product, rows
 from recgym.errors import RecGymError
+from recgym.simulators.arguments import one_of
 from recgym.simulators.base import Noise, Response, Simulator, State
-from recgym.simulators.checks import one_of
 
 MOST_SLATES = 100_000
 """So many slates can be enumerated."""

@@ -20,11 +20,11 @@ from recgym.users.folder import FittedUserModel
 from recgym.users.gan import GANUserConfig, Params
 from recgym.users.item_table import ItemTable
 from recgym.users.kinds import UserConfig
-from recgym.users.pages import Pages, outside_option, pages_of
+from recgym.users.likelihood import FitConfig, Task, maximise_likelihood, stream
+from recgym.users.page_arrays import Pages, outside_option, pages_of
 from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.static import reads_clicks
 from recgym.users.synthetic import SyntheticUsers, draw_histories, random_click_rate
-from recgym.users.training import FitConfig, Task, maximise_likelihood, stream
 
 SYNTHETIC_USERS = 1_000
 """Initial histories stored with a GAN user model."""

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from recgym.users.gan import GANUserConfig
-from recgym.users.tensors import PageTensors
-from recgym.users.training import BestSoFar, FitConfig, Task, batches, validation_scores
+from recgym.users.likelihood import BestSoFar, FitConfig, Task, batches, validation_scores
+from recgym.users.page_tensors import PageTensors
 
 
 def squared_l2(behaviour: Tensor) -> Tensor:

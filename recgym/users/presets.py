@@ -6,8 +6,8 @@ from dataclasses import replace
 from typing import Literal
 
 from recgym.users.gan import GANUserConfig
+from recgym.users.likelihood import FitConfig
 from recgym.users.recurrent import RecurrentUserConfig
-from recgym.users.training import FitConfig
 
 Model = Literal["gan-pw", "gan-lstm"]
 """GAN user models."""

@@ -11,11 +11,11 @@ from recgym import metrics
 from recgym.arrays import Array
 from recgym.data import Dataset
 from recgym.data.dataset import Split
-from recgym.data.floors import rule_scores
+from recgym.data.trivial_rules import rule_scores
 from recgym.users import gan, recurrent
 from recgym.users.folder import FittedUserModel
 from recgym.users.gan import GANUserConfig, Params
-from recgym.users.pages import Pages, pages_of
+from recgym.users.page_arrays import Pages, pages_of
 from recgym.users.recurrent import RecurrentUserConfig
 
 BLOCK = 1_024
@@ -212,9 +212,9 @@ def floors(dataset: Dataset, split: Split = "test") -> dict[str, PageScores]:
     """Scores what needs no user model, on the pages of one split.
 
     Returns:
-        Scores by rule, see ``recgym.data.floors.rule_scores``. "random" and "item_ctr" are choice
-        models too: rates normalised within the page. Where pages without a click exist, they give
-        them the training users' share, so that log-likelihoods compare.
+        Scores by rule, see ``recgym.data.trivial_rules.rule_scores``. "random" and "item_ctr" are
+        choice models too: rates normalised within the page. Where pages without a click exist, they
+        give them the training users' share, so that log-likelihoods compare.
     """
     pages = Pages.of(dataset.pages(split), 1, dataset.catalog.n_items)
     training = dataset.pages("train")

@@ -20,7 +20,7 @@ from torch.nn import functional
 from recgym.arrays import Array
 from recgym.errors import RecGymError
 from recgym.users.item_table import ItemTable
-from recgym.users.pages import Pages
+from recgym.users.page_arrays import Pages
 from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.scoring import reward_rates
 

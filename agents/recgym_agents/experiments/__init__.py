@@ -8,18 +8,18 @@ from recgym.errors import RecGymError
 from recgym_agents.experiments.experiment import Experiment
 
 EXPERIMENTS = {
-    "user-models": "recgym_agents.experiments.user_models",
-    "regularizers": "recgym_agents.experiments.regularizers",
-    "recgan-tuning": "recgym_agents.experiments.recgan_tuning",
-    "recgan-policies": "recgym_agents.experiments.recgan_policies",
-    "recgan-divisions": "recgym_agents.experiments.recgan_divisions",
-    "figure-5": "recgym_agents.experiments.figure_5",
-    "irecgan-fig2": "recgym_agents.experiments.irecgan_fig2",
-    "irecgan-fig3": "recgym_agents.experiments.irecgan_fig3",
-    "irecgan-table1": "recgym_agents.experiments.irecgan_table1",
-    "click-likelihood": "recgym_agents.experiments.click_likelihood",
-    "sb3": "recgym_agents.experiments.sb3",
-    "worlds": "recgym_agents.experiments.worlds",
+    "user-models": "recgym_agents.experiments.gan.user_models",
+    "regularizers": "recgym_agents.experiments.gan.regularizers",
+    "recgan-tuning": "recgym_agents.experiments.gan.tuning",
+    "recgan-policies": "recgym_agents.experiments.gan.policies",
+    "recgan-divisions": "recgym_agents.experiments.gan.divisions",
+    "figure-5": "recgym_agents.experiments.gan.figure_5",
+    "irecgan-fig2": "recgym_agents.experiments.irecgan.figure_2",
+    "irecgan-fig3": "recgym_agents.experiments.irecgan.figure_3",
+    "irecgan-table1": "recgym_agents.experiments.irecgan.table_1",
+    "click-likelihood": "recgym_agents.experiments.irecgan.click_likelihood",
+    "sb3": "recgym_agents.experiments.worlds.sb3",
+    "worlds": "recgym_agents.experiments.worlds.board",
 }
 """Name of an experiment -> the module whose ``EXPERIMENT`` it is."""
 

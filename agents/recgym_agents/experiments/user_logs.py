@@ -10,11 +10,11 @@ from recgym.data import Dataset, read_display_sets, read_movielens, read_trivago
 from recgym.data.dataset import split_users
 from recgym.users import FittedUserModel
 from recgym.users.fitting import fit_user_model
-from recgym.users.pages import Pages
+from recgym.users.likelihood import FitConfig
+from recgym.users.page_arrays import Pages
+from recgym.users.page_tensors import Select
 from recgym.users.presets import Model, preset
 from recgym.users.scoring import PageScores, floors, score
-from recgym.users.tensors import Select
-from recgym.users.training import FitConfig
 from recgym_agents.experiments.experiment import DataNotAvailable, Place, Result
 
 Regularizer = Literal["entropy", "l2"]

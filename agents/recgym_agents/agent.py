@@ -1,0 +1,184 @@
+"""What an agent is, and what it is told about the environment that it is built for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+
+from recgym.arrays import Array, namespace
+from recgym.errors import RecGymError
+from recgym.users.folder import FittedUserModel
+
+Arrays = dict[str, np.ndarray]
+Batch = TypeVar("Batch", contravariant=True)
+"""What an agent learns from at once: transitions, or whole episodes."""
+
+
+@dataclass(frozen=True)
+class EnvironmentSpec:
+    """What an agent is told about the environment that it is built for."""
+
+    n_items: int
+    """N; ids are 0 .. N - 1 and N means "no item"."""
+    slate_size: int
+    """K."""
+    window: int
+    """Clicked items in an observation, W; where it is not of ids, the numbers in it."""
+    features: np.ndarray | None
+    """The items' feature vectors (N, D), or None where the environment has none."""
+    user_model: FittedUserModel | None = None
+    """The fitted user model behind the environment, for agents that plan with it."""
+    user_members: tuple[str, ...] = ()
+    """The members of the user model that the environment's episodes draw from."""
+    ids: bool = True
+    """Whether observations are read as item ids, or as the numbers that they are."""
+    candidate_features: int = 0
+    """D, where every observation begins with the candidates of its step, N * D numbers; else 0."""
+
+    @staticmethod
+    def of(env: Any, ids: bool = True) -> EnvironmentSpec:
+        """Reads the world off a single or vector environment of RecGym.
+
+        Args:
+            env: the environment, without a view.
+            ids: whether the agent reads item ids where they are observed, as those of the zoo do.
+        """
+        simulator = env.unwrapped.simulator
+        space = simulator.observation_space
+        size, candidate_features = math.prod(space.shape), 0
+        if hasattr(simulator, "candidates"):
+            nothing = np.zeros((1, size), np.float32)
+            candidate_features = simulator.candidates(nothing).shape[2]
+        models = [s for s in getattr(simulator, "members", [simulator]) if hasattr(s, "user_model")]
+        return EnvironmentSpec(
+            n_items=simulator.n_items,
+            slate_size=simulator.slate_size,
+            window=size,
+            features=simulator.item_features,
+            user_model=models[0].user_model if models else None,
+            user_members=tuple(model.member for model in models),
+            ids=ids and len(space.shape) == 1 and space.dtype == np.int64,
+            candidate_features=candidate_features,
+        )
+
+    def check_ids(self, agent: str) -> None:
+        """Checks that item ids are observed.
+
+        Raises:
+            RecGymError: they are not, and ``agent`` reads nothing else.
+        """
+        if not self.ids:
+            raise RecGymError(
+                f"{agent} reads item ids, which are not observed here: leave the argument 'observe'"
+                " out, or choose another agent where an environment has no such argument"
+            )
+
+    def excluded(self, observation: Array, remove_clicked: bool) -> Array:
+        """Returns the ids that are no candidates (B, X): the clicked ones, if they are removed."""
+        if remove_clicked and self.ids:
+            return observation
+        return namespace(observation).asarray(
+            observation[:, :0], dtype=namespace(observation).int64
+        )
+
+    def check_candidates(self, remove_clicked: bool) -> None:
+        """Checks that a slate can always be filled.
+
+        Raises:
+            RecGymError: too few items, without the clicked ones if those are removed.
+        """
+        remove_clicked = remove_clicked and self.ids
+        spoken_for = self.slate_size + (self.window if remove_clicked else 0)
+        if self.n_items < spoken_for:
+            without = f" without the {self.window} clicked ones" if remove_clicked else ""
+            remedy = "set remove_clicked to false, or a smaller window or slate_size"
+            raise RecGymError(
+                f"{self.n_items} items are too few for slates of {self.slate_size}{without}; "
+                + (remedy if remove_clicked else "set a smaller slate_size")
+            )
+
+
+class Transitions(NamedTuple):
+    """What happened in B steps."""
+
+    observation: np.ndarray
+    """What was observed before the step, (B, W): clicked items, oldest first, N where there is
+    none; or other numbers."""
+    slate: np.ndarray
+    """Items shown (B, K)."""
+    item: np.ndarray
+    """Clicked item (B,), or -1."""
+    reward: np.ndarray
+    """float32 (B,)."""
+    terminated: np.ndarray
+    """Whether the user left (B,). A truncated episode is not over: its last state has a value."""
+    next_observation: np.ndarray
+    """What was observed after the step (B, W), never that of the next episode."""
+
+
+class Actor(Protocol):
+    """Whatever answers observations with slates."""
+
+    spec: EnvironmentSpec
+
+    def act(self, observation: np.ndarray) -> np.ndarray:
+        """Returns slates (B, K) for histories (B, W), or for other observations (B, ...)."""
+
+
+class Policy(Actor, Protocol):
+    """A slate recommender that somebody trained."""
+
+    def recommend(self, history: Sequence[int]) -> list[int]:
+        """Returns a slate for a user who clicked ``history``, oldest first, of any length."""
+
+    def policy(self) -> tuple[Arrays, Any]:
+        """Returns all that greedy slates depend on: copies of arrays, and plain JSON."""
+
+
+class Agent(Policy, Protocol[Batch]):
+    """One that learns here. Its random numbers come from generators that it owns and saves."""
+
+    def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
+        """Returns slates (B, K) for histories (B, W); a slot is random with chance ``explore``."""
+
+    def update(self, batch: Batch) -> dict[str, float]:
+        """Learns from a batch, and returns what is worth plotting."""
+
+    def load_policy(self, arrays: Arrays, info: Any) -> None:
+        """Acts as the agent did that gave this ``policy``."""
+
+    def state(self) -> tuple[Arrays, Any]:
+        """Returns all that training goes on from: arrays, and plain JSON."""
+
+    def set_state(self, arrays: Arrays, info: Any) -> None:
+        """Goes on from what ``state`` returned."""
+
+
+def within(arrays: Arrays, prefix: str) -> Arrays:
+    """Returns the arrays whose names begin with ``prefix``, without it."""
+    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+
+
+def recommend(agent: Policy, history: Sequence[int]) -> list[int]:
+    """What every agent's ``recommend`` does: pads or cuts the history, and acts on it.
+
+    Raises:
+        RecGymError: what is no integer, an id that is not in the catalog, or an agent that reads no
+            ids.
+    """
+    spec = agent.spec
+    if not spec.ids:
+        raise RecGymError("recommend: this agent reads observations, not item ids; call its act")
+    for item in history:
+        if not isinstance(item, int | np.integer):
+            raise RecGymError(f"history: {item!r} is no item id; ids are integers")
+    clicked = np.array(history, np.int64)
+    unknown = clicked[(clicked < 0) | (clicked >= spec.n_items)]
+    if len(unknown):
+        raise RecGymError(f"history: item {unknown[0]} is not in 0..{spec.n_items - 1}")
+    observation = np.append(np.full(spec.window, spec.n_items), clicked)[-spec.window :]
+    return [int(item) for item in agent.act(observation[None])[0]]

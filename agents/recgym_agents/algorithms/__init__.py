@@ -1,0 +1,1 @@
+"""The algorithms: one file a family, with its configuration and its update."""

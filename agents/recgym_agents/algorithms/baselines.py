@@ -1,0 +1,197 @@
+"""Agents that hold no network: random, popularity, and greedy in a fitted user model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from recgym.errors import RecGymError
+from recgym.users import gan
+from recgym_agents.agent import Arrays, EnvironmentSpec, Transitions, recommend
+from recgym_agents.learning.exploration import random_slates
+from recgym_agents.networks.candidate_scan import score_eager
+
+ROWS = 64
+"""Users whose whole catalogue ``UserGreedy`` scores at once."""
+
+
+@dataclass(frozen=True)
+class BaselineConfig:
+    """Configuration of ``random`` and ``popularity``."""
+
+    remove_clicked: bool = True
+    """Items in the observed history are not shown."""
+
+
+@dataclass(frozen=True)
+class UserGreedyConfig(BaselineConfig):
+    """Configuration of ``user-greedy`` and ``user-greedy-ensemble``."""
+
+    bagged: bool = False
+    """Mean over all bagged user models, instead of the model that the environment runs."""
+
+
+class RandomAgent:
+    """Shows items drawn uniformly; nothing is learned."""
+
+    def __init__(self, config: BaselineConfig, spec: EnvironmentSpec, seed: int) -> None:
+        spec.check_candidates(config.remove_clicked)
+        self.config, self.spec = config, spec
+        self.rng = np.random.default_rng(seed)
+
+    def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
+        """Returns slates (B, K); see ``Agent.act``."""
+        excluded = self.spec.excluded(observation, self.config.remove_clicked)
+        return random_slates(self.rng, self.spec, len(observation), excluded)
+
+    def recommend(self, history: Sequence[int]) -> list[int]:
+        """Returns a slate for a user who clicked ``history``; see ``Agent.recommend``."""
+        return recommend(self, history)
+
+    def update(self, batch: Transitions) -> dict[str, float]:
+        """Learns nothing."""
+        return {}
+
+    def policy(self) -> tuple[Arrays, Any]:
+        """Returns what acting needs: nothing."""
+        return {}, {}
+
+    def load_policy(self, arrays: Arrays, info: Any) -> None:
+        """Acts as the agent did that gave this ``policy``."""
+
+    def state(self) -> tuple[Arrays, Any]:
+        """Returns all that training goes on from."""
+        arrays, info = self.policy()
+        return arrays, {"policy": info, "rng": self.rng.bit_generator.state}
+
+    def set_state(self, arrays: Arrays, info: Any) -> None:
+        """Goes on from what ``state`` returned."""
+        self.load_policy(arrays, info["policy"])
+        self.rng.bit_generator.state = info["rng"]
+
+
+class Popularity(RandomAgent):
+    """Shows the K items that were clicked most often when shown, learned from random slates."""
+
+    def __init__(self, config: BaselineConfig, spec: EnvironmentSpec, seed: int) -> None:
+        super().__init__(config, spec, seed)
+        self.shows = np.zeros(spec.n_items, np.int64)
+        self.clicks = np.zeros(spec.n_items, np.int64)
+
+    def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
+        """Returns the most popular items, or, while exploring at all, random ones (B, K)."""
+        if explore > 0.0:
+            return super().act(observation)
+        rate = (self.clicks + 0.5) / (self.shows + 1.0)
+        excluded = self.spec.excluded(observation, self.config.remove_clicked)
+        return top_slates(np.tile(rate, (len(observation), 1)), excluded, self.spec.slate_size)
+
+    def update(self, batch: Transitions) -> dict[str, float]:
+        """Counts the shows and clicks of steps that it has not seen before."""
+        self.shows += np.bincount(batch.slate.ravel(), minlength=self.spec.n_items)
+        clicked = batch.item[batch.item >= 0]
+        self.clicks += np.bincount(clicked, minlength=self.spec.n_items)
+        return {"shows": float(self.shows.sum())}
+
+    def policy(self) -> tuple[Arrays, Any]:
+        """Returns the counts."""
+        return {"shows": self.shows.copy(), "clicks": self.clicks.copy()}, {}
+
+    def load_policy(self, arrays: Arrays, info: Any) -> None:
+        """Takes the counts of ``policy``."""
+        self.shows, self.clicks = arrays["shows"].copy(), arrays["clicks"].copy()
+
+
+class UserGreedy(RandomAgent):
+    """Shows the K items of the highest reward r(s, a) in fitted user models, averaged over them.
+
+    "GAN-Greedy" in Chen et al. (2019), section 6.2. Looks one step ahead and no further.
+    """
+
+    config: UserGreedyConfig
+
+    def __init__(self, config: UserGreedyConfig, spec: EnvironmentSpec, seed: int) -> None:
+        super().__init__(config, spec, seed)
+        self.params: Arrays = {}
+        model = spec.user_model
+        if model is not None and isinstance(model.config, gan.GANUserConfig):
+            names = model.bags if config.bagged else spec.user_members
+            params = {
+                f"{name}/{key}": a for name in names for key, a in model.members[name].items()
+            }
+            self.load_policy(params, {"user_model": asdict(model.config)})
+
+    def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
+        """Returns the items of the highest mean reward, or, while exploring at all, random ones."""
+        if explore > 0.0:
+            return super().act(observation)
+        return np.concatenate(
+            [self._greedy(observation[i : i + ROWS]) for i in range(0, len(observation), ROWS)]
+        )
+
+    def _greedy(self, observation: np.ndarray) -> np.ndarray:
+        n_rows, n_items = len(observation), self.spec.n_items
+        missing = max(self.gan.window - observation.shape[1], 0)
+        history = np.pad(observation, ((0, 0), (missing, 0)), constant_values=n_items)
+        total = np.zeros((n_rows, n_items))
+        for tables in self.tables:
+            state = gan.initial(self.gan, tables, history)
+            total += self._rewards(tables, gan.encode(self.gan, tables, state))
+        excluded = self.spec.excluded(observation, self.config.remove_clicked)
+        return top_slates(total, excluded, self.spec.slate_size)
+
+    def _rewards(self, tables: gan.Params, encoding: np.ndarray) -> np.ndarray:
+        """Returns r(s, a) of every item (B, N) for encoded histories (B, E)."""
+        n_rows, n_items = len(encoding), self.spec.n_items
+        if self.gan.activation == "relu" and len(self.gan.hidden) == 1:
+            # A reward of one hidden layer has the form of a Q-network: scanned 20 times faster.
+            base = torch.from_numpy(encoding @ tables["reward.state"])
+            table = torch.from_numpy(tables["reward.items"])
+            return score_eager(table, base, torch.from_numpy(tables["reward.output"])).numpy()[
+                :, :-1
+            ]
+        everything = np.broadcast_to(np.arange(n_items), (n_rows, n_items))
+        rewards: np.ndarray = gan.utilities(self.gan, tables, "reward", encoding, everything)
+        return rewards
+
+    def policy(self) -> tuple[Arrays, Any]:
+        """Returns the user models.
+
+        Raises:
+            RecGymError: the environment has none, no bagged ones, or does not show item ids.
+        """
+        self.spec.check_ids("user-greedy")
+        if not self.params:
+            kind = "bagged " if self.config.bagged else ""
+            raise RecGymError(
+                f"user-greedy: the environment has no {kind}user model of the GAN kind to plan with"
+            )
+        return dict(self.params), {"user_model": asdict(self.gan)}
+
+    def load_policy(self, arrays: Arrays, info: Any) -> None:
+        """Plans with user models: parameters named "member/parameter", and their configuration."""
+        config = dict(info["user_model"])
+        self.gan = gan.GANUserConfig(**(config | {"hidden": tuple(config["hidden"])}))
+        self.params = dict(arrays)
+        members: dict[str, Arrays] = {}
+        for name, array in arrays.items():
+            member, _, parameter = name.partition("/")
+            members.setdefault(member, {})[parameter] = array
+        assert self.spec.features is not None
+        self.tables = [gan.prepare(self.gan, p, self.spec.features) for p in members.values()]
+
+
+def top_slates(scores: np.ndarray, excluded: np.ndarray, slate_size: int) -> np.ndarray:
+    """Returns the ids of the highest scores (B, N), best first, without ``excluded`` (B, X).
+
+    Equal scores go by id, so that the slate is the same everywhere; excluded ids of N are ignored.
+    """
+    n_rows, n_items = scores.shape
+    padded = np.concatenate([scores, np.zeros((n_rows, 1))], axis=1)
+    np.put_along_axis(padded, excluded, -np.inf, axis=1)
+    kept = padded[:, :n_items]
+    return np.argsort(-kept, axis=1, kind="stable")[:, :slate_size]

@@ -1,0 +1,235 @@
+"""Deep Q-learning of whole slates (Chen et al., ICML 2019, section 5): cascading and additive."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recgym.settings import AT_LEAST_1, POSITIVE, SHARE, check_ranges
+from recgym_agents.agent import Arrays, EnvironmentSpec, Transitions, recommend, within
+from recgym_agents.learning.exploration import random_slates
+from recgym_agents.losses import cascade_loss, q_target
+from recgym_agents.networks.candidate_scan import ScoreFunction, score_eager, score_plain
+from recgym_agents.networks.encoders import (
+    Activation,
+    ItemFeatures,
+    PositionWeightEncoder,
+    features_of,
+    with_no_item,
+)
+from recgym_agents.networks.named_arrays import (
+    arrays_of,
+    load_arrays_into,
+    load_moments_into,
+    moments_of,
+)
+from recgym_agents.networks.slate_heads import AdditiveHead, Candidates, CascadeHead
+
+
+@dataclass(frozen=True)
+class SlateDQNConfig:
+    """Configuration of ``cascading-dqn``, ``additive-dqn`` and ``cascading-dqn-click``."""
+
+    head: Literal["cascade", "additive"] = "cascade"
+    """One Q-network a slot, or one over items that is summed over the slate."""
+    reward: Literal["environment", "click"] = "environment"
+    """What is maximised: the environment's reward, or +1 for a click and -1 for none."""
+    hidden: int = 64
+    """Units of each Q-network."""
+    window: int = 10
+    """Last clicked items that the history encoder reads, m; fewer if fewer are observed."""
+    weights: int = 4
+    """Sets of position weights in the history encoder, n."""
+    activation: Activation = "elu"
+    """The history encoder's activation."""
+    embedding: int = 16
+    """Length of the learned item embedding, where the environment gives no features."""
+    discount: float = 0.9
+    """Discount of the next step's value, gamma."""
+    learning_rate: float = 3e-3
+    """Adam's step size."""
+    target_period: int = 50
+    """Updates between copies of the network into the target network."""
+    double: bool = False
+    """Choose the next slate with the network, and value it with the target network."""
+    remove_clicked: bool = True
+    """Items in the observed history are no candidates (Algorithm 1)."""
+
+    def __post_init__(self) -> None:
+        """Raises RecGymError for a setting out of its range."""
+        counts = ("hidden", "window", "weights", "embedding", "target_period")
+        ranges = dict.fromkeys(counts, AT_LEAST_1)
+        check_ranges(self, ranges | {"discount": SHARE, "learning_rate": POSITIVE})
+
+
+class QNetwork(nn.Module):
+    """Item features, what is known of the user, and a slate head.
+
+    Where item ids are observed, an encoder reads the last clicks. Any other observation is the
+    user's state as it stands, but for its first N * D numbers where they are the candidates.
+    """
+
+    def __init__(
+        self, config: SlateDQNConfig, spec: EnvironmentSpec, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.candidates, size = (spec.n_items, spec.candidate_features), spec.candidate_features
+        if not size:
+            self.items = ItemFeatures(spec.n_items, spec.features, config.embedding, generator)
+            size = self.items.size
+        self.encoder: PositionWeightEncoder | None = None
+        state_size = spec.window - spec.n_items * spec.candidate_features
+        if spec.ids:
+            self.window = min(config.window, spec.window)
+            self.encoder = PositionWeightEncoder(
+                self.window, size, config.weights, config.activation, generator
+            )
+            state_size = self.encoder.state_size
+        head = CascadeHead if config.head == "cascade" else AdditiveHead
+        sizes = (spec.slate_size, state_size, size, config.hidden)
+        self.head: CascadeHead | AdditiveHead = head(*sizes, generator)
+
+    def forward(self, observation: Tensor, slate: Tensor) -> Tensor:
+        """Returns the slate's values (B, K), or (B, 1) if additive; the last column is Q(s, A)."""
+        items = with_no_item(self.features(observation))
+        values: Tensor = self.head(self.encode(observation, items), features_of(slate, items))
+        return values
+
+    def features(self, observation: Tensor) -> Tensor:
+        """Returns the candidates' features: one table (N, D), or each row's own (B, N, D)."""
+        n_items, size = self.candidates
+        if not size:
+            return self.items.table
+        return observation[:, : n_items * size].reshape(-1, n_items, size)
+
+    def encode(self, observation: Tensor, items: Tensor) -> Tensor:
+        """Returns the users' states (B, S), given the items' features (N + 1, D)."""
+        if self.encoder is None:
+            n_items, size = self.candidates
+            return observation[:, n_items * size :]
+        state: Tensor = self.encoder(features_of(observation[:, -self.window :], items))
+        return state
+
+
+class SlateDQN:
+    """Q-learning over slates with replay, a target network, and exploration slot by slot.
+
+    While exploring, each slot shows a random item with probability ``explore``, and the slots after
+    it are chosen greedily given that item. A first slot's value, Q^1(s, a_1), is then learned
+    mostly from slates that continue well, as its definition asks for; wholly random slates would
+    teach it the value of continuing at random.
+    """
+
+    def __init__(
+        self,
+        config: SlateDQNConfig,
+        spec: EnvironmentSpec,
+        seed: int,
+        score: ScoreFunction = score_eager,
+    ) -> None:
+        spec.check_candidates(config.remove_clicked)
+        self.config, self.spec, self.score = config, spec, score
+        self.rng = np.random.default_rng(seed)
+        self.network = QNetwork(config, spec, torch.Generator().manual_seed(seed))
+        self.target = copy.deepcopy(self.network).requires_grad_(False)
+        trained = [p for p in self.network.parameters() if p.requires_grad]
+        self.optimizer = torch.optim.Adam(trained, lr=config.learning_rate, fused=True)
+        self.updates = 0
+        self._candidates: dict[QNetwork, Candidates] = {}
+
+    def to(self, device: str) -> None:
+        """Moves both networks, before they learn; all else must then be called ``on_device``."""
+        self.network.to(device)
+        self.target.to(device)
+
+    def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
+        """Returns greedy slates (B, K); each slot is random with probability ``explore``."""
+        forced = None
+        if explore > 0.0:
+            excluded = self.spec.excluded(observation, self.config.remove_clicked)
+            items = random_slates(self.rng, self.spec, len(observation), excluded)
+            items[self.rng.random(items.shape) >= explore] = -1
+            forced = torch.as_tensor(items)
+        slate = self.greedy(self.network, torch.as_tensor(observation), forced)
+        found: np.ndarray = slate.numpy(force=True)
+        return found
+
+    def recommend(self, history: Sequence[int]) -> list[int]:
+        """Returns a slate for a user who clicked ``history``; see ``Agent.recommend``."""
+        return recommend(self, history)
+
+    def update(self, batch: Transitions) -> dict[str, float]:
+        """Takes one gradient step on ``sum_j (y - Q^j)^2`` (Eq. 11)."""
+        reward = batch.reward
+        if self.config.reward == "click":
+            reward = np.where(batch.item >= 0, np.float32(1.0), np.float32(-1.0))
+        discount = np.where(batch.terminated, 0.0, self.config.discount).astype(np.float32)
+        observed = np.int64 if self.spec.ids else np.float32
+        observation = torch.as_tensor(batch.observation.astype(observed))
+        after = torch.as_tensor(batch.next_observation.astype(observed))
+        slate = torch.as_tensor(batch.slate.astype(np.int64))
+        with torch.no_grad():
+            chooser = self.network if self.config.double else self.target
+            next_value = self.target(after, self.greedy(chooser, after))[:, -1]
+        y = q_target(torch.as_tensor(reward), torch.as_tensor(discount), next_value)
+        q = self.network(observation, slate)
+        loss = cascade_loss(q, y)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        self.updates += 1
+        self._candidates.pop(self.network, None)
+        if self.updates % self.config.target_period == 0:
+            self.target.load_state_dict(self.network.state_dict())
+            self._candidates.pop(self.target, None)
+        return {"loss": loss.item(), "q": q[:, -1].mean().item()}
+
+    @torch.no_grad()
+    def greedy(
+        self, network: QNetwork, observation: Tensor, forced: Tensor | None = None
+    ) -> Tensor:
+        """Returns a network's greedy slates (B, K), but for the ``forced`` items."""
+        own = self.spec.candidate_features > 0
+        candidates = None if own else self._candidates.get(network)
+        if candidates is None:
+            candidates = network.head.candidates(network.features(observation))
+            if not own:
+                self._candidates[network] = candidates
+        state = network.encode(observation, candidates.features)
+        excluded = self.spec.excluded(observation, self.config.remove_clicked)
+        score = score_plain if own else self.score
+        return network.head.greedy(state, excluded, candidates, score, forced)
+
+    def policy(self) -> tuple[Arrays, Any]:
+        """Returns copies of the network's parameters."""
+        return arrays_of(self.network), {}
+
+    def load_policy(self, arrays: Arrays, info: Any) -> None:
+        """Acts with the parameters ``arrays``."""
+        load_arrays_into(self.network, arrays)
+        self._candidates.clear()
+
+    def state(self) -> tuple[Arrays, Any]:
+        """Returns both networks, Adam's moments, the generator of exploration, and the count."""
+        parts = {
+            "network": arrays_of(self.network),
+            "target": arrays_of(self.target),
+            "adam": moments_of(self.optimizer),
+        }
+        arrays = {f"{part}.{name}": a for part, own in parts.items() for name, a in own.items()}
+        return arrays, {"updates": self.updates, "rng": self.rng.bit_generator.state}
+
+    def set_state(self, arrays: Arrays, info: Any) -> None:
+        """Goes on from what ``state`` returned."""
+        load_moments_into(self.optimizer, within(arrays, "adam."))
+        load_arrays_into(self.network, within(arrays, "network."))
+        load_arrays_into(self.target, within(arrays, "target."))
+        self._candidates.clear()
+        self.updates = info["updates"]
+        self.rng.bit_generator.state = info["rng"]

@@ -1,0 +1,280 @@
+"""Policy gradients over slates: REINFORCE, off-policy, with a critic, and corrected for top K."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from recgym.errors import RecGymError
+from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_ranges
+from recgym_agents.agent import Arrays, EnvironmentSpec, recommend, within
+from recgym_agents.learning.episodes import Episodes, click_sequences, observed
+from recgym_agents.losses import (
+    centred,
+    discounted_returns,
+    effective_sample_size,
+    importance_weights,
+    reinforce_loss,
+    td_error,
+    top_k_multiplier,
+    value_loss,
+)
+from recgym_agents.networks.encoders import (
+    Cell,
+    ItemFeatures,
+    RecurrentEncoder,
+    features_of,
+    with_no_item,
+)
+from recgym_agents.networks.named_arrays import (
+    arrays_of,
+    load_arrays_into,
+    load_moments_into,
+    moments_of,
+)
+from recgym_agents.networks.plackett_luce import (
+    PlackettLuceHead,
+    gumbel_top_k,
+    item_log_prob,
+    slate_log_prob,
+)
+
+
+@dataclass(frozen=True)
+class PolicyGradientConfig:
+    """Configuration of ``reinforce``, ``reinforce-is``, ``actor-critic``, ``reinforce-top-k``."""
+
+    log_probability: Literal["item", "slate"] = "item"
+    """Whose: the clicked item's, as the paper estimates the slate's, or the slate's, exactly."""
+    advantage: Literal["return", "centred", "critic"] = "return"
+    """What weighs a step: its return; that less the batch's mean; or r + gamma V(s') - V(s)."""
+    importance: bool = False
+    """Weigh a logged step by pi / mu of its item, where mu is the logging policy."""
+    weight_cap: float = 20.0
+    """The highest such weight."""
+    top_k: bool = False
+    """Multiply a step's weight by lambda_K, for slates that show an item with K chances."""
+    discount: float = 0.9
+    """Discount of later rewards, gamma."""
+    value_weight: float = 0.5
+    """Weight of the critic's loss."""
+    cell: Cell = "gru"
+    """The recurrent network that reads the clicks."""
+    layers: int = 1
+    """Networks one on top of the other."""
+    hidden: int = 64
+    """Units of each."""
+    embedding: int = 32
+    """Length of the learned item embedding that it reads."""
+    learning_rate: float = 1e-3
+    """Adam's step size."""
+    clip_norm: float = 5.0
+    """The longest gradient."""
+    remove_clicked: bool = True
+    """Items in the observed history are no candidates."""
+
+    def __post_init__(self) -> None:
+        """Raises RecGymError for a setting out of its range, or two that do not agree."""
+        counts = dict.fromkeys(("layers", "hidden", "embedding"), AT_LEAST_1)
+        positive = dict.fromkeys(("weight_cap", "learning_rate", "clip_norm"), POSITIVE)
+        check_ranges(self, counts | positive | {"discount": SHARE, "value_weight": AT_LEAST_0})
+        if self.log_probability == "slate" and (self.importance or self.top_k):
+            raise RecGymError(
+                "log_probability=slate: importance and top_k are of a single item; set"
+                " log_probability=item, or both of them to false"
+            )
+
+
+class Read(NamedTuple):
+    """What the network says of a batch of episodes."""
+
+    log_pi: Tensor
+    """Log-probabilities (B, T), 0 where no step is scored."""
+    scored: Tensor
+    """Whether the policy could have done what was done, bool (B, T)."""
+    value: Tensor | None
+    """The critic's values before each step and after the last one (B, T + 1)."""
+
+
+class PolicyNetwork(nn.Module):
+    """Item embeddings, a recurrent encoder of the clicks, the policy's head, and a critic if any.
+
+    The embedding is the agent's own (Bai et al., 2019, section 4); item features are not read.
+    """
+
+    def __init__(
+        self, config: PolicyGradientConfig, spec: EnvironmentSpec, generator: torch.Generator
+    ) -> None:
+        super().__init__()
+        self.config, self.spec = config, spec
+        self.items = ItemFeatures(spec.n_items, None, config.embedding, generator)
+        self.encoder = RecurrentEncoder(
+            spec.window, config.embedding, config.cell, config.layers, config.hidden, generator
+        )
+        self.head = PlackettLuceHead(spec.n_items, config.hidden, generator)
+        if config.advantage == "critic":
+            self.critic = nn.Parameter(torch.zeros(config.hidden + 1))
+
+    def forward(self, batch: Episodes) -> Read:
+        """Reads whole episodes: log-probabilities of what was done, and values."""
+        config, n_items = self.config, self.spec.n_items
+        clicks, before = click_sequences(batch.history, batch.item, n_items)
+        state = self.encode(clicks, before)
+        excluded = observed(clicks, before[:, :-1], self.spec.window, n_items)
+        excluded = excluded[:, :, : self.spec.window if config.remove_clicked else 0]
+        done = batch.slate if config.log_probability == "slate" else batch.item[:, :, None]
+        possible = ~(done[:, :, :, None] == excluded[:, :, None, :]).any((2, 3))
+        shown = (batch.slate[:, :, 0] >= 0) & (done[:, :, 0] >= 0)
+        scored = torch.as_tensor(shown & possible)
+        logits = self.head(state[:, :-1][scored], torch.as_tensor(excluded)[scored])
+        if config.log_probability == "slate":
+            log_pi = slate_log_prob(logits, torch.as_tensor(done)[scored])
+        else:
+            log_pi = item_log_prob(logits, torch.as_tensor(done)[scored][:, 0])
+        value = None
+        if config.advantage == "critic":
+            value = state @ self.critic[:-1] + self.critic[-1]
+        whole = torch.zeros(scored.shape).masked_scatter(scored, log_pi)
+        return Read(whole, scored, value)
+
+    def encode(self, clicks: np.ndarray, before: np.ndarray) -> Tensor:
+        """Returns the states (B, S, H) after the first ``before`` (B, S) clicks (B, L)."""
+        read = features_of(torch.as_tensor(clicks), with_no_item(self.items.table))
+        states: Tensor = self.encoder(read)
+        return states.take_along_dim(torch.as_tensor(before)[:, :, None], 1)
+
+
+class PolicyGradient:
+    """REINFORCE over slates that are sampled without replacement, and its variants.
+
+    What it acts on is the observation alone: it reads the clicks in it anew at every step. What it
+    learns from are whole episodes, whose clicks are read once, and give the same states.
+    """
+
+    def __init__(self, config: PolicyGradientConfig, spec: EnvironmentSpec, seed: int) -> None:
+        spec.check_ids("a policy gradient")
+        spec.check_candidates(config.remove_clicked)
+        self.config, self.spec = config, spec
+        self.rng = np.random.default_rng(seed)
+        self.network = PolicyNetwork(config, spec, torch.Generator().manual_seed(seed))
+        parameters = self.network.parameters()
+        self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
+
+    def to(self, device: str) -> None:
+        """Moves the network, before it learns; all methods must then be called ``on_device``."""
+        self.network.to(device)
+
+    @torch.no_grad()
+    def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
+        """Returns the K likeliest items, or, while exploring at all, slates drawn (B, K)."""
+        logits = self.logits(observation)
+        noise = torch.zeros(logits.shape)
+        if explore > 0.0:
+            noise = torch.as_tensor(self.rng.gumbel(size=logits.shape).astype(np.float32))
+        slate: np.ndarray = gumbel_top_k(logits, noise, self.spec.slate_size).numpy(force=True)
+        return slate
+
+    def logits(self, observation: np.ndarray) -> Tensor:
+        """Returns what items are ranked by (B, N + 1), minus infinity for those not to be shown."""
+        nothing = np.zeros((len(observation), 0), np.int64)
+        state = self.network.encode(*click_sequences(observation, nothing, self.spec.n_items))
+        excluded = self.spec.excluded(observation, self.config.remove_clicked)
+        logits: Tensor = self.network.head(state[:, 0], torch.as_tensor(excluded))
+        return logits
+
+    def recommend(self, history: Sequence[int]) -> list[int]:
+        """Returns a slate for a user who clicked ``history``; see ``Agent.recommend``."""
+        return recommend(self, history)
+
+    def update(self, batch: Episodes) -> dict[str, float]:
+        """Takes one gradient step on ``-sum_t w_t A_t log pi(a_t | s_t)``."""
+        loss, report = self.loss(batch)
+        return report | {"gradient_norm": self.descend(loss)}
+
+    def loss(self, batch: Episodes) -> tuple[Tensor, dict[str, float]]:
+        """Returns ``-sum_t w_t A_t log pi(a_t | s_t)``, with a critic's loss, and a report."""
+        config, report = self.config, {}
+        log_pi, scored, value = self.network(batch)
+        reward, steps = torch.as_tensor(batch.reward), torch.as_tensor(batch.steps)
+        advantage = discounted_returns(reward, config.discount)
+        report["return"] = advantage[:, 0].mean().item()
+        critic_loss = torch.zeros(())
+        if config.advantage == "centred":
+            advantage = centred(advantage, steps)
+        elif config.advantage == "critic":
+            discount = torch.as_tensor(self._discounts(batch))
+            advantage = td_error(reward, discount, value[:, 1:], value[:, :-1])
+            critic_loss = value_loss(advantage, steps)
+            report["value_loss"] = critic_loss.item()
+        if config.importance:
+            weight = self._weights(batch, log_pi, scored)
+            report["effective_sample_size"] = effective_sample_size(weight[scored]).item()
+            advantage = advantage * weight
+        if config.top_k:
+            advantage = advantage * top_k_multiplier(log_pi, self.spec.slate_size)
+        loss = reinforce_loss(log_pi, advantage)
+        report["loss"] = loss.item()
+        return loss + config.value_weight * critic_loss, report
+
+    def descend(self, loss: Tensor) -> float:
+        """Takes one gradient step on a loss; returns the length of the gradient."""
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
+        self.optimizer.step()
+        return norm.item()
+
+    @torch.no_grad()
+    def score(self, batch: Episodes) -> np.ndarray:
+        """Returns what each logged episode adds to the objective that ``update`` ascends (B,).
+
+        ``sum_t R_t u_t``, where u is log pi; or with importance weights the estimate of the value
+        itself, u = pi / mu of the item; or with top_k also u = (1 - (1 - pi)^K) / mu.
+        """
+        log_pi, scored, _ = self.network(batch)
+        returns = discounted_returns(torch.as_tensor(batch.reward), self.config.discount)
+        worth = log_pi
+        if self.config.top_k:
+            log_pi = (-((-log_pi.expm1()) ** self.spec.slate_size)).log1p()
+        if self.config.importance:
+            worth = self._weights(batch, log_pi, scored)
+        total: np.ndarray = (returns * worth * scored).sum(1).numpy(force=True)
+        return total
+
+    def policy(self) -> tuple[Arrays, Any]:
+        """Returns copies of the network's parameters."""
+        return arrays_of(self.network), {}
+
+    def load_policy(self, arrays: Arrays, info: Any) -> None:
+        """Acts with the parameters ``arrays``."""
+        load_arrays_into(self.network, arrays)
+
+    def state(self) -> tuple[Arrays, Any]:
+        """Returns the network, Adam's moments, and the generator of slates."""
+        parts = {"network": arrays_of(self.network), "adam": moments_of(self.optimizer)}
+        arrays = {f"{part}.{name}": a for part, own in parts.items() for name, a in own.items()}
+        return arrays, {"rng": self.rng.bit_generator.state}
+
+    def set_state(self, arrays: Arrays, info: Any) -> None:
+        """Goes on from what ``state`` returned."""
+        load_moments_into(self.optimizer, within(arrays, "adam."))
+        load_arrays_into(self.network, within(arrays, "network."))
+        self.rng.bit_generator.state = info["rng"]
+
+    def _weights(self, batch: Episodes, log_pi: Tensor, scored: Tensor) -> Tensor:
+        """Returns the steps' importance weights (B, T), 1 of what the agent itself has played."""
+        if batch.propensity is None:
+            return torch.ones_like(log_pi)
+        mu = torch.where(scored, torch.as_tensor(batch.propensity), 1.0)
+        return importance_weights(log_pi, mu, self.config.weight_cap)
+
+    def _discounts(self, batch: Episodes) -> np.ndarray:
+        """Returns gamma for each step (B, T), and 0 for those at which the user left."""
+        last = batch.steps & ~np.pad(batch.steps, ((0, 0), (0, 1)))[:, 1:]
+        left = last & batch.terminated[:, None]
+        return np.where(left, 0.0, self.config.discount).astype(np.float32)

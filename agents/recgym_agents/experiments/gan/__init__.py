@@ -1,0 +1,1 @@
+"""Tables and figures of the GAN user model (Chen et al., ICML 2019)."""

@@ -1,0 +1,1 @@
+"""Tables and figures of IRecGAN (Bai et al., NeurIPS 2019)."""

@@ -1,0 +1,246 @@
+"""IRecGAN's Figure 3: policies that meet a slate MDP and learn from what they showed, in turn."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from recgym.metrics import holm, paired_t, paired_variances
+from recgym_agents.experiments.experiment import (
+    Budget,
+    Claim,
+    Experiment,
+    Finished,
+    Page,
+    Verdict,
+    having,
+)
+from recgym_agents.experiments.irecgan.figure_3_runs import (
+    BUDGET,
+    COVERAGES,
+    KNOWN,
+    MEASURES,
+    METHODS,
+    PLANNED,
+    SMOKE,
+    cells,
+    run_cell,
+)
+from recgym_agents.experiments.results_report import p_text, seeds_text, table
+
+
+class Comparison(NamedTuple):
+    """A mean over the last iterations that should be above another, paired by seed."""
+
+    ours: str
+    theirs: str
+    our_measure: str
+    their_measure: str
+
+
+def _both(ours: str, theirs: str) -> list[Comparison]:
+    return [Comparison(ours, theirs, measure, measure) for measure in COVERAGES]
+
+
+LEARNERS = ("PG-online", "PG-online&offline", "IRecGAN")
+DRAWN = "LSTM-offline ends below all RL methods in both coverages"
+GREEDY = "LSTM-offline, greedy, ends below all RL methods in both coverages"
+SLOW = "PG-online improves slowly: it ends below PG-online&offline in both coverages"
+SPREAD = "PG-online has a high variance: above PG-online&offline's in both coverages"
+BETTER = "IRecGAN ends above PG-online&offline in both coverages"
+HARD = "coverage@10 is harder to improve: it ends below coverage@1 for all RL methods"
+CLAIMS = {
+    DRAWN: [one for name in LEARNERS for one in _both(name, "LSTM-offline")],
+    GREEDY: [one for name in LEARNERS for one in _both(name, "LSTM-offline, greedy")],
+    SLOW: _both("PG-online&offline", "PG-online"),
+    BETTER: _both("IRecGAN", "PG-online&offline"),
+    HARD: [Comparison(name, name, *COVERAGES) for name in LEARNERS],
+}
+"""A statement of the paper -> the comparisons that all have to hold."""
+
+
+class Test(NamedTuple):
+    """What a comparison found."""
+
+    gain: float
+    p: float
+    """Two-sided paired t-test over seeds, corrected by Holm's method over the page."""
+
+    def holds(self) -> bool:
+        """Returns whether ours is higher."""
+        return self.gain > 0.0 and self.p < 0.05
+
+
+def summarise(finished: list[Finished], budget: Budget) -> Page:
+    """Builds the tables, the tests, and a verdict for each statement of the paper."""
+    runs = {name: having(finished, method=name) for name in METHODS}
+    known = having(finished, method=KNOWN)
+    tests = _tests(runs, budget)
+    header = ["policy", *MEASURES, *(f"{name}, greedy" for name in MEASURES)]
+    rows = [
+        [
+            name,
+            *(seeds_text(_later(found, measure, budget)) for measure in MEASURES),
+            *(seeds_text([one.result["greedy"][m] for one in found]) for m in MEASURES),
+        ]
+        for name, found in runs.items()
+    ]
+    rows += [
+        [name, *(seeds_text(_of_known(known, name, m)) for m in MEASURES), "", "", ""]
+        for name in PLANNED
+    ]
+    parts = [
+        "## Policies",
+        f"Means over the last {budget['later']} of {budget['iterations']} iterations, ± standard "
+        "error over seeds, of slates as a method shows them while it learns; then of the K items "
+        "that it ranks first, when it has learned. Below: policies that need no training. The "
+        "optimum and the myopic oracle see the user's state, which is hidden from the methods.",
+        table(header, rows),
+        "![Coverage and clicks by iteration](irecgan-fig3.png)",
+    ]
+    return Page(
+        _claims(runs, tests, budget), "\n\n".join(parts), {"irecgan-fig3": _figure(runs, known)}
+    )
+
+
+def _later(runs: list[Finished], measure: str, budget: Budget) -> np.ndarray:
+    """Returns the mean over the last iterations, by seed."""
+    return np.array([np.mean(one.result[measure][-budget["later"] :]) for one in runs])
+
+
+def _of_known(known: list[Finished], name: str, measure: str) -> np.ndarray:
+    return np.array([one.result[name][measure] for one in known])
+
+
+def _tests(runs: dict[str, list[Finished]], budget: Budget) -> dict[Comparison, Test]:
+    """Makes every comparison of the page."""
+    comparisons = [one for some in CLAIMS.values() for one in some]
+    pairs = [
+        (
+            _later(runs[one.ours], one.our_measure, budget),
+            _later(runs[one.theirs], one.their_measure, budget),
+        )
+        for one in comparisons
+    ]
+    p_values = holm(np.array([paired_t(*pair) for pair in pairs]))
+    return {
+        one: Test(float((ours - theirs).mean()), float(p))
+        for one, (ours, theirs), p in zip(comparisons, pairs, p_values, strict=True)
+    }
+
+
+def _claims(
+    runs: dict[str, list[Finished]], tests: dict[Comparison, Test], budget: Budget
+) -> tuple[Claim, ...]:
+    claims = []
+    for text, comparisons in CLAIMS.items():
+        found = [tests[one] for one in comparisons]
+        evidence = "; ".join(
+            f"{_named(one)} {test.gain:+.3f} (p {p_text(test.p)})"
+            for one, test in zip(comparisons, found, strict=True)
+        )
+        holds = all(test.holds() for test in found)
+        claims.append(Claim(text, _verdict(holds), evidence))
+        if text == SLOW:
+            claims.append(_spread(runs, budget))
+    return tuple(claims)
+
+
+def _named(one: Comparison) -> str:
+    if one.ours == one.theirs:
+        return f"{one.ours}: {one.our_measure} - {one.their_measure}"
+    return f"{one.ours} - {one.theirs}, {one.our_measure}:"
+
+
+def _spread(runs: dict[str, list[Finished]], budget: Budget) -> Claim:
+    """Judges "high variance": a larger one over seeds, with p < .05."""
+    holds, evidence = True, []
+    for measure in COVERAGES:
+        ours, theirs = (
+            _later(runs[name], measure, budget) for name in ("PG-online", "PG-online&offline")
+        )
+        p = paired_variances(ours, theirs)
+        holds &= bool(ours.std() > theirs.std()) and p < 0.05
+        deviations = f"{ours.std(ddof=1):.3f} against {theirs.std(ddof=1):.3f}"
+        evidence.append(f"{measure}: standard deviation {deviations} (p {p_text(p)})")
+    return Claim(SPREAD, _verdict(holds), "; ".join(evidence))
+
+
+def _verdict(holds: bool) -> Verdict:
+    return "reproduced" if holds else "not reproduced"
+
+
+def _figure(runs: dict[str, list[Finished]], known: list[Finished]) -> Figure:
+    """Each measure by iteration, a line a method, with its standard error over seeds."""
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    for axes, measure in zip(figure.subplots(1, len(MEASURES)), MEASURES, strict=True):
+        for number, (name, found) in enumerate(runs.items()):
+            values = np.array([one.result[measure] for one in found])
+            mean, error = values.mean(0), values.std(0, ddof=1) / len(values) ** 0.5
+            iteration = np.arange(1, len(mean) + 1)
+            axes.plot(iteration, mean, color=f"C{number}", label=name)
+            axes.fill_between(iteration, mean - error, mean + error, color=f"C{number}", alpha=0.2)
+        for style, name in zip((":", "-.", "--", "-"), PLANNED, strict=True):
+            worth = _of_known(known, name, measure).mean()
+            axes.axhline(worth, color="grey", linestyle=style, linewidth=0.9, label=name)
+        axes.set_title(measure, fontsize=9)
+        axes.set_xlabel("iteration")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.spines[["top", "right"]].set_visible(False)
+    axes.set_title("clicks per session", fontsize=9)
+    axes.set_yscale("log")
+    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return figure
+
+
+EXPERIMENT = Experiment(
+    name="irecgan-fig3",
+    title="Learning online and offline in turn, in the slate MDP",
+    reproduces="Bai, Guan and Wang (NeurIPS 2019), Figure 3 and what section 7.1 says of it",
+    method="""
+The text of the paper gives none of its figure's numbers; only its statements are judged here. A
+method plays 200 sessions in SlateMDP-v0 with its current policy, then learns from all that it has
+stored, 20 times, from scratch. Each seed is a world of its own, which all methods of a seed meet.
+
+- **Online.** The 200 sessions come in ten rounds of 20. Each round is learned from by one update
+  before the next is played, and not again: all updates are on-policy. (One update by all 200 would
+  leave PG-online 20 updates altogether.)
+- **Offline.** Ten updates an iteration, each by 100 of all sessions stored so far, without
+  importance weights, as in the paper's Eq. 9, though old sessions are those of old policies.
+- **PG-online** and **PG-online&offline** are `reinforce`. **IRecGAN** (`irecgan`) is given the same
+  sessions and updates as PG-online&offline. Its first iteration is its pre-training: the last fifth
+  of the offline updates is the discriminator's, the updates before are the agent's and the user
+  model's, by real sessions alone. From the second iteration on, each is a round of Algorithm 1.
+- **LSTM-offline** (`user-lstm`) fits its user model, offline only. The paper does not say how it
+  shows slates while it collects sessions. *LSTM-offline* draws them as the others do, here from the
+  softmax of the user model's logits (Eq. 1); *LSTM-offline, greedy* shows the ten highest. The
+  statement is judged for both.
+
+What is recorded is the policy before each iteration, in sessions that nothing learns from, with
+luck that is the same for all methods: coverage@r, the share of the r most rewarding items in the
+user's state that her slate holds, mean over slates, and clicks per session. Slates are those that a
+method shows as it learns: drawn, by all but the greedy one. Random slates of 10 of 50 items cover
+20% whatever r is, so that both coverages begin alike.
+
+All networks are two LSTM layers of 64 units (the paper: 512), with item embeddings of 50; discount
+.9, lambda_r 3 (IRecGAN's rewards are 1 + 3 r, Eq. 10; those of PG are r), one generated session to
+ten real ones; observations hold 40 clicks; clicked items remain candidates. Step sizes were chosen
+by the clicks of the last five iterations, in worlds that are not reported: the agent's from .003,
+.01 and .03 with the two policy gradients (mdp_seed 100 and 101), the user model's from .003 and .01
+with LSTM-offline (mdp_seed 100 alone). The largest was best in each case; IRecGAN takes both as
+they are. Ten updates by 100 were set by what they cost.
+
+Rules, all on the mean of the last five iterations: a method ends above another if the difference
+over seeds is positive, with p < .05 in a two-sided paired t-test over seeds, corrected by Holm's
+method over all comparisons of this page; a statement about several methods or both coverages needs
+every one of its comparisons. The variance is larger if the standard deviation over seeds is, for
+both coverages, with p < .05 in the paired test of Pitman and Morgan, uncorrected; it includes how
+worlds differ, for both methods alike.""",
+    budget=BUDGET,
+    smoke_budget=SMOKE,
+    cells=cells,
+    run_cell=run_cell,
+    summarise=summarise,
+)

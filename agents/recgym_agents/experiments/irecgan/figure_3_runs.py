@@ -1,0 +1,185 @@
+"""IRecGAN, Figure 3: methods that play in a slate MDP and learn from what they showed, in turn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from recgym.data import greedy_policy, slate_mdp_policy
+from recgym_agents.agent import EnvironmentSpec
+from recgym_agents.experiments.experiment import Budget, Cell, Place, Result
+from recgym_agents.experiments.irecgan.slate_mdp_sessions import (
+    RANKS,
+    Found,
+    exploring_policy,
+    make_world,
+    oracle_policy,
+    oracles,
+    sessions_in,
+)
+from recgym_agents.learning.episode_memory import EpisodeLoopConfig, EpisodeStore
+from recgym_agents.learning.loop import check_finite
+from recgym_agents.learning.rollout_loop import roll_out
+from recgym_agents.zoo import entry_of
+
+LUCK = 1_000
+"""Times a seed and one: the first seed of the luck of the sessions that are measured."""
+MEASURES = ("coverage@1", "coverage@10", "clicks")
+"""What is measured of sessions; clicks are those of a session."""
+COVERAGES = MEASURES[:2]
+KNOWN = "known policies"
+"""The cells of what needs no training."""
+PLANNED = ("random", "best fixed slate", "myopic oracle", "optimum")
+"""What those hold, least to most clicks."""
+NETWORK = {"cell": "lstm", "layers": 2, "hidden": 64, "embedding": 50, "remove_clicked": False}
+
+
+@dataclass(frozen=True)
+class Method:
+    """A line of the figure."""
+
+    agent: str
+    online: bool
+    """Whether it learns from sessions as they are played."""
+    offline: bool
+    """Whether it learns from all stored sessions after each iteration."""
+    greedy: bool = False
+    """Whether it shows what it likes best, and draws nothing."""
+
+
+METHODS = {
+    "PG-online": Method("reinforce", online=True, offline=False),
+    "PG-online&offline": Method("reinforce", online=True, offline=True),
+    "LSTM-offline": Method("user-lstm", online=False, offline=True),
+    "LSTM-offline, greedy": Method("user-lstm", online=False, offline=True, greedy=True),
+    "IRecGAN": Method("irecgan", online=True, offline=True),
+}
+BUDGET: Budget = {
+    "seeds": [0, 1, 2, 3, 4],
+    "iterations": 20,
+    "sessions": 200,
+    "round": 20,
+    "batch": 100,
+    "updates": 10,
+    "learning_rate": 0.03,
+    "user_learning_rate": 0.01,
+    "later": 5,
+    "measured": 500,
+    "known": 5_000,
+}
+SMOKE: Budget = BUDGET | {
+    "seeds": [0, 1],
+    "iterations": 2,
+    "sessions": 20,
+    "round": 10,
+    "batch": 10,
+    "updates": 2,
+    "later": 1,
+    "measured": 20,
+    "known": 50,
+}
+
+
+def cells(budget: Budget) -> list[Cell]:
+    """One cell a method and seed, and one a seed for what needs no training."""
+    return [
+        {"method": name, "seed": seed} for name in (*METHODS, KNOWN) for seed in budget["seeds"]
+    ]
+
+
+def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
+    """Trains a method in the world of its seed, and measures it before each iteration."""
+    if cell["method"] == KNOWN:
+        return _known(cell["seed"], budget)
+    return learn(METHODS[cell["method"]], cell["seed"], budget)
+
+
+def _known(seed: int, budget: Budget) -> Result:
+    """Measures random slates, and policies that know the world."""
+    env, world = make_world(seed)
+    policies = {"random": slate_mdp_policy(world, "random")}
+    policies |= {name: oracle_policy(slates) for name, slates in oracles(world).items()}
+    return {
+        name: _measures(sessions_in(env, world, policy, budget["known"], LUCK * (seed + 1)))
+        for name, policy in policies.items()
+    }
+
+
+def learn(method: Method, seed: int, budget: Budget) -> Result:
+    """Plays and learns in turn, ``budget["iterations"]`` times.
+
+    Args:
+        method: what learns, and from what.
+        seed: of its world, its networks and its luck.
+        budget: sessions of an iteration and of a round, and offline updates of an iteration.
+
+    Returns:
+        By iteration, lists of what was measured before it; and ``greedy``, measures at the end.
+    """
+    (env, world), (own, _) = make_world(seed), make_world(seed, budget["round"])
+    entry = entry_of(
+        method.agent,
+        NETWORK | _settings(method, budget),
+        {"schedule": "online-offline", "batch_size": budget["batch"]},
+    )
+    agent: Any = entry.builder(entry.config, EnvironmentSpec.of(own), seed)
+    shown: Any = _Greedy(agent) if method.greedy else agent
+    assert isinstance(entry.loop, EpisodeLoopConfig)
+    store = EpisodeStore(None, world.n_items, entry.loop, np.random.default_rng(seed))
+    own.reset(seed=seed)
+    found, steps, updates = [], 0, 0
+    for iteration in range(budget["iterations"]):
+        luck = LUCK * (seed + 1) + iteration
+        drawn = sessions_in(env, world, exploring_policy(shown), budget["measured"], luck)
+        found.append(_measures(drawn))
+        for _ in range(budget["sessions"] // budget["round"]):
+            played = roll_out(shown, own, budget["round"])
+            store.add(played)
+            steps += len(played.reward)
+            if method.online:
+                updates += 1
+                check_finite(agent.update(played.batch(np.arange(len(played)))), updates, steps)
+        for _ in range(budget["updates"] if method.offline else 0):
+            updates += 1
+            check_finite(agent.update(store.draw()), updates, steps)
+    luck = LUCK * (seed + 1) + budget["iterations"]
+    greedy = sessions_in(env, world, greedy_policy(agent), budget["measured"], luck)
+    by_iteration = {name: [one[name] for one in found] for name in MEASURES}
+    return by_iteration | {"greedy": _measures(greedy)}
+
+
+class _Greedy:
+    """An agent that shows what it likes best, even where slates are to be drawn."""
+
+    def __init__(self, agent: Any) -> None:
+        self.agent = agent
+
+    def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
+        """Returns the K items that it likes best (B, K), whatever ``explore`` is."""
+        slate: np.ndarray = self.agent.act(observation)
+        return slate
+
+
+def _settings(method: Method, budget: Budget) -> dict[str, float]:
+    """Returns step sizes, and the settings by which IRecGAN's rounds begin with iteration 2.
+
+    The last fifth of the first iteration's offline updates is the discriminator's.
+    """
+    rates = {"learning_rate": budget["learning_rate"]}
+    if method.agent == "reinforce":
+        return rates
+    rates["user_learning_rate"] = budget["user_learning_rate"]
+    if method.agent == "user-lstm":
+        return rates
+    of_discriminator = -(-budget["updates"] // 5)
+    first = budget["sessions"] // budget["round"] + budget["updates"]
+    pretraining = {"pretraining": first - of_discriminator}
+    return rates | pretraining | {"discriminator_pretraining": of_discriminator}
+
+
+def _measures(found: Found) -> dict[str, float]:
+    """Returns what is reported of sessions, by name."""
+    coverage = {f"coverage@{rank}": round(found.coverage[rank], 5) for rank in RANKS}
+    return coverage | {"clicks": round(float(found.reward.mean()), 5)}

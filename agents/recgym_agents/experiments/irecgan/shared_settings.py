@@ -1,0 +1,22 @@
+"""What the rivals of IRecGAN are given, so that they differ from it in the method alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from recgym.data import Dataset
+from recgym_agents.algorithms.irecgan import IRecGANConfig
+from recgym_agents.zoo import AGENTS
+
+
+def as_irecgan_is_paid(dataset: Dataset, agent: str) -> Dataset:
+    """Returns a log in which an agent of the zoo is paid as IRecGAN's is on real steps.
+
+    That is 1 + lambda_r r for a reward of r (Bai et al., 2019, Eq. 10 with q_D = 1). IRecGAN and
+    its ablations do so themselves: for them the log stays as it is.
+    """
+    if isinstance(AGENTS[agent].config, IRecGANConfig):
+        return dataset
+    sessions = dataset.sessions
+    paid = 1.0 + IRecGANConfig.reward_weight * sessions.reward
+    return replace(dataset, sessions=replace(sessions, reward=paid))

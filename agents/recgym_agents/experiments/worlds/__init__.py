@@ -1,0 +1,1 @@
+"""Agents in every world, beside oracles and trivial policies."""

@@ -1,0 +1,39 @@
+"""The memory that off-policy agents learn from (experience replay)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from recgym_agents.agent import EnvironmentSpec, Transitions
+
+
+class Replay:
+    """The last ``capacity`` transitions, sampled uniformly with replacement."""
+
+    def __init__(self, capacity: int, spec: EnvironmentSpec) -> None:
+        self.capacity, self.written = capacity, 0
+        observed = np.zeros((capacity, spec.window), np.int32 if spec.ids else np.float32)
+        self.memory = Transitions(
+            observation=observed,
+            slate=np.zeros((capacity, spec.slate_size), np.int32),
+            item=np.zeros(capacity, np.int32),
+            reward=np.zeros(capacity, np.float32),
+            terminated=np.zeros(capacity, np.bool_),
+            next_observation=observed.copy(),
+        )
+
+    def __len__(self) -> int:
+        """How many transitions there are to sample from."""
+        return min(self.written, self.capacity)
+
+    def add(self, new: Transitions) -> None:
+        """Stores B transitions over the oldest ones."""
+        rows = (self.written + np.arange(len(new.reward))) % self.capacity
+        for memory, values in zip(self.memory, new, strict=True):
+            memory[rows] = values
+        self.written += len(rows)
+
+    def sample(self, rng: np.random.Generator, size: int) -> Transitions:
+        """Draws ``size`` transitions."""
+        rows = rng.integers(len(self), size=size)
+        return Transitions(*(memory[rows] for memory in self.memory))

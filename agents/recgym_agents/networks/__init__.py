@@ -1,0 +1,1 @@
+"""What algorithms are built of: encoders, slate heads, and scans of the catalogue."""

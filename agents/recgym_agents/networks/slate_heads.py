@@ -1,0 +1,199 @@
+"""Slate heads: networks that value slates, and how the greedy slate is found in each."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from recgym_agents.networks.candidate_scan import ScoreFunction, candidate_table, exclude
+from recgym_agents.networks.encoders import features_of, with_no_item
+
+
+class Candidates(NamedTuple):
+    """What a head computes once from its parameters, to scan the candidates with."""
+
+    features: Tensor
+    """Item feature vectors (N + 1, D), or (B, N + 1, D) where rows have their own candidates; the
+    last, of "no item", is zero."""
+    tables: list[Tensor]
+    """For each network, every item's share of its first layer (N + 1, H) or (B, N + 1, H)."""
+
+
+def _uniform(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> nn.Parameter:
+    """Initial weights uniform in +-1 / sqrt(fan_in), as ``nn.Linear`` draws them."""
+    return nn.Parameter((torch.rand(shape, generator=generator) * 2 - 1) * fan_in**-0.5)
+
+
+class CascadeHead(nn.Module):
+    """k Q-networks, each with its own parameters (Chen et al., 2019, Eq. 9).
+
+    ``Q^j(s, a_1 .. a_j) = q_j . relu(L_j [s; f_{a_1}; ..; f_{a_j}] + c_j)`` values the best slate
+    that begins with a_1 .. a_j. The first layers L_j are held side by side, so that all Q^j of a
+    given slate are one matrix product; the columns that would let Q^j see a later slot are masked.
+
+    Args:
+        slate_size: K.
+        state_size: S.
+        features: length of an item's feature vector, D.
+        hidden: units of each network, H.
+        generator: draws the initial weights.
+    """
+
+    def __init__(
+        self,
+        slate_size: int,
+        state_size: int,
+        features: int,
+        hidden: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.slate_size = slate_size
+        inputs = state_size + features * slate_size
+        shape = (slate_size, slate_size, features, hidden)
+        self.state_weight = _uniform((slate_size, state_size, hidden), inputs, generator)
+        self.item_weight = _uniform(shape, inputs, generator)  # (network j, slot i, D, H)
+        self.bias = _uniform((slate_size, hidden), inputs, generator)
+        self.output = _uniform((slate_size, hidden), hidden, generator)
+        self.mask: Tensor
+        mask = torch.ones(slate_size, slate_size).tril()
+        self.register_buffer("mask", mask[:, :, None, None], persistent=False)
+
+    def forward(self, state: Tensor, slate: Tensor) -> Tensor:
+        """Returns Q^j(s, a_1 .. a_j) for every j, (B, K); the last column is Q of the slate.
+
+        Args:
+            state: (B, S).
+            slate: feature vectors of the slate's items (B, K, D).
+        """
+        weight = (self.item_weight * self.mask).permute(1, 2, 0, 3).flatten(2).flatten(0, 1)
+        items = (slate.flatten(1) @ weight).reshape(-1, *self.bias.shape)
+        hidden = torch.relu(self._state_share(state) + items)
+        return (hidden * self.output).sum(-1)
+
+    def candidates(self, features: Tensor) -> Candidates:
+        """Returns the tables of the candidates' share of the first layers.
+
+        Args:
+            features: (N, D), or (B, N, D) where every row has candidates of its own.
+        """
+        features = with_no_item(features)
+        own = [self.item_weight[j, j] for j in range(self.slate_size)]
+        return Candidates(
+            features, [candidate_table(features, w, b) for w, b in zip(own, self.bias, strict=True)]
+        )
+
+    def greedy(
+        self,
+        state: Tensor,
+        excluded: Tensor,
+        candidates: Candidates,
+        score: ScoreFunction,
+        forced: Tensor | None = None,
+    ) -> Tensor:
+        """Finds the greedy slate, one slot after the other (Chen et al., 2019, Algorithm 1).
+
+        Args:
+            state: (B, S).
+            excluded: items that are no candidates (B, X); N is ignored.
+            candidates: from ``candidates``, of these parameters.
+            score: scans the candidates of one slot.
+            forced: item ids (B, K) to show in place of the greedy ones, unless a slot before it
+                shows the same item; -1 forces none.
+
+        Returns:
+            K distinct item ids a row (B, K).
+        """
+        base = self._state_share(state) - self.bias  # (B, K, H); the tables hold the bias
+        for j, table in enumerate(candidates.tables):
+            scores = score(table, base[:, j].contiguous(), self.output[j])
+            item = exclude(scores, excluded).argmax(1, keepdim=True)
+            if forced is not None:
+                item = _force(item, forced[:, j : j + 1], excluded)
+            excluded = torch.cat([excluded, item], 1)
+            shown = features_of(item, candidates.features)[:, 0]
+            later = self.item_weight[j + 1 :, j].permute(1, 0, 2)  # (D, K - j - 1, H)
+            base[:, j + 1 :] += torch.tensordot(shown, later, dims=1)
+        return excluded[:, -self.slate_size :]
+
+    def _state_share(self, state: Tensor) -> Tensor:
+        """Returns what the state and the bias add to every first layer (B, K, H)."""
+        weight = self.state_weight.permute(1, 0, 2).flatten(1)
+        return (state @ weight).reshape(-1, *self.bias.shape) + self.bias
+
+
+def concatenated_greedy(
+    head: CascadeHead, state: Tensor, excluded: Tensor, features: Tensor
+) -> Tensor:
+    """Finds a cascade's greedy slate as Eq. 9 is written: every candidate's input is concatenated.
+
+    What ``CascadeHead.greedy`` is tested against, and is many times faster than. Arguments as
+    there; ``features`` are (N + 1, D), as ``Candidates`` holds them.
+    """
+    for j in range(head.slate_size):
+        shown = features[excluded[:, excluded.shape[1] - j :]].flatten(1)  # (B, j * D)
+        fixed = torch.cat([state, shown], 1)[:, None].expand(-1, len(features), -1)
+        inputs = torch.cat([fixed, features.expand(len(state), -1, -1)], 2)
+        first_layer = torch.cat([head.state_weight[j], head.item_weight[j, : j + 1].flatten(0, 1)])
+        scores = torch.relu(inputs @ first_layer + head.bias[j]) @ head.output[j]
+        excluded = torch.cat([excluded, exclude(scores, excluded).argmax(1, keepdim=True)], 1)
+    return excluded[:, -head.slate_size :]
+
+
+class AdditiveHead(nn.Module):
+    """One Q-network over items, summed over the slate (GAN-GDQN in Chen et al., 2019, section 6.2).
+
+    ``Q(s, a_1 .. a_k) = sum_j Q(s, a_j)`` with ``Q(s, a) = q . relu(L [s; f_a] + c)``: the greedy
+    slate is the top k. Arguments as in ``CascadeHead``.
+    """
+
+    def __init__(
+        self,
+        slate_size: int,
+        state_size: int,
+        features: int,
+        hidden: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.slate_size = slate_size
+        inputs = state_size + features
+        self.state_weight = _uniform((state_size, hidden), inputs, generator)
+        self.item_weight = _uniform((features, hidden), inputs, generator)
+        self.bias = _uniform((hidden,), inputs, generator)
+        self.output = _uniform((hidden,), hidden, generator)
+
+    def forward(self, state: Tensor, slate: Tensor) -> Tensor:
+        """Returns the slate's value (B, 1) from the state (B, S) and its items (B, K, D)."""
+        base = state @ self.state_weight + self.bias
+        hidden = torch.relu(base[:, None] + slate @ self.item_weight)
+        return (hidden @ self.output).sum(1, keepdim=True)
+
+    def candidates(self, features: Tensor) -> Candidates:
+        """Returns the table of the candidates' share of the first layer, see ``CascadeHead``."""
+        features = with_no_item(features)
+        return Candidates(features, [candidate_table(features, self.item_weight, self.bias)])
+
+    def greedy(
+        self,
+        state: Tensor,
+        excluded: Tensor,
+        candidates: Candidates,
+        score: ScoreFunction,
+        forced: Tensor | None = None,
+    ) -> Tensor:
+        """Finds the slate of the K highest Q(s, a), best first; arguments as in ``CascadeHead``."""
+        scores = score(candidates.tables[0], state @ self.state_weight, self.output)
+        slate = exclude(scores, excluded).topk(self.slate_size, 1).indices
+        for j in range(self.slate_size if forced is not None else 0):
+            assert forced is not None
+            slate[:, j : j + 1] = _force(slate[:, j : j + 1], forced[:, j : j + 1], slate)
+        return slate
+
+
+def _force(item: Tensor, forced: Tensor, shown: Tensor) -> Tensor:
+    """Returns ``forced`` (B, 1) where it is an item that ``shown`` (B, X) lacks, else ``item``."""
+    possible = (forced >= 0) & ~(shown == forced).any(1, keepdim=True)
+    return torch.where(possible, forced, item)

@@ -1,0 +1,155 @@
+"""How good a policy is: reward per step and click rate, with intervals over users."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium
+import numpy as np
+
+import recgym  # noqa: F401  (registers the environments)
+from recgym.envs import SlateVectorEnv
+from recgym.errors import RecGymError
+from recgym.metrics import Estimate, mean_and_error
+from recgym.simulators import builder
+from recgym_agents.agent import Actor, EnvironmentSpec, Policy
+from recgym_agents.runs.saved_agents import check_spec
+
+ROWS = 250
+"""Episodes that are run at once."""
+OWNED = (
+    *("id", "num_envs", "vectorization_mode", "vector_kwargs", "wrappers", "simulator"),
+    *("view", "autoreset_mode", "backend", "device", "compile", "render_mode"),
+)
+"""Arguments of a vector environment that whoever trains or evaluates sets, not ``env_args``."""
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What happened in E episodes, one entry an episode."""
+
+    user: np.ndarray
+    """Whose episode it was, int64 (E,); each has one of its own where users are not named."""
+    reward: np.ndarray
+    """Reward per step, averaged over the episode (E,)."""
+    click_rate: np.ndarray
+    """Clicks per step (E,)."""
+    steps: np.ndarray
+    """Slates shown in the episode (E,)."""
+
+    @property
+    def session_reward(self) -> np.ndarray:
+        """Reward, summed over the episode (E,)."""
+        total: np.ndarray = self.reward * self.steps
+        return total
+
+    def by_user(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Returns the users (U,), and each one's reward, click rate and session reward."""
+        users, index, count = np.unique(self.user, return_inverse=True, return_counts=True)
+        reward, click_rate, session_reward = (
+            np.bincount(index, values) / count
+            for values in (self.reward, self.click_rate, self.session_reward)
+        )
+        return users, reward, click_rate, session_reward
+
+    def estimates(self) -> tuple[Estimate, Estimate, Estimate]:
+        """Returns reward and click rate a step, and reward a session.
+
+        They are averaged over time (or summed), then episodes, then users; the intervals are over
+        users (Student's t, 95%).
+        """
+        _, *values = self.by_user()
+        reward, click_rate, session_reward = (mean_and_error(value) for value in values)
+        return reward, click_rate, session_reward
+
+
+def make_vector_env(
+    env_id: str, env_args: Mapping[str, Any], num_envs: int, autoreset_mode: str, ids: bool = True
+) -> SlateVectorEnv:
+    """Makes a vector environment for an agent to learn or to be scored in.
+
+    Args:
+        env_id: environment id.
+        env_args: the environment's arguments.
+        num_envs: rows.
+        autoreset_mode: as the environment's.
+        ids: whether item ids are observed where ``env_args`` do not say and the world shows them.
+
+    Raises:
+        RecGymError: an unknown environment or argument, an environment that is not RecGym's, or
+            an argument that is not for the user to set.
+    """
+    try:
+        spec = gymnasium.spec(env_id)
+    except gymnasium.error.Error as error:
+        raise RecGymError(f"environment {env_id!r}: {error}") from None
+    if spec.vector_entry_point != "recgym.envs:SlateVectorEnv":
+        raise RecGymError(f"environment {env_id!r}: not one of RecGym's slate environments")
+    for name in env_args:
+        if name in OWNED:
+            raise RecGymError(
+                f"environment argument {name!r}: set by training and evaluation, omit it"
+            )
+    known = inspect.signature(builder(spec.kwargs["simulator"])).parameters
+    observed = {"observe": "items"} if ids and "observe" in known else {}
+    arguments = {**observed, "autoreset_mode": autoreset_mode, **env_args}
+    env = gymnasium.make_vec(spec, num_envs, **arguments)
+    assert isinstance(env, SlateVectorEnv)
+    return env
+
+
+def evaluate(
+    agent: Policy, env_id: str, env_args: Mapping[str, Any], episodes: int, seed: int
+) -> Evaluation:
+    """Runs greedy episodes of users 0, 1, ..; the same seed meets every agent with the same luck.
+
+    Args:
+        agent: acts without exploration.
+        env_id: environment id.
+        env_args: the environment's arguments.
+        episodes: how many; episode e is of user e modulo the number of users.
+        seed: of the users' choices, drawn anew for each ``ROWS`` episodes.
+
+    Raises:
+        RecGymError: the environment's catalog is not the agent's.
+    """
+    if episodes < 1:
+        raise RecGymError(f"episodes={episodes}: at least 1 is needed")
+    if seed < 0:
+        raise RecGymError(f"seed={seed}: must be at least 0")
+    env = make_vector_env(env_id, env_args, min(episodes, ROWS), "next-step", agent.spec.ids)
+    return run_episodes(agent, env, episodes, seed)
+
+
+def run_episodes(agent: Actor, env: SlateVectorEnv, episodes: int, seed: int) -> Evaluation:
+    """As ``evaluate``, in an environment that is there already (next-step autoreset)."""
+    check_spec(agent, EnvironmentSpec.of(env, agent.spec.ids))
+    rows, n_users = env.num_envs, env.simulator.n_users
+    batches = -(-episodes // rows)
+    seeds = np.random.SeedSequence(seed).generate_state(batches)
+    user = np.arange(batches * rows) % n_users
+    parts = [
+        _run_batch(agent, env, user[i * rows : (i + 1) * rows], int(seeds[i]))
+        for i in range(batches)
+    ]
+    whole = (np.concatenate(part)[:episodes] for part in zip(*parts, strict=True))
+    return Evaluation((user if n_users > 1 else np.arange(len(user)))[:episodes], *whole)
+
+
+def _run_batch(
+    agent: Actor, env: SlateVectorEnv, user: np.ndarray, seed: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Runs one episode a row; returns reward and clicks per step (B,), and the steps."""
+    observation, _ = env.reset(seed=seed, options={"user": user})
+    reward, clicks, steps = (np.zeros(len(user)) for _ in range(3))
+    running = np.ones(len(user), np.bool_)
+    while running.any():
+        observation, gained, terminated, truncated, info = env.step(agent.act(observation))
+        reward[running] += gained[running]
+        clicks[running] += info["item"][running] >= 0
+        steps[running] += 1
+        running &= ~(terminated | truncated)
+    return reward / steps, clicks / steps, steps

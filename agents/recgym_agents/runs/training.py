@@ -1,0 +1,206 @@
+"""Trains an agent, in an environment or from a log: a folder a run, which goes on if killed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recgym.errors import RecGymError
+from recgym.files import load_arrays, save_arrays, write_json, write_text
+from recgym_agents.agent import Arrays, within
+from recgym_agents.algorithms.cascading_dqn import SlateDQN
+from recgym_agents.algorithms.policy_gradient import PolicyGradient
+from recgym_agents.algorithms.stable_baselines import STABLE_BASELINES
+from recgym_agents.learning.episode_memory import EpisodeLoopConfig
+from recgym_agents.learning.loop import Loop, means
+from recgym_agents.learning.replay_loop import LoopConfig
+from recgym_agents.networks.candidate_scan import compiled_score
+from recgym_agents.runs.assembly import (
+    Validate,
+    env_of,
+    loop_of,
+    read_log,
+    spec_of,
+    validation_of,
+)
+from recgym_agents.runs.devices import CPU, on_device
+from recgym_agents.runs.run_folder import (
+    CONFIG,
+    DONE,
+    METRICS,
+    TrainConfig,
+    Watch,
+    check_run,
+    is_done,
+    open_metrics,
+    record_of,
+)
+from recgym_agents.runs.saved_agents import save_agent
+from recgym_agents.runs.stable_baselines_training import train_stable_baselines
+from recgym_agents.zoo import entry_of
+
+__all__ = ["CHECKPOINT", "DONE", "METRICS", "TrainConfig", "Watch", "train"]
+CHECKPOINT = "checkpoint.safetensors"
+WORTH_COMPILING = 1e11
+"""Hidden units evaluated while scanning candidates from which compiling pays for itself."""
+
+
+def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> None:
+    """Trains an agent and writes its folder; goes on from the last checkpoint if there is one.
+
+    The folder holds ``config.json``, ``metrics.jsonl`` and TensorBoard events with a line for each
+    report, ``params.safetensors`` (see ``load_agent``), and ``DONE``, written last. The policy kept
+    is the one with the highest reward a session in the validation episodes, played in the training
+    environment with luck of their own; offline, the one with the highest mean score on the log's
+    validation users. Validation selects, a test environment reports, once.
+
+    An agent of ``STABLE_BASELINES`` begins again instead, see ``train_stable_baselines``.
+
+    Raises:
+        RecGymError: bad settings, a folder with another run, or a training that diverges (the last
+            good checkpoint is kept).
+    """
+    if config.agent in STABLE_BASELINES:
+        train_stable_baselines(config, watch)
+        return
+    folder = Path(config.out)
+    entry = entry_of(config.agent, config.agent_args, config.loop_args)
+    check_run(config)
+    seeds = [int(s) for s in np.random.SeedSequence(config.seed).generate_state(4)]
+    schedule = entry.loop or LoopConfig(num_envs=1)
+    env = env_of(config, schedule)
+    dataset = read_log(config, schedule)
+    spec = spec_of(config, env, dataset)
+    agent = entry.builder(entry.config, spec, seeds[0])
+    if isinstance(agent, SlateDQN | PolicyGradient):
+        agent.to(config.device)
+    elif config.device != CPU:
+        raise RecGymError(
+            f"device={config.device!r}: {config.agent} learns no network; leave device out"
+        )
+    agent.policy()  # raises here, not at the end, if the agent lacks something
+    record = record_of(config, spec, dataset)
+    if is_done(folder, record):
+        return
+    if isinstance(agent, SlateDQN):
+        if _compiles(config, agent, schedule):
+            agent.score = compiled_score()
+    elif config.compile == "always":
+        raise RecGymError(f"compile='always': {config.agent} scans no candidates; leave it out")
+    steps = 0 if entry.loop is None else config.steps
+    loop = loop_of(agent, env, schedule, steps, seeds[1:3], dataset)
+    patience = schedule.patience if isinstance(schedule, EpisodeLoopConfig) else 0
+    run = _Run(config, loop, validation_of(config, loop, dataset, seeds[3]), patience)
+    write_json(folder / CONFIG, record)
+    with on_device(config.device):
+        run.finish(watch)
+    about = {name: getattr(config, name) for name in ("env", "env_args", "seed", "steps")}
+    save_agent(folder, agent, config.agent, entry, about)
+    write_text(folder / DONE, "")
+    (folder / CHECKPOINT).unlink(missing_ok=True)
+
+
+class _Run:
+    """The part of a training that a checkpoint holds: the loop, the best policy, the metrics."""
+
+    def __init__(
+        self, config: TrainConfig, loop: Loop, validate: Validate | None, patience: int
+    ) -> None:
+        self.config, self.loop, self.validate, self.patience = config, loop, validate, patience
+        self.folder = Path(config.out)
+        self.best: tuple[Arrays, Any] | None = None
+        self.best_reward = -np.inf
+        self.waited = 0
+
+    def finish(self, watch: Watch) -> None:
+        """Trains from the last checkpoint to the end; leaves the agent with its best policy."""
+        period = -(-max(self.config.steps, 1) // self.config.reports)
+        with open_metrics(self.folder, *self._resume()) as metrics:
+            while self.loop.steps_done < self.loop.steps and not self._stalled():
+                goal = min((self.loop.steps_done // period + 1) * period, self.loop.steps)
+                reports = []
+                while self.loop.steps_done < goal:
+                    reports.append(self.loop.iterate())
+                    watch(self.loop.steps_done, reports[-1])
+                length = metrics(self._counts() | means(reports) | self._validate())
+                self._save(length)
+            if self.loop.steps == 0:
+                metrics(self._counts() | self._validate())
+        if self.best is not None:
+            self.loop.agent.load_policy(*self.best)
+
+    def _counts(self) -> dict[str, float]:
+        return {"steps": self.loop.steps_done, "updates": self.loop.updates_done}
+
+    def _validate(self) -> dict[str, float]:
+        """Validates the policy, and keeps it if it is the best so far, pre-training apart."""
+        if self.validate is None:
+            return {}
+        value, line = self.validate()
+        if getattr(self.loop.agent, "rounds", 1) == 0:  # what the agent is named after is ahead
+            return line | {"kept": 0.0}
+        self.waited += 1
+        if value > self.best_reward:
+            self.best, self.best_reward, self.waited = self.loop.agent.policy(), value, 0
+        return line | {"kept": float(self.waited == 0)}
+
+    def _stalled(self) -> bool:
+        """Returns whether the validations have not been better for too long."""
+        return 0 < self.patience <= self.waited
+
+    def _save(self, metrics_length: int) -> None:
+        """Writes the checkpoint: one file, whole or absent."""
+        arrays: Arrays = {}
+        info: dict[str, Any] = {
+            "metrics_length": metrics_length,
+            "best_reward": self.best_reward,
+            "waited": self.waited,
+        }
+        parts = {"agent": self.loop.agent.state(), "loop": self.loop.state()}
+        if self.best is not None:
+            parts["best"] = self.best
+        for part, (part_arrays, part_info) in parts.items():
+            arrays |= {f"{part}.{name}": array for name, array in part_arrays.items()}
+            info[part] = part_info
+        save_arrays(self.folder / CHECKPOINT, arrays, info)
+
+    def _resume(self) -> tuple[int, int]:
+        """Loads the checkpoint, if there is one; returns its metrics' length and its step."""
+        if not (self.folder / CHECKPOINT).exists():
+            return 0, 0
+        arrays, info = load_arrays(self.folder / CHECKPOINT)
+        self.loop.agent.set_state(within(arrays, "agent."), info["agent"])
+        self.loop.set_state(within(arrays, "loop."), info["loop"])
+        if "best" in info:
+            self.best = (within(arrays, "best."), info["best"])
+            self.best_reward = info["best_reward"]
+        self.waited = info.get("waited", 0)  # checkpoints made before it was counted have none
+        return info["metrics_length"], self.loop.steps_done
+
+
+def _compiles(
+    config: TrainConfig, agent: SlateDQN, schedule: LoopConfig | EpisodeLoopConfig
+) -> bool:
+    """Decides whether the candidates are scanned by a compiled function.
+
+    Raises:
+        RecGymError: it must be compiled, and nothing compiles here, or for another device.
+    """
+    assert isinstance(schedule, LoopConfig)
+    if config.device != CPU:
+        if config.compile == "always":
+            raise RecGymError("compile='always': compiles for device='cpu' alone; leave one out")
+        return False
+    if config.compile != "auto":
+        return config.compile == "always"
+    slots = agent.spec.slate_size if agent.config.head == "cascade" else 1
+    rows = config.steps * (1 + schedule.updates * schedule.batch_size / schedule.num_envs)
+    if rows * slots * agent.spec.n_items * agent.config.hidden < WORTH_COMPILING:
+        return False
+    try:
+        compiled_score()
+    except RecGymError:
+        return False
+    return True

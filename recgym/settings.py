@@ -1,0 +1,58 @@
+"""Settings in frozen dataclasses: their ranges, and values that a user gives by name."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+from recgym.errors import RecGymError
+
+AT_LEAST_0, AT_LEAST_1, SHARE = (0.0, math.inf), (1.0, math.inf), (0.0, 1.0)
+POSITIVE = (float(np.finfo(np.float32).tiny), math.inf)
+"""Ranges, ends included."""
+
+
+def check_ranges(config: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Checks that the fields of a dataclass are finite numbers within their ranges.
+
+    Raises:
+        RecGymError: one is not; its name, its value and its range are in the message.
+    """
+    for name, (low, high) in ranges.items():
+        value = getattr(config, name)
+        if not (math.isfinite(value) and low <= value <= high):
+            text = f"at least {low:g}" if high == math.inf else f"in {low:g}..{high:g}"
+            raise RecGymError(f"{name}={value}: must be {text}")
+
+
+def changed(config: Any, values: Mapping[str, Any], where: str) -> Any:
+    """Returns a frozen dataclass with some fields changed.
+
+    Raises:
+        RecGymError: an unknown field, or a value of another type than the field's.
+    """
+    types = get_type_hints(type(config))
+    for name, value in values.items():
+        if name not in types:
+            raise RecGymError(f"{where}: no setting {name!r}; there are {', '.join(types)}")
+        if not _fits(value, types[name]):
+            raise RecGymError(f"{where}: {name}={value!r} does not fit {_text(types[name])}")
+    return dataclasses.replace(config, **values)
+
+
+def _fits(value: Any, kind: Any) -> bool:
+    if get_origin(kind) is Literal:
+        return value in get_args(kind)
+    if kind is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is kind
+
+
+def _text(kind: Any) -> str:
+    return (
+        " | ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else str(kind.__name__)
+    )

@@ -1,0 +1,179 @@
+"""Pages as torch tensors, and what user models say of them while they are fitted."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from recgym.arrays import rows
+from recgym.users import gan, recurrent
+from recgym.users.gan import GANUserConfig, Params
+from recgym.users.page_arrays import Pages
+from recgym.users.recurrent import RecurrentUserConfig
+
+Select = Literal["log_likelihood", "precision_at_1", "objective"]
+"""Mean score of the validation pages; "objective" is what a fit maximises."""
+
+
+class ClickSequences:
+    """What was clicked before each page, for networks that read it click by click."""
+
+    def __init__(self, pages: Pages) -> None:
+        """Copies the arrays."""
+        self.user = torch.from_numpy(pages.user)
+        self.clicks_before = torch.from_numpy(pages.clicks_before)
+        self.sequences = torch.from_numpy(pages.sequences)
+
+    def units_before(
+        self, network: nn.Module, weights: Params, features: Tensor, chosen: Tensor, pack: bool
+    ) -> Tensor:
+        """Returns a network's units (C, units) before each chosen page, zeros before any click.
+
+        The network passes once over the clicks of each user with a chosen page.
+
+        Args:
+            network: nn.LSTM or nn.GRU, batch first.
+            weights: its parameters.
+            features: (N + 1, D) item features, zeros last.
+            chosen: (C,) pages.
+            pack: whether to skip what pads short sequences: much faster where few are long, and
+                rounded differently.
+        """
+        users, row = torch.unique(self.user[chosen], return_inverse=True)
+        clicks = self.clicks_before[chosen]
+        longest = max(1, int(clicks.max()))
+        inputs: Any = rows(features, self.sequences[users, :longest])
+        if pack:
+            lengths = torch.ones_like(users).scatter_reduce(0, row, clicks, "amax")
+            inputs = pack_padded_sequence(inputs, lengths, batch_first=True, enforce_sorted=False)
+        units, _ = torch.func.functional_call(network, weights, (inputs,))
+        if pack:
+            units, _ = pad_packed_sequence(units, batch_first=True)
+        before: Tensor = functional.pad(units, (0, 0, 1, 0))[row, clicks]
+        return before
+
+
+class PageTensors:
+    """Pages as tensors, and a GAN user model's logits and rewards on them."""
+
+    select: ClassVar[Select] = "log_likelihood"
+    """What stops a fit unless told otherwise."""
+
+    def __init__(
+        self, config: GANUserConfig, pages: Pages, dtype: torch.dtype = torch.float32
+    ) -> None:
+        """Copies the arrays.
+
+        Args:
+            config: the model's shape.
+            pages: the log.
+            dtype: of parameters and features.
+        """
+        self.config = config
+        self.slates = torch.from_numpy(pages.slates)
+        self.absent = torch.from_numpy(pages.absent)
+        self.target = torch.from_numpy(pages.target)
+        self.histories = torch.from_numpy(pages.histories)
+        self.clicks = ClickSequences(pages)
+        self.lstm = nn.LSTM(config.features, config.units, batch_first=True, dtype=dtype)
+
+    def respond(self, params: Params, features: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns logits and rewards (C, K + 1) on the chosen pages; empty slots have -inf, 0."""
+        tables = gan.prepare(self.config, params, features)
+        state = {"history": self.histories[chosen]}
+        if self.config.history == "lstm":
+            state["hidden"] = self._hidden_units(params, tables["features"], chosen)
+        logits, rewards = gan.respond(self.config, tables, state, self.slates[chosen])
+        absent = functional.pad(self.absent[chosen], (0, 1))
+        return logits.masked_fill(absent, -torch.inf), rewards.masked_fill(absent, 0.0)
+
+    def log_likelihood(self, params: Params, features: Tensor, chosen: Tensor) -> Tensor:
+        """Returns the log probability (C,) of what happened on the chosen pages (Lemma 2)."""
+        logits, _ = self.respond(params, features, chosen)
+        return -functional.cross_entropy(logits, self.target[chosen], reduction="none")
+
+    def _hidden_units(self, params: Params, features: Tensor, chosen: Tensor) -> Tensor:
+        """The LSTM's units (C, units) before each chosen page."""
+        weights = {
+            "weight_ih_l0": params["lstm.input"],
+            "weight_hh_l0": params["lstm.recurrent"],
+            "bias_ih_l0": params["lstm.bias"],
+            "bias_hh_l0": torch.zeros_like(params["lstm.bias"]),
+        }
+        return self.clicks.units_before(self.lstm, weights, features, chosen, pack=False)
+
+
+class SessionTensors:
+    """Pages as tensors, and a recurrent user model's logits and rewards on them."""
+
+    select: ClassVar[Select] = "objective"
+    """What stops a fit unless told otherwise."""
+
+    def __init__(
+        self,
+        config: RecurrentUserConfig,
+        pages: Pages,
+        reward_weight: float,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        """Copies the arrays.
+
+        Args:
+            config: the model's shape.
+            pages: the log, by session.
+            reward_weight: lambda_p in Eq. 3.
+            dtype: of parameters and features.
+        """
+        self.config = config
+        self.reward_weight = reward_weight
+        self.slates = torch.from_numpy(pages.slates)
+        self.absent = torch.from_numpy(pages.absent)
+        self.target = torch.from_numpy(pages.target)
+        self.clicked = torch.from_numpy(pages.clicked)
+        self.reward = torch.from_numpy(pages.reward).to(dtype)
+        self.clicks = ClickSequences(pages)
+        network = nn.LSTM if config.cell == "lstm" else nn.GRU
+        self.network = network(
+            config.features, config.units, config.layers, batch_first=True, dtype=dtype
+        )
+
+    def respond(self, params: Params, features: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns logits of choices (C, K + 1), -inf in empty slots, and of rewards (C, K)."""
+        tables = recurrent.scoring_tables(self.config, params, features)
+        weights = network_weights(self.config, params)
+        embeddings = tables["features"]
+        units = self.clicks.units_before(self.network, weights, embeddings, chosen, pack=True)
+        logits, rewards = recurrent.score(self.config, tables, units, self.slates[chosen])
+        absent = functional.pad(self.absent[chosen], (0, 1))
+        return logits.masked_fill(absent, -torch.inf), rewards
+
+    def log_likelihood(self, params: Params, features: Tensor, chosen: Tensor) -> Tensor:
+        """Returns the term of Eq. 3 (C,) of each chosen page; without a click, no reward's."""
+        logits, rewards = self.respond(params, features, chosen)
+        target = self.target[chosen]
+        click = -functional.cross_entropy(logits, target, reduction="none")
+        slot = target.clamp(max=rewards.shape[1] - 1)
+        of_clicked = rewards.gather(1, slot[:, None])[:, 0]
+        reward = -functional.binary_cross_entropy_with_logits(
+            of_clicked, self.reward[chosen], reduction="none"
+        )
+        return click + self.reward_weight * torch.where(self.clicked[chosen], reward, 0.0)
+
+
+def network_weights(config: RecurrentUserConfig, params: Params) -> Params:
+    """Returns a recurrent user model's parameters by the names of nn.LSTM or nn.GRU."""
+    weights: Params = {}
+    for layer in range(config.layers):
+        bias = params[f"layer{layer}.bias"]
+        weights[f"weight_ih_l{layer}"] = params[f"layer{layer}.input"]
+        weights[f"weight_hh_l{layer}"] = params[f"layer{layer}.recurrent"]
+        weights[f"bias_ih_l{layer}"] = bias
+        weights[f"bias_hh_l{layer}"] = torch.zeros_like(bias)
+        if config.cell == "gru":
+            own = params[f"layer{layer}.recurrent_bias"]
+            weights[f"bias_hh_l{layer}"] = functional.pad(own, (2 * config.units, 0))
+    return weights
