@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from types import UnionType
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -35,24 +36,40 @@ def changed(config: Any, values: Mapping[str, Any], where: str) -> Any:
     Raises:
         RecGymError: an unknown field, or a value of another type than the field's.
     """
-    types = get_type_hints(type(config))
+    hints = get_type_hints(type(config))
+    types = {field.name: hints[field.name] for field in dataclasses.fields(config)}
+    fitting = {}
     for name, value in values.items():
         if name not in types:
-            raise RecGymError(f"{where}: no setting {name!r}; there are {', '.join(types)}")
-        if not _fits(value, types[name]):
+            known = ", ".join(types) or "none"
+            raise RecGymError(f"{where}: no setting {name!r}; there are {known}")
+        fitting[name] = tuple(value) if isinstance(value, list) else value
+        if not _fits(fitting[name], types[name]):
             raise RecGymError(f"{where}: {name}={value!r} does not fit {_text(types[name])}")
-    return dataclasses.replace(config, **values)
+    return dataclasses.replace(config, **fitting)
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return value in parts
+    if origin is UnionType:
+        return any(_fits(value, part) for part in parts)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(part, parts[0]) for part in value)
+    if origin is dict:
+        return isinstance(value, dict)
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     return type(value) is kind
 
 
 def _text(kind: Any) -> str:
-    return (
-        " | ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else str(kind.__name__)
-    )
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return " | ".join(map(str, parts))
+    if origin is UnionType:
+        return " | ".join(map(_text, parts))
+    if origin is tuple:
+        return f"a list of {_text(parts[0])}"
+    return "named values" if origin is dict else str(kind.__name__)

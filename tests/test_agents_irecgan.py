@@ -15,8 +15,8 @@ from recgym.errors import RecGymError
 from recgym.files import load_arrays
 from recgym.users import recurrent
 from recgym_agents.algorithms.irecgan import IRecGAN, IRecGANConfig
+from recgym_agents.checkpointing import arrays_of
 from recgym_agents.learning.episodes import Episodes
-from recgym_agents.networks.named_arrays import arrays_of
 from recgym_agents.runs.run_folder import describe_end, kept_report
 from recgym_agents.runs.training import CHECKPOINT, METRICS, train
 from recgym_agents.zoo import entry_of
@@ -137,7 +137,7 @@ def test_what_is_updated_follows_algorithm_1() -> None:
     for _ in range(4):
         modules = {"agent": agent.network, "user": agent.user, "d": agent.discriminator}
         before = {name: [p.clone() for p in m.parameters()] for name, m in modules.items()}
-        was_pretraining, rounds = agent.pretraining, agent.rounds
+        was_pretraining = agent.pretraining
         agent.update(real)
         changed = {
             name
@@ -145,7 +145,7 @@ def test_what_is_updated_follows_algorithm_1() -> None:
             if any((p != q).any() for p, q in zip(module.parameters(), before[name], strict=True))
         }
         moved.append((was_pretraining, changed))
-        assert agent.rounds == rounds + (not was_pretraining)
+        assert agent.ready == (not was_pretraining)
     first, rounds = {"agent", "user"}, {"agent", "user", "d"}
     assert moved == [(True, first), (True, first), (True, {"d"}), (False, rounds)]
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from recgym.errors import RecGymError
 from recgym.users import gan
-from recgym_agents.agent import Arrays, EnvironmentSpec, Transitions, recommend
+from recgym_agents.agent import BaseAgent, EnvironmentSpec, Transitions
+from recgym_agents.checkpointing import Arrays
 from recgym_agents.learning.exploration import random_slates
 from recgym_agents.networks.candidate_scan import score_eager
 
@@ -35,8 +35,10 @@ class UserGreedyConfig(BaselineConfig):
     """Mean over all bagged user models, instead of the model that the environment runs."""
 
 
-class RandomAgent:
+class RandomAgent(BaseAgent):
     """Shows items drawn uniformly; nothing is learned."""
+
+    kept: ClassVar[tuple[str, ...]] = ("rng",)
 
     def __init__(self, config: BaselineConfig, spec: EnvironmentSpec, seed: int) -> None:
         spec.check_candidates(config.remove_clicked)
@@ -47,10 +49,6 @@ class RandomAgent:
         """Returns slates (B, K); see ``Agent.act``."""
         excluded = self.spec.excluded(observation, self.config.remove_clicked)
         return random_slates(self.rng, self.spec, len(observation), excluded)
-
-    def recommend(self, history: Sequence[int]) -> list[int]:
-        """Returns a slate for a user who clicked ``history``; see ``Agent.recommend``."""
-        return recommend(self, history)
 
     def update(self, batch: Transitions) -> dict[str, float]:
         """Learns nothing."""
@@ -63,19 +61,11 @@ class RandomAgent:
     def load_policy(self, arrays: Arrays, info: Any) -> None:
         """Acts as the agent did that gave this ``policy``."""
 
-    def state(self) -> tuple[Arrays, Any]:
-        """Returns all that training goes on from."""
-        arrays, info = self.policy()
-        return arrays, {"policy": info, "rng": self.rng.bit_generator.state}
-
-    def set_state(self, arrays: Arrays, info: Any) -> None:
-        """Goes on from what ``state`` returned."""
-        self.load_policy(arrays, info["policy"])
-        self.rng.bit_generator.state = info["rng"]
-
 
 class Popularity(RandomAgent):
     """Shows the K items that were clicked most often when shown, learned from random slates."""
+
+    kept = ("rng", "shows", "clicks")
 
     def __init__(self, config: BaselineConfig, spec: EnvironmentSpec, seed: int) -> None:
         super().__init__(config, spec, seed)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,22 +11,22 @@ import torch
 from torch import Tensor, nn
 
 from recgym.settings import AT_LEAST_1, POSITIVE, SHARE, check_ranges
-from recgym_agents.agent import Arrays, EnvironmentSpec, Transitions, recommend, within
+from recgym_agents.agent import BaseAgent, Compile, EnvironmentSpec, Transitions
+from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into
 from recgym_agents.learning.exploration import random_slates
 from recgym_agents.losses import cascade_loss, q_target
-from recgym_agents.networks.candidate_scan import ScoreFunction, score_eager, score_plain
+from recgym_agents.networks.candidate_scan import (
+    ScoreFunction,
+    score_eager,
+    score_function,
+    score_plain,
+)
 from recgym_agents.networks.encoders import (
     Activation,
     ItemFeatures,
     PositionWeightEncoder,
     features_of,
     with_no_item,
-)
-from recgym_agents.networks.named_arrays import (
-    arrays_of,
-    load_arrays_into,
-    load_moments_into,
-    moments_of,
 )
 from recgym_agents.networks.slate_heads import AdditiveHead, Candidates, CascadeHead
 
@@ -117,7 +116,7 @@ class QNetwork(nn.Module):
         return state
 
 
-class SlateDQN:
+class SlateDQN(BaseAgent):
     """Q-learning over slates with replay, a target network, and exploration slot by slot.
 
     While exploring, each slot shows a random item with probability ``explore``, and the slots after
@@ -125,6 +124,8 @@ class SlateDQN:
     mostly from slates that continue well, as its definition asks for; wholly random slates would
     teach it the value of continuing at random.
     """
+
+    kept = ("network", "target", "optimizer", "rng", "updates")
 
     def __init__(
         self,
@@ -143,11 +144,6 @@ class SlateDQN:
         self.updates = 0
         self._candidates: dict[QNetwork, Candidates] = {}
 
-    def to(self, device: str) -> None:
-        """Moves both networks, before they learn; all else must then be called ``on_device``."""
-        self.network.to(device)
-        self.target.to(device)
-
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns greedy slates (B, K); each slot is random with probability ``explore``."""
         forced = None
@@ -159,10 +155,6 @@ class SlateDQN:
         slate = self.greedy(self.network, torch.as_tensor(observation), forced)
         found: np.ndarray = slate.numpy(force=True)
         return found
-
-    def recommend(self, history: Sequence[int]) -> list[int]:
-        """Returns a slate for a user who clicked ``history``; see ``Agent.recommend``."""
-        return recommend(self, history)
 
     def update(self, batch: Transitions) -> dict[str, float]:
         """Takes one gradient step on ``sum_j (y - Q^j)^2`` (Eq. 11)."""
@@ -215,21 +207,14 @@ class SlateDQN:
         load_arrays_into(self.network, arrays)
         self._candidates.clear()
 
-    def state(self) -> tuple[Arrays, Any]:
-        """Returns both networks, Adam's moments, the generator of exploration, and the count."""
-        parts = {
-            "network": arrays_of(self.network),
-            "target": arrays_of(self.target),
-            "adam": moments_of(self.optimizer),
-        }
-        arrays = {f"{part}.{name}": a for part, own in parts.items() for name, a in own.items()}
-        return arrays, {"updates": self.updates, "rng": self.rng.bit_generator.state}
-
     def set_state(self, arrays: Arrays, info: Any) -> None:
         """Goes on from what ``state`` returned."""
-        load_moments_into(self.optimizer, within(arrays, "adam."))
-        load_arrays_into(self.network, within(arrays, "network."))
-        load_arrays_into(self.target, within(arrays, "target."))
+        super().set_state(arrays, info)
         self._candidates.clear()
-        self.updates = info["updates"]
-        self.rng.bit_generator.state = info["rng"]
+
+    def compile(self, mode: Compile, device: str, rows: float) -> None:
+        """Fuses the scan of the candidates; see ``BaseAgent.compile``."""
+        scans = self.spec.slate_size if self.config.head == "cascade" else 1
+        units = rows * scans * self.spec.n_items * self.config.hidden
+        score = score_function(mode, device, units)
+        self.score = self.score if score is None else score

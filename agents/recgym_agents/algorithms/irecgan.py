@@ -13,9 +13,10 @@ from torch.nn import functional
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, check_ranges
 from recgym.users.recurrent import RecurrentUserConfig
-from recgym_agents.agent import Arrays, EnvironmentSpec, within
+from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.generated_sessions import Interaction, generate, monte_carlo_scores
 from recgym_agents.algorithms.policy_gradient import PolicyGradient, PolicyGradientConfig
+from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into
 from recgym_agents.learning.episodes import Episodes
 from recgym_agents.losses import (
     discriminator_loss,
@@ -25,12 +26,6 @@ from recgym_agents.losses import (
 )
 from recgym_agents.networks.candidate_scan import exclude
 from recgym_agents.networks.discriminator import Discriminator
-from recgym_agents.networks.named_arrays import (
-    arrays_of,
-    load_arrays_into,
-    load_moments_into,
-    moments_of,
-)
 from recgym_agents.networks.user_network import Reward, UserNetwork
 
 
@@ -91,6 +86,11 @@ class IRecGAN(PolicyGradient):
     """
 
     config: IRecGANConfig
+    kept = (
+        *PolicyGradient.kept,
+        *("user", "user_optimizer", "discriminator", "discriminator_optimizer"),
+        *("generating", "updates"),
+    )
 
     def __init__(self, config: IRecGANConfig, spec: EnvironmentSpec, seed: int) -> None:
         super().__init__(config, spec, seed)
@@ -112,20 +112,15 @@ class IRecGAN(PolicyGradient):
         )
         self.updates = 0
 
-    def to(self, device: str) -> None:
-        """Moves all three networks, see ``PolicyGradient.to``."""
-        for network in (self.network, self.user, self.discriminator):
-            network.to(device)
-
     @property
     def pretraining(self) -> bool:
         """Whether the next update is not yet a round."""
         return self.updates < self._turns
 
     @property
-    def rounds(self) -> int:
-        """Rounds so far: updates after pre-training; all updates, if nothing is generated."""
-        return max(self.updates - self._turns, 0)
+    def ready(self) -> bool:
+        """Whether it has learned from a round; from an update, if nothing is generated."""
+        return self.updates > self._turns
 
     @property
     def _turns(self) -> int:
@@ -270,30 +265,6 @@ class IRecGAN(PolicyGradient):
 
     def _ranks(self) -> nn.Module:
         return self.network if self.config.ranking == "policy" else self.user
-
-    def state(self) -> tuple[Arrays, Any]:
-        """Returns all three networks, their moments, the generators, and whose turn it is."""
-        arrays, info = super().state()
-        for name, (module, optimizer) in self._others().items():
-            parts = {name: arrays_of(module), f"{name}.adam": moments_of(optimizer)}
-            arrays |= {f"{part}:{key}": a for part, own in parts.items() for key, a in own.items()}
-        generating = self.generating.bit_generator.state
-        return arrays, info | {"generating": generating, "updates": self.updates}
-
-    def set_state(self, arrays: Arrays, info: Any) -> None:
-        """Goes on from what ``state`` returned."""
-        super().set_state(arrays, info)
-        for name, (module, optimizer) in self._others().items():
-            load_moments_into(optimizer, within(arrays, f"{name}.adam:"))
-            load_arrays_into(module, within(arrays, f"{name}:"))
-        self.generating.bit_generator.state = info["generating"]
-        self.updates = info["updates"]
-
-    def _others(self) -> dict[str, tuple[nn.Module, torch.optim.Optimizer]]:
-        return {
-            "user": (self.user, self.user_optimizer),
-            "discriminator": (self.discriminator, self.discriminator_optimizer),
-        }
 
     @staticmethod
     def _are_probabilities(reward: np.ndarray) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,7 +11,8 @@ from torch import Tensor, nn
 
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_ranges
-from recgym_agents.agent import Arrays, EnvironmentSpec, recommend, within
+from recgym_agents.agent import BaseAgent, EnvironmentSpec
+from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into
 from recgym_agents.learning.episodes import Episodes, click_sequences, observed
 from recgym_agents.losses import (
     centred,
@@ -30,12 +30,6 @@ from recgym_agents.networks.encoders import (
     RecurrentEncoder,
     features_of,
     with_no_item,
-)
-from recgym_agents.networks.named_arrays import (
-    arrays_of,
-    load_arrays_into,
-    load_moments_into,
-    moments_of,
 )
 from recgym_agents.networks.plackett_luce import (
     PlackettLuceHead,
@@ -149,12 +143,14 @@ class PolicyNetwork(nn.Module):
         return states.take_along_dim(torch.as_tensor(before)[:, :, None], 1)
 
 
-class PolicyGradient:
+class PolicyGradient(BaseAgent):
     """REINFORCE over slates that are sampled without replacement, and its variants.
 
     What it acts on is the observation alone: it reads the clicks in it anew at every step. What it
     learns from are whole episodes, whose clicks are read once, and give the same states.
     """
+
+    kept: ClassVar[tuple[str, ...]] = ("network", "optimizer", "rng")
 
     def __init__(self, config: PolicyGradientConfig, spec: EnvironmentSpec, seed: int) -> None:
         spec.check_ids("a policy gradient")
@@ -164,10 +160,6 @@ class PolicyGradient:
         self.network = PolicyNetwork(config, spec, torch.Generator().manual_seed(seed))
         parameters = self.network.parameters()
         self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
-
-    def to(self, device: str) -> None:
-        """Moves the network, before it learns; all methods must then be called ``on_device``."""
-        self.network.to(device)
 
     @torch.no_grad()
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
@@ -186,10 +178,6 @@ class PolicyGradient:
         excluded = self.spec.excluded(observation, self.config.remove_clicked)
         logits: Tensor = self.network.head(state[:, 0], torch.as_tensor(excluded))
         return logits
-
-    def recommend(self, history: Sequence[int]) -> list[int]:
-        """Returns a slate for a user who clicked ``history``; see ``Agent.recommend``."""
-        return recommend(self, history)
 
     def update(self, batch: Episodes) -> dict[str, float]:
         """Takes one gradient step on ``-sum_t w_t A_t log pi(a_t | s_t)``."""
@@ -253,18 +241,6 @@ class PolicyGradient:
     def load_policy(self, arrays: Arrays, info: Any) -> None:
         """Acts with the parameters ``arrays``."""
         load_arrays_into(self.network, arrays)
-
-    def state(self) -> tuple[Arrays, Any]:
-        """Returns the network, Adam's moments, and the generator of slates."""
-        parts = {"network": arrays_of(self.network), "adam": moments_of(self.optimizer)}
-        arrays = {f"{part}.{name}": a for part, own in parts.items() for name, a in own.items()}
-        return arrays, {"rng": self.rng.bit_generator.state}
-
-    def set_state(self, arrays: Arrays, info: Any) -> None:
-        """Goes on from what ``state`` returned."""
-        load_moments_into(self.optimizer, within(arrays, "adam."))
-        load_arrays_into(self.network, within(arrays, "network."))
-        self.rng.bit_generator.state = info["rng"]
 
     def _weights(self, batch: Episodes, log_pi: Tensor, scored: Tensor) -> Tensor:
         """Returns the steps' importance weights (B, T), 1 of what the agent itself has played."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -21,6 +22,8 @@ from recgym.errors import RecGymError
 ScoreFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
 """``score(table_NH, base_BH, output_H) -> scores_BN``; contiguous float32, no gradient."""
 
+WORTH_COMPILING = 1e11
+"""Hidden units evaluated while scanning candidates from which compiling pays for itself."""
 BLOCK = 1 << 20
 """Hidden units that the eager scan holds at once; what fits a core's cache is fastest."""
 
@@ -86,6 +89,31 @@ def compiled_score() -> ScoreFunction:
             f"compile: torch.compile does not work here ({cause}); install g++, or use 'never'"
         ) from None
     return score
+
+
+def score_function(
+    mode: Literal["auto", "always", "never"], device: str, units: float
+) -> ScoreFunction | None:
+    """Returns the compiled scan if candidates are to be scanned by it, else None.
+
+    Args:
+        mode: "always" and "never" say so; "auto": where it works and pays.
+        device: torch's; compiled for the CPU alone.
+        units: hidden units that will be evaluated in all.
+
+    Raises:
+        RecGymError: it must be compiled, and nothing compiles here, or for that device.
+    """
+    if mode == "always" and device != "cpu":
+        raise RecGymError("compile='always': compiles for device='cpu' alone; leave one out")
+    if mode == "never" or device != "cpu" or (mode == "auto" and units < WORTH_COMPILING):
+        return None
+    try:
+        return compiled_score()
+    except RecGymError:
+        if mode == "always":
+            raise
+        return None
 
 
 def exclude(scores: Tensor, items: Tensor) -> Tensor:
