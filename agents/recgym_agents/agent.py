@@ -13,7 +13,7 @@ from torch import nn
 from recgym.arrays import Array, namespace
 from recgym.errors import RecGymError
 from recgym.users.folder import FittedUserModel
-from recgym_agents.checkpointing import Arrays, Checkpointed
+from recgym_agents.checkpointing import Arrays, Checkpointed, arrays_of, load_arrays_into
 
 Batch = TypeVar("Batch", contravariant=True)
 """What an agent learns from at once: transitions, or whole episodes."""
@@ -175,11 +175,21 @@ class BaseAgent(Checkpointed):
     """What agents need not write themselves; ``kept`` names what training goes on from."""
 
     spec: EnvironmentSpec
+    network: Any
+    """What it acts by, an ``nn.Module``; one without has a ``policy`` of its own."""
 
     @property
     def ready(self) -> bool:
         """Whether its policy may be kept."""
         return True
+
+    def policy(self) -> tuple[Arrays, Any]:
+        """Returns all that greedy slates depend on: copies of the network's parameters."""
+        return arrays_of(self.network), {}
+
+    def load_policy(self, arrays: Arrays, info: Any) -> None:
+        """Acts with the parameters ``arrays``."""
+        load_arrays_into(self.network, arrays)
 
     def to(self, device: str) -> None:
         """Moves the networks, before they learn; all else must then be called ``on_device``.

@@ -9,11 +9,11 @@ import numpy as np
 import torch
 
 from recgym.errors import RecGymError
+from recgym.spaces import random_slates
 from recgym.users import gan
 from recgym_agents.agent import BaseAgent, EnvironmentSpec, Transitions
 from recgym_agents.checkpointing import Arrays
-from recgym_agents.learning.exploration import random_slates
-from recgym_agents.networks.candidate_scan import score_eager
+from recgym_agents.networks.slate_heads import score_eager
 
 ROWS = 64
 """Users whose whole catalogue ``UserGreedy`` scores at once."""
@@ -48,7 +48,9 @@ class RandomAgent(BaseAgent):
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns slates (B, K); see ``Agent.act``."""
         excluded = self.spec.excluded(observation, self.config.remove_clicked)
-        return random_slates(self.rng, self.spec, len(observation), excluded)
+        return random_slates(
+            self.rng, self.spec.n_items, self.spec.slate_size, len(observation), excluded
+        )
 
     def update(self, batch: Transitions) -> dict[str, float]:
         """Learns nothing."""

@@ -11,16 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from recgym.settings import AT_LEAST_1, POSITIVE, SHARE, check_ranges
+from recgym.spaces import random_slates
 from recgym_agents.agent import BaseAgent, Compile, EnvironmentSpec, Transitions
-from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into
-from recgym_agents.learning.exploration import random_slates
+from recgym_agents.checkpointing import Arrays
 from recgym_agents.losses import cascade_loss, q_target
-from recgym_agents.networks.candidate_scan import (
-    ScoreFunction,
-    score_eager,
-    score_function,
-    score_plain,
-)
 from recgym_agents.networks.encoders import (
     Activation,
     ItemFeatures,
@@ -28,7 +22,14 @@ from recgym_agents.networks.encoders import (
     features_of,
     with_no_item,
 )
-from recgym_agents.networks.slate_heads import AdditiveHead, Candidates, CascadeHead
+from recgym_agents.networks.slate_heads import (
+    AdditiveHead,
+    Candidates,
+    CascadeHead,
+    ScoreFunction,
+    score_eager,
+    score_plain,
+)
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,9 @@ class SlateDQN(BaseAgent):
         forced = None
         if explore > 0.0:
             excluded = self.spec.excluded(observation, self.config.remove_clicked)
-            items = random_slates(self.rng, self.spec, len(observation), excluded)
+            items = random_slates(
+                self.rng, self.spec.n_items, self.spec.slate_size, len(observation), excluded
+            )
             items[self.rng.random(items.shape) >= explore] = -1
             forced = torch.as_tensor(items)
         slate = self.greedy(self.network, torch.as_tensor(observation), forced)
@@ -198,13 +201,9 @@ class SlateDQN(BaseAgent):
         score = score_plain if own else self.score
         return network.head.greedy(state, excluded, candidates, score, forced)
 
-    def policy(self) -> tuple[Arrays, Any]:
-        """Returns copies of the network's parameters."""
-        return arrays_of(self.network), {}
-
     def load_policy(self, arrays: Arrays, info: Any) -> None:
         """Acts with the parameters ``arrays``."""
-        load_arrays_into(self.network, arrays)
+        super().load_policy(arrays, info)
         self._candidates.clear()
 
     def set_state(self, arrays: Arrays, info: Any) -> None:
@@ -216,5 +215,7 @@ class SlateDQN(BaseAgent):
         """Fuses the scan of the candidates; see ``BaseAgent.compile``."""
         scans = self.spec.slate_size if self.config.head == "cascade" else 1
         units = rows * scans * self.spec.n_items * self.config.hidden
+        from recgym_agents.networks.compiled_scan import score_function
+
         score = score_function(mode, device, units)
         self.score = self.score if score is None else score

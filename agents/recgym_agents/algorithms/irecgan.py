@@ -18,15 +18,15 @@ from recgym_agents.algorithms.generated_sessions import Interaction, generate, m
 from recgym_agents.algorithms.policy_gradient import PolicyGradient, PolicyGradientConfig
 from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into
 from recgym_agents.learning.episodes import Episodes
-from recgym_agents.losses import (
+from recgym_agents.networks.discriminator import Discriminator
+from recgym_agents.networks.slate_heads import exclude
+from recgym_agents.networks.user_network import Reward, UserNetwork
+from recgym_agents.policy_losses import (
     discriminator_loss,
     effective_sample_size,
     scored_reward,
     user_loss,
 )
-from recgym_agents.networks.candidate_scan import exclude
-from recgym_agents.networks.discriminator import Discriminator
-from recgym_agents.networks.user_network import Reward, UserNetwork
 
 
 @dataclass(frozen=True)

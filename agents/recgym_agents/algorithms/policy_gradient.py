@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -12,30 +12,23 @@ from torch import Tensor, nn
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_ranges
 from recgym_agents.agent import BaseAgent, EnvironmentSpec
-from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into
 from recgym_agents.learning.episodes import Episodes, click_sequences, observed
-from recgym_agents.losses import (
-    centred,
-    discounted_returns,
-    effective_sample_size,
-    importance_weights,
-    reinforce_loss,
-    td_error,
-    top_k_multiplier,
-    value_loss,
-)
-from recgym_agents.networks.encoders import (
-    Cell,
-    ItemFeatures,
-    RecurrentEncoder,
-    features_of,
-    with_no_item,
-)
+from recgym_agents.losses import td_error, value_loss
+from recgym_agents.networks.encoders import ItemFeatures, features_of, with_no_item
 from recgym_agents.networks.plackett_luce import (
     PlackettLuceHead,
     gumbel_top_k,
     item_log_prob,
     slate_log_prob,
+)
+from recgym_agents.networks.recurrent_encoder import Cell, RecurrentEncoder
+from recgym_agents.policy_losses import (
+    centred,
+    discounted_returns,
+    effective_sample_size,
+    importance_weights,
+    reinforce_loss,
+    top_k_multiplier,
 )
 
 
@@ -233,14 +226,6 @@ class PolicyGradient(BaseAgent):
             worth = self._weights(batch, log_pi, scored)
         total: np.ndarray = (returns * worth * scored).sum(1).numpy(force=True)
         return total
-
-    def policy(self) -> tuple[Arrays, Any]:
-        """Returns copies of the network's parameters."""
-        return arrays_of(self.network), {}
-
-    def load_policy(self, arrays: Arrays, info: Any) -> None:
-        """Acts with the parameters ``arrays``."""
-        load_arrays_into(self.network, arrays)
 
     def _weights(self, batch: Episodes, log_pi: Tensor, scored: Tensor) -> Tensor:
         """Returns the steps' importance weights (B, T), 1 of what the agent itself has played."""
