@@ -96,6 +96,7 @@ class IRecGAN(PolicyGradient):
     )
 
     def __init__(self, config: IRecGANConfig, spec: EnvironmentSpec, seed: int) -> None:
+        spec.check_ids("an agent with a user model of its own")
         super().__init__(config, spec, seed)
         shape = RecurrentUserConfig(config.cell, config.layers, config.hidden, config.embedding)
         streams = np.random.SeedSequence(seed).spawn(2)
