@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ def train_stable_baselines(config: TrainConfig, row: Entry, watch: Watch) -> Non
     seeds = [int(s) for s in np.random.SeedSequence(config.seed).generate_state(4)]
     first = make_vector_env(environment_of(config), config.env_args, 1, "disabled", ids=False)
     spec = EnvironmentSpec.of(first, ids=False)
+    row = replace(row, config=row.config.suited(spec))
     model = _model(config, row.config, spec, seeds[0])
     agent = StableBaselinesAgent(model, row.config, spec)
     record = record_of(config, spec)
