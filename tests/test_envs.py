@@ -15,7 +15,7 @@ from tests.fixtures.user_model import random_user_model
 
 @pytest.fixture(autouse=True)
 def _tiny_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SIMULATORS, "tiny", TinyWorld)
+    monkeypatch.setitem(SIMULATORS.entries, "tiny", TinyWorld)
 
 
 @pytest.fixture(scope="module")

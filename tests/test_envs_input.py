@@ -23,7 +23,7 @@ from tests.fixtures.tiny_world import TinyWorld
 
 @pytest.fixture(autouse=True)
 def _tiny_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SIMULATORS, "tiny", TinyWorld)
+    monkeypatch.setitem(SIMULATORS.entries, "tiny", TinyWorld)
 
 
 class TestBadInput:

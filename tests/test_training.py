@@ -16,6 +16,7 @@ import torch
 
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json
+from recgym_agents.networks import compiled_scan
 from recgym_agents.runs import training
 from recgym_agents.runs.evaluation import make_vector_env, run_episodes
 from recgym_agents.runs.run_folder import describe_end
@@ -323,7 +324,7 @@ def test_an_altered_checkpoint_is_refused(model: str, tmp_path: Path) -> None:
         ({"agent": "random", "agent_args": {}, "loop_args": {"updates": 2}}, "has no loop_args"),
         (
             {"agent": "popularity", "agent_args": {}, "loop_args": {}, "compile": "always"},
-            "popularity scans no candidates",
+            "this agent scans no candidates",
         ),
         ({"agent_args": {"discount": 1.5}}, "discount=1.5: must be in 0..1"),
         ({"steps": -1}, "steps=-1"),
@@ -355,8 +356,8 @@ def test_without_a_compiler_auto_goes_on_and_always_says_so(
     def compiled_score() -> None:
         raise RecGymError("compile: torch.compile does not work here (no g++)")
 
-    monkeypatch.setattr(training, "compiled_score", compiled_score)
-    monkeypatch.setattr(training, "WORTH_COMPILING", 1.0)
+    monkeypatch.setattr(compiled_scan, "compiled_score", compiled_score)
+    monkeypatch.setattr(compiled_scan, "WORTH_COMPILING", 1.0)
     train(config(model, tmp_path / "auto", compile="auto", steps=48))
     with pytest.raises(RecGymError, match="does not work here"):
         train(config(model, tmp_path / "always", compile="always", steps=48))
@@ -366,8 +367,8 @@ def test_without_a_compiler_auto_goes_on_and_always_says_so(
 def test_nothing_is_compiled_for_another_device(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "WORTH_COMPILING", 1.0)
-    monkeypatch.setattr(training, "compiled_score", lambda: pytest.fail("compiled"))
+    monkeypatch.setattr(compiled_scan, "WORTH_COMPILING", 1.0)
+    monkeypatch.setattr(compiled_scan, "compiled_score", lambda: pytest.fail("compiled"))
     with StandInDevice():
         train(config(model, tmp_path, compile="auto", steps=48, device="cuda"))
 
