@@ -60,7 +60,7 @@ def test_display_sets_do_not_give_the_click_away_by_its_slot(tmp_path: Path) -> 
     ("line", "message"),
     [
         ("ann\tsoon\tx\t0\t0\t0\t0\t0", r"line 3, column 'Time': 'soon' is not a number"),
-        ("ann\t2.5\tx\t0\t0\t0\t0\t0", r"line 3, column 'Time': '2.5' is not a number"),
+        ("ann\t2.5\tx\t0\t0\t0\t0\t0", r"line 3, column 'Time': '2.5' is not a whole number"),
         ("ann\t2\tx\t2\t0\t0\t0\t0", "line 3, column 'is_click': a click is 0 or 1"),
         ("ann\t2\tx\t0\t0\t0\t0\t7", "line 3, column 'tr_val_tst': a split is 0, 1 or 2"),
         ("ann\t2\tx", "line 3: 3 fields, not 8"),

@@ -137,7 +137,7 @@ def test_a_gap_ends_a_session_with_a_page_without_a_click(tmp_path: Path) -> Non
     np.testing.assert_array_equal(rated.slate_items, without.sessions.slate_items)
     assert "meaning" not in without.info
     assert outside_option(without.sessions) is None
-    with pytest.raises(RecGymError, match="a gap is 1 minute or more"):
+    with pytest.raises(RecGymError, match="session_gap=0: must be in 1"):
         read_movielens(tmp_path, session_gap=0)
 
 
@@ -193,7 +193,8 @@ def test_a_folder_without_movielens_is_named(tmp_path: Path) -> None:
 
 def test_titles_lose_their_year(tmp_path: Path) -> None:
     write_1m(tmp_path)
-    movies = read_movies(find_files(tmp_path))
+    movies, lines = read_movies(find_files(tmp_path))
+    assert lines == {"header": 0, "blank": 0, "movies": 6}
     assert [movie.title for movie in movies][:2] == ["Amélie", "Brazil, part: two"]
     assert [movie.year for movie in movies] == [1995, 1995, 1995, 1984, None, None]
 

@@ -16,6 +16,7 @@ from recgym.data import SPLITS, Catalog, Columns, Dataset, Sessions, split_users
 from recgym.data.dataset import click_facts
 from recgym.data.sessions import rank_within
 from recgym.errors import RecGymError
+from recgym.whole_folders import DIGESTS
 
 N_ITEMS = 7
 QUICK = settings(
@@ -290,6 +291,7 @@ def test_click_facts() -> None:
 
 def test_a_dataset_whose_info_lacks_a_fact_is_refused(tmp_path: Path) -> None:
     dataset().save(tmp_path / "data")
+    (tmp_path / "data" / DIGESTS).unlink()
     (tmp_path / "data" / "info.json").write_text("{}")
     with pytest.raises(RecGymError, match=r"info\.json: lacks name, licence"):
         Dataset.load(tmp_path / "data")
@@ -300,6 +302,7 @@ def test_a_dataset_whose_info_lacks_a_fact_is_refused(tmp_path: Path) -> None:
 
 def test_a_dataset_whose_split_names_other_users_is_refused(tmp_path: Path) -> None:
     dataset().save(tmp_path / "data")
+    (tmp_path / "data" / DIGESTS).unlink()
     frame = pl.read_parquet(tmp_path / "data" / "split.parquet")
     frame.with_columns(pl.col("user") * 2).write_parquet(tmp_path / "data" / "split.parquet")
     with pytest.raises(RecGymError, match=r"split\.parquet: users must be 0\.\.U-1"):

@@ -74,6 +74,7 @@ def test_trivago_by_hand(tmp_path: Path, name: str) -> None:
     assert sessions.click.tolist() == [-1, -1, 1, 1]
     assert sessions.reward.tolist() == [0, 0, 1, 1]
     assert dataset.info["mended"] == {
+        "actions_not_about_an_item_dropped": 1,
         "events_without_item_id_dropped": 1,
         "repeats_within_a_page_dropped": 1,
         "clickouts_without_reference_dropped": 1,

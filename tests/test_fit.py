@@ -128,8 +128,8 @@ def test_what_cannot_be_fitted_is_one_line_and_writes_nothing(
 ) -> None:
     before = sorted(path.name for path in prepared.iterdir())
     for extra, message in [
-        (["--epochs", "0", "--out", str(tmp_path / "a")], "--epochs 0: at least 1 is needed"),
-        (["--out", str(prepared)], "holds prepared data; choose another folder"),
+        (["--epochs", "0", "--out", str(tmp_path / "a")], "epochs=0: must be at least 1"),
+        (["--out", str(prepared)], "exists and is not a user model; name another folder"),
     ]:
         monkeypatch.setattr(sys, "argv", ["fit.py", "--data", str(prepared), *extra])
         with pytest.raises(SystemExit) as stop:
