@@ -45,6 +45,12 @@ def test_display_sets_are_mended_and_counted(tmp_path: Path) -> None:
         "clicks_after_the_first_of_a_page_dropped": 1,
         "users_in_several_splits": 1,
     }
+    assert dataset.info["lines"]["log.tsv"] == {
+        "header": 1,
+        "items_on_pages": 6,
+        "repeats_within_a_page_dropped": 1,
+        "clicks_after_the_first_of_a_page_dropped": 1,
+    }
     assert dataset.info["no_click"] is True
     assert dataset.info["repeat_clicks"] is False
 

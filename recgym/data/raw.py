@@ -19,7 +19,7 @@ from recgym.files import sha256_of
 ROW = "__row__"
 """The column that numbers a raw table's rows as its file does."""
 MOST_EXACT = 2.0**53
-"""Beyond it a floating-point number may stand for several whole ones."""
+"""From it on a floating-point number may stand for several whole ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,7 +69,7 @@ class RawTable:
                 separator=separator,
                 has_header=header,
                 new_columns=None if header else list(columns),
-                skip_rows=leading,
+                skip_rows=0 if header else leading,  # before a header it does so itself
                 infer_schema=False,
                 quote_char=quote,
                 row_index_name=ROW,
@@ -186,6 +186,6 @@ def _cast(name: str, type_: Any) -> pl.Expr:
     if type_.is_float():
         return column.cast(type_, strict=False)
     number = column.cast(pl.Float64, strict=False)
-    exact = (number == number.round()) & (number.abs() <= MOST_EXACT)
+    exact = (number == number.round()) & (number.abs() < MOST_EXACT)
     whole = pl.when(exact).then(number).cast(type_, strict=False)
     return pl.coalesce(column.cast(type_, strict=False), whole).alias(name)
