@@ -40,10 +40,9 @@ def replace_folder(path: Path | str, files: Collection[str], what: str) -> Itera
         RecGymError: ``path`` is something else than such a folder, or it cannot be written.
     """
     path = Path(path).resolve()
-    refuse_foreign_folder(path, files, what)
+    check_place(path, files, what)
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        settle(path)
         fresh = beside(path, "new")
         try:
             fresh.mkdir()
@@ -55,16 +54,26 @@ def replace_folder(path: Path | str, files: Collection[str], what: str) -> Itera
             settle(path)  # of this process: what was there before, or what is not whole
 
 
-def refuse_foreign_folder(path: Path | str, files: Collection[str], what: str) -> None:
-    """Raises RecGymError if ``path`` exists and is no folder that holds ``files`` alone.
+def check_place(path: Path | str, files: Collection[str], what: str) -> None:
+    """Checks that a folder can be written, or replaced, before long work that ends in it.
+
+    What killed processes left beside it is cleared away, see ``settle``.
 
     Args:
-        path: of a folder that is to be written.
+        path: of the folder.
         files: the names that it may hold.
         what: such a folder is, for the message.
+
+    Raises:
+        RecGymError: ``path`` is something else than a folder that holds ``files`` alone, or is
+            where this user may write nothing.
     """
-    path = Path(path)
+    path = Path(path).resolve()
     with writing(path):
+        above = next((parent for parent in path.parents if parent.exists()), path)
+        if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+            raise RecGymError(f"{path}: cannot be written ({above} is no folder to write to)")
+        settle(path)
         if not path.exists():
             return
         names = os.listdir(path) if path.is_dir() else [path.name]

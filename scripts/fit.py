@@ -23,7 +23,7 @@ from recgym.users.folder import FILES, FOLDER
 from recgym.users.kinds import UserConfig
 from recgym.users.likelihood import FitConfig
 from recgym.users.presets import Model, RecurrentModel, preset, recurrent_preset
-from recgym.whole_folders import refuse_foreign_folder
+from recgym.whole_folders import check_place
 
 
 def main(
@@ -82,7 +82,7 @@ def main(
     check_number("seed", seed, AT_LEAST_0)
     if epochs is not None:
         check_number("epochs", epochs, AT_LEAST_1)
-    refuse_foreign_folder(out, FILES, FOLDER)
+    check_place(out, FILES, FOLDER)
     recorded = {} if compare is None else dict(FittedUserModel.load(compare).scores)
     torch.set_num_threads(threads)
     dataset = Dataset.load(data)

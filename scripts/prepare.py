@@ -23,7 +23,7 @@ from recgym.data.dataset import FILES, FOLDER
 from recgym.data.movielens import LowRatings, Rewards
 from recgym.data.trivago import Interactions
 from recgym.data.trivial_rules import floors
-from recgym.whole_folders import DIGESTS, refuse_foreign_folder
+from recgym.whole_folders import DIGESTS, check_place
 
 LEAK = 0.5
 
@@ -125,7 +125,7 @@ Source = (
 
 def main(source: Annotated[Source, tyro.conf.arg(name="")]) -> None:
     """Turns a raw log into a prepared dataset."""
-    refuse_foreign_folder(source.out, (*FILES, DIGESTS), FOLDER)
+    check_place(source.out, (*FILES, DIGESTS), FOLDER)
     dataset = source.read()
     dataset.validate()
     command = shlex.join(["python", "scripts/prepare.py", *sys.argv[1:]])

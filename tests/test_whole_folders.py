@@ -14,7 +14,7 @@ from recgym.files import settle, write_text
 from recgym.whole_folders import (
     DIGESTS,
     check_digests,
-    refuse_foreign_folder,
+    check_place,
     replace_folder,
     write_digests,
 )
@@ -140,15 +140,15 @@ def test_a_full_disk_leaves_what_was_there_and_is_one_line(
 def test_a_folder_of_something_else_is_not_replaced(tmp_path: Path) -> None:
     write(tmp_path / "out", "before")
     (tmp_path / "out" / f".a.{DEAD}.tmp").touch()  # of a killed process
-    refuse_foreign_folder(tmp_path / "out", FILES, "a pair")
+    check_place(tmp_path / "out", FILES, "a pair")
     (tmp_path / "out" / "notes").touch()
     (tmp_path / "file").touch()
     for name in ("out", "file"):
         with pytest.raises(RecGymError, match=f"{name}: exists and is not a pair; name another"):
             write(tmp_path / name, "after")
     assert (tmp_path / "out" / "a").read_text() == "before"
-    with pytest.raises(RecGymError, match="cannot be written"):
-        write(tmp_path / "file" / "below", "after")
+    with pytest.raises(RecGymError, match="below: cannot be written .*file is no folder"):
+        check_place(tmp_path / "file" / "below", FILES, "a pair")
     (tmp_path / "link").symlink_to(tmp_path / "far" / "target")
     write(tmp_path / "link", "after")
     assert read(tmp_path / "far" / "target") == "after"

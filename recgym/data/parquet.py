@@ -12,7 +12,7 @@ import polars as pl
 
 from recgym.arrays import Array
 from recgym.errors import RecGymError, shortened
-from recgym.files import atomic_write
+from recgym.files import atomic_write, reason
 
 UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 """What polars raises for a file that is damaged or not there."""
@@ -111,5 +111,7 @@ def refuse_file(path: Path | str, error: BaseException) -> NoReturn:
 
 
 def first_line(error: BaseException) -> str:
-    """Returns the first line of an error's message."""
+    """Returns what an error says, on one line."""
+    if isinstance(error, OSError):
+        return reason(error)
     return shortened(str(error).strip().split("\n", 1)[0])
