@@ -166,6 +166,7 @@ def test_a_change_is_noticed_where_there_are_digests(tmp_path: Path) -> None:
     (folder / "b").mkdir()
     with pytest.raises(RecGymError, match=r"b: cannot be read \(Is a directory\)"):
         read(folder)
+    check_digests(folder, ("a", "not in every folder"))
     (folder / DIGESTS).write_bytes(b"\xff  a\n")
     with pytest.raises(RecGymError, match="a: altered"):
         read(folder)
