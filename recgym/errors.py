@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+SHOWN = 80
+"""Characters of a value that a message shows."""
+
 
 class RecGymError(ValueError):
     """One line that says what is wrong, where, and what to do about it.
@@ -19,3 +22,15 @@ class UnknownArgumentError(RecGymError, TypeError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message.partition("\n")[0])
+
+
+def shortened(text: str) -> str:
+    r"""Returns text for a message: on one line, and its start alone where it is long.
+
+    >>> shortened("ids\n" * 40)
+    'ids ids ids ids ids ids ids ids ids ids ids ids ids ids ids ids ids ids ids ids... (159 characters)'
+    """  # noqa: E501
+    line = " ".join(text.split())
+    if len(line) <= SHOWN:
+        return line
+    return f"{line[:SHOWN].rstrip()}... ({len(line):,} characters)"
