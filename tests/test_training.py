@@ -18,7 +18,7 @@ from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json
 from recgym_agents.runs import training
 from recgym_agents.runs.evaluation import make_vector_env, run_episodes
-from recgym_agents.runs.run_folder import describe_end
+from recgym_agents.runs.run_metrics import describe_end
 from recgym_agents.runs.saved_agents import PARAMS, load_agent
 from recgym_agents.runs.training import CHECKPOINT, DONE, METRICS, TrainConfig, train
 from tests.small_world import random_user_model

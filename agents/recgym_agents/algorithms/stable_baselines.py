@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, Self
-from zipfile import BadZipFile
 
 import numpy as np
 from gymnasium import spaces
@@ -302,6 +301,7 @@ class StableBaselinesAgent:
         algorithm = algorithm_of(agent)
         try:
             model = algorithm.load(path, device="cpu")
-        except (ValueError, EOFError, BadZipFile) as error:
-            raise RecGymError(f"{path}: not a whole model of {agent} ({error})") from None
+        except Exception as error:  # unpickling what is damaged can raise anything
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            raise RecGymError(f"{path}: not a whole model of {agent} ({text})") from None
         return StableBaselinesAgent(model, config, spec)
