@@ -310,8 +310,8 @@ def test_the_scripts_train_and_evaluate_it(
     words = ["--env", "RecGAN-v0", "--slate-size", "3", "--agent", "sb3-a2c", "--steps", "100"]
     words += ["--seed", "0", "--validation-episodes", "20", "--agent-args", "num_envs=8"]
     run("train", *words, "--out", out)
-    run("evaluate", out, "--episodes", "20", "--split", "test")
-    record = read_json(tmp_path / "run" / "evaluation.json")
+    run("evaluate", out, "--episodes", "20", "--split", "test", "--trust")
+    record = read_json(tmp_path / "run" / "evaluation-test.json")
     assert record["env_args"] == {"slate_size": 3, "split": "test"}
     assert record["reward_per_step"]["low"] < record["reward_per_step"]["high"]
     capsys.readouterr()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -69,6 +71,24 @@ def remove_leftovers(folder: Path) -> None:
     for name in (*LASTING, CHECKPOINT, DONE):
         for path in folder.glob(f".{name}.*.tmp"):
             path.unlink(missing_ok=True)
+
+
+def append(path: Path, data: bytes) -> int:
+    """Adds bytes to a file, wholly or not at all; returns its length after that.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    with open(path, "ab", buffering=0) as file:
+        before = file.tell()
+        try:
+            if file.write(data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+        except OSError:
+            os.truncate(path, before)
+            raise
+    return before + len(data)
 
 
 @contextmanager

@@ -2,30 +2,25 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 from recgym.errors import RecGymError
-from recgym_agents.runs.run_files import METRICS, writing
+from recgym_agents.runs.run_files import METRICS, append, writing
+from recgym_agents.runs.tensorboard_events import EventFile
 
 
-@contextmanager
-def open_metrics(
-    folder: Path, length: int, step: int
-) -> Iterator[Callable[[dict[str, float]], int]]:
-    """Opens ``metrics.jsonl``, cut to ``length`` bytes, and TensorBoard, purged after ``step``.
+def metrics_writer(folder: Path, length: int, step: int) -> Callable[[dict[str, float]], int]:
+    """Cuts ``metrics.jsonl`` to ``length`` bytes, and TensorBoard's events to those up to ``step``.
 
-    Yields a function that writes a line, and returns the length of the file after it.
+    Returns:
+        A function that writes a line to both, and returns the length of the file after it.
 
     Raises:
-        RecGymError: the file is shorter than that.
+        RecGymError: the file is shorter than that, or cannot be written.
     """
-    from torch.utils.tensorboard import SummaryWriter
-
     path = folder / METRICS
     with writing(folder):
         path.touch()
@@ -36,34 +31,15 @@ def open_metrics(
                 f" back, or remove {folder} and train again"
             )
         os.truncate(path, length)
-        writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
+        events = EventFile(folder, step + 1 if step else None)
 
     def write(line: dict[str, float]) -> int:
         with writing(folder):
-            whole = _append(path, json.dumps(line) + "\n")
-            for name, value in line.items():
-                writer.add_scalar(name, value, int(line["steps"]))
-            writer.flush()
+            whole = append(path, (json.dumps(line) + "\n").encode())
+            events.add(int(line["steps"]), line)
         return whole
 
-    try:
-        yield write
-    finally:
-        writer.close()
-
-
-def _append(path: Path, text: str) -> int:
-    """Adds text to a file, wholly or not at all; returns its length after that."""
-    with open(path, "ab", buffering=0) as file:
-        before, data = file.tell(), text.encode()
-        try:
-            if file.write(data) < len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            os.fsync(file.fileno())
-        except OSError:
-            os.truncate(path, before)
-            raise
-    return before + len(data)
+    return write
 
 
 def kept_report(folder: Path) -> dict[str, float]:

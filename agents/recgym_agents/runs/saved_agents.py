@@ -91,7 +91,7 @@ def load_agent(folder: Path | str, *, trust: bool = False) -> tuple[Policy, dict
         return _built(folder, name, arrays, stored), stored["about"]
     except RecGymError as error:
         raise RecGymError(f"{folder}: {error}") from None
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
         text = " ".join(str(error).split())
         raise RecGymError(f"{path}: not a policy of {name!r} ({text})") from None
 

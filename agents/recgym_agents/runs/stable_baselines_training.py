@@ -31,7 +31,7 @@ from recgym_agents.runs.run_folder import (
     is_done,
     record_of,
 )
-from recgym_agents.runs.run_metrics import open_metrics
+from recgym_agents.runs.run_metrics import metrics_writer
 from recgym_agents.runs.saved_agents import save_agent
 
 
@@ -73,9 +73,9 @@ def train_stable_baselines(config: TrainConfig, watch: Watch) -> None:
         begin(folder, record)
         for events in folder.glob("events.out.tfevents.*"):  # of the run that was stopped
             events.unlink()
-        with open_metrics(folder, 0, 0) as write:
-            training = _Training(config, agent, write, watch, validation_seed=seeds[3])
-            training.learn()
+        write = metrics_writer(folder, 0, 0)
+        training = _Training(config, agent, write, watch, validation_seed=seeds[3])
+        training.learn()
         with writing(folder):
             agent.save(folder)
             save_agent(folder, agent, config.agent, row, about)
@@ -190,7 +190,8 @@ class _Training:
                 self.best = {name: value.clone() for name, value in policy.items()}
                 self.best_reward = line["validation_session_reward"]
         self.write(line)
-        self.agent.model.dump_logs()
+        with writing(Path(self.config.out)):
+            self.agent.model.dump_logs()
 
     def _check(self) -> None:
         """Raises RecGymError if a parameter is no longer a finite number."""

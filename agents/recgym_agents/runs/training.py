@@ -43,7 +43,7 @@ from recgym_agents.runs.run_folder import (
     is_done,
     record_of,
 )
-from recgym_agents.runs.run_metrics import open_metrics
+from recgym_agents.runs.run_metrics import metrics_writer
 from recgym_agents.runs.saved_agents import save_agent
 from recgym_agents.runs.stable_baselines_training import train_stable_baselines
 from recgym_agents.zoo import entry_of
@@ -135,17 +135,17 @@ class _Run:
     def finish(self, watch: Watch) -> None:
         """Trains from the last checkpoint to the end; leaves the agent with its best policy."""
         period = -(-max(self.config.steps, 1) // self.config.reports)
-        with open_metrics(self.folder, *self._resume()) as metrics:
-            while self.loop.steps_done < self.loop.steps and not self._stalled():
-                goal = min((self.loop.steps_done // period + 1) * period, self.loop.steps)
-                reports = []
-                while self.loop.steps_done < goal:
-                    reports.append(self.loop.iterate())
-                    watch(self.loop.steps_done, reports[-1])
-                length = metrics(self._counts() | means(reports) | self._validate())
-                self._save(length)
-            if self.loop.steps == 0:
-                metrics(self._counts() | self._validate())
+        metrics = metrics_writer(self.folder, *self._resume())
+        while self.loop.steps_done < self.loop.steps and not self._stalled():
+            goal = min((self.loop.steps_done // period + 1) * period, self.loop.steps)
+            reports = []
+            while self.loop.steps_done < goal:
+                reports.append(self.loop.iterate())
+                watch(self.loop.steps_done, reports[-1])
+            length = metrics(self._counts() | means(reports) | self._validate())
+            self._save(length)
+        if self.loop.steps == 0:
+            metrics(self._counts() | self._validate())
         if self.best is not None:
             self.loop.agent.load_policy(*self.best)
 
@@ -206,7 +206,7 @@ class _Run:
             if info.get("of_steps", self.config.steps) == self.config.steps:
                 self.waited = info.get("waited", 0)
             return info["metrics_length"], self.loop.steps_done
-        except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
             text = " ".join(str(error).split())
             raise RecGymError(
                 f"{path}: not a checkpoint of this run ({text}); remove {self.folder} and train"
