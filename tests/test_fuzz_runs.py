@@ -163,7 +163,7 @@ def test_a_training_that_fails_at_any_write_ends_as_one_that_did_not(
         train(config)
         assert_same_run(Path(config.out), whole)
         left = {path.name for path in Path(config.out).iterdir()}
-        if number == count:  # what it last writes is that the folder is free
+        if number > count - 2:  # after DONE it only says that the folder is free
             left.discard(LOCK)
         assert {name for name in left if "tfevents" not in name} == set(FILES)
         load_agent(config.out)

@@ -12,7 +12,7 @@ import pytest
 import report as script
 from recgym.data import Catalog, Dataset, Sessions
 from recgym.errors import RecGymError
-from recgym.files import write_json
+from recgym.files import read_json, write_json
 from recgym.metrics import Estimate
 from recgym.users import gan
 from recgym.users.folder import FittedUserModel
@@ -149,3 +149,13 @@ def test_damaged_metrics_are_one_line(tmp_path: Path) -> None:
     (tmp_path / "metrics.jsonl").write_text("")
     with pytest.raises(RecGymError, match=r"metrics\.jsonl: no report in it"):
         report.learning_section(policy(tmp_path), [])
+
+
+def test_a_run_that_went_on_has_a_command_for_each_time(
+    dataset: Dataset, model: FittedUserModel, tmp_path: Path
+) -> None:
+    one = policy(tmp_path)
+    config = read_json(tmp_path / "config.json")
+    write_json(tmp_path / "config.json", config | {"continued": [2, 3]})
+    (text,) = report.commands_section(dataset, model, [one], "last").parts
+    assert [line.split()[9] for line in text.splitlines()[2:-1]] == ["2", "3", "5"]

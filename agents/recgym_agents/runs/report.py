@@ -170,14 +170,20 @@ def commands_section(
 ) -> Section:
     """The commands that made everything."""
     lines = [dataset.info["command"], model.info["command"]]
-    lines += [_train_command(policy) for policy in policies]
+    for policy in policies:
+        lines += _train_commands(policy)
     return Section("Commands", "Run in this order.", (commands([*lines, last]),))
 
 
-def _train_command(policy: Policy) -> str:
-    """The command line of a training, from its configuration."""
+def _train_commands(policy: Policy) -> list[str]:
+    """The command lines of a training, from its configuration; one each time it went on."""
     config = read_json(policy.folder / CONFIG)
-    words = ["python", "scripts/train.py", "--out", str(policy.folder)]
+    steps = [*config.get("continued", []), config["steps"]]
+    return [_train_command(policy.folder, config | {"steps": count}) for count in steps]
+
+
+def _train_command(folder: Path, config: dict[str, Any]) -> str:
+    words = ["python", "scripts/train.py", "--out", str(folder)]
     for name in ("env", "agent", "steps", "seed"):
         words += [f"--{name}", str(config[name])]
     for name, value in config["env_args"].items():
