@@ -19,7 +19,7 @@ from recgym.files import load_arrays, read_json
 from recgym_agents.networks import compiled_scan
 from recgym_agents.runs import training
 from recgym_agents.runs.evaluation import make_vector_env, run_episodes
-from recgym_agents.runs.run_folder import describe_end
+from recgym_agents.runs.run_metrics import describe_end
 from recgym_agents.runs.saved_agents import PARAMS, load_agent
 from recgym_agents.runs.training import CHECKPOINT, DONE, METRICS, TrainConfig, train
 from tests.small_world import random_user_model
@@ -88,7 +88,7 @@ def test_a_run_leaves_what_it_should(whole: Path, model: str) -> None:
     assert lines[-1]["updates"] == (400 - 40) // 8 + 1
     assert {"loss", "q", "reward", "click_rate", "explore", "validation_reward"} <= set(lines[-1])
     assert list(whole.glob("events.out.tfevents.*"))
-    assert not (whole / CHECKPOINT).exists()
+    assert (whole / CHECKPOINT).exists()
     assert read_json(whole / "config.json")["agent_args"] == {"hidden": 8, "target_period": 7}
     agent, about = load_agent(whole)
     assert about["env_args"]["user_model"] == model
@@ -379,3 +379,17 @@ def test_there_is_nothing_to_say_of_how_a_run_ended_that_learned_nothing(
     idle = config(model, tmp_path, agent="user-greedy", agent_args={}, loop_args={})
     train(replace(idle, compile="auto"))
     assert describe_end(tmp_path, idle.steps) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "[" * 990 + "]" * 990, "[" * 20_000 + "]" * 20_000, "1" * 5_000]
+)
+def test_settings_that_no_message_could_show_are_one_line(
+    text: str, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(repository / "scripts")
+    from train import settings
+
+    with pytest.raises(RecGymError, match="setting hidden: ") as caught:
+        settings((f"hidden={text}",))
+    assert "\n" not in str(caught.value)

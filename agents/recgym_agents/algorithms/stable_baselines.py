@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
-from zipfile import BadZipFile
 
 import numpy as np
 from gymnasium import spaces
@@ -305,8 +304,7 @@ class StableBaselinesAgent:
         algorithm = algorithm_of(config)
         try:
             model = algorithm.load(path, device="cpu")
-        except (ValueError, EOFError, BadZipFile) as error:
-            raise RecGymError(
-                f"{path}: not a whole model of {config.algorithm} ({error})"
-            ) from None
+        except Exception as error:  # unpickling what is damaged can raise anything
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            raise RecGymError(f"{path}: not a whole model of {config.algorithm} ({text})") from None
         return StableBaselinesAgent(model, config, spec)
