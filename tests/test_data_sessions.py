@@ -13,7 +13,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recgym.data import SPLITS, Catalog, Columns, Dataset, Sessions, split_users
-from recgym.data.descriptions import click_facts
 from recgym.data.sessions import rank_within
 from recgym.errors import RecGymError
 
@@ -278,12 +277,6 @@ def test_dataset_load_refuses(tmp_path: Path) -> None:
     few.save(tmp_path / "few" / "catalog.parquet")
     with pytest.raises(RecGymError, match=r"few: page 3 .*unknown item"):
         Dataset.load(tmp_path / "few")
-
-
-def test_click_facts() -> None:
-    assert click_facts(sessions_of(TWO_USERS)) == {"no_click": True, "repeat_clicks": False}
-    again = [(0, 0, [3, 1], 0, 3), (0, 0, [3], 0, 3)]
-    assert click_facts(sessions_of(again)) == {"no_click": False, "repeat_clicks": True}
 
 
 def test_a_dataset_whose_info_lacks_a_fact_is_refused(tmp_path: Path) -> None:

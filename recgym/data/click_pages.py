@@ -97,9 +97,8 @@ def _pages(log: Log, slots: pl.DataFrame) -> pl.DataFrame:
         raise RecGymError(f"{log.table.path}: no click in the whole log; is clicked= right?")
     if len(outside) == len(clicks):
         line, item = outside.sort(ROW).select(ROW, "item").row(0)
-        log.table.fail(
-            line, log.clicked_column, f"{brief(item)} is not shown, and so are all clicked items"
-        )
+        why = f"{brief(item)} is clicked but not shown, as is every other clicked item"
+        log.table.fail(line, log.clicked_column, why)
     kept = clicks.join(outside.select(ROW, "item"), on=[ROW, "item"], how="anti")
     lost = clicked.join(kept, on=ROW, how="anti")
     nothing = log.rows.join(shows, on=ROW, how="anti").join(clicked, on=ROW, how="anti")
@@ -156,14 +155,19 @@ def _ordered(log: Log, pages: pl.DataFrame) -> pl.DataFrame:
         start=when.min().over(session),
         start_row=pl.col(ROW).min().over(session),
     ).sort("user_number", "start", "start_row", "when", ROW, "order")
-    back = pl.col("when") < pl.col("when").shift(1).over("user_number")
-    overlapping = pages.filter(back)
+    previous = pages.select(
+        line=pl.col(ROW).shift(1).over("user_number"),
+        late=pl.col("session").shift(1).over("user_number"),
+        back=pl.col("when") < pl.col("when").shift(1).over("user_number"),
+    )
+    overlapping = pl.concat([pages, previous], how="horizontal").filter("back")
     if not overlapping.is_empty():
-        line, who = overlapping.select(ROW, "user").row(0)
-        later = "has begun before another is over; leave session= out, or give --session-gap"
+        line, *ids = overlapping.select("line", "late", "user", "session").row(0)
+        late, user_id, session_id = map(brief, ids)
         raise RecGymError(
-            f"{log.table.path}, {log.table.unit} {line}: sessions of user {brief(who)} overlap: one"
-            f" {later}"
+            f"{log.table.path}, {log.table.unit} {line}: session {late} of user {user_id} goes on"
+            f" after her session {session_id} has begun; leave session= out (--session-gap divides"
+            " by time)"
         )
     number = _session_numbers(pages, log.gap)
     return pages.with_columns(
