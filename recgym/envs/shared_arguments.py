@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
 from recgym.arrays import Array
 from recgym.errors import RecGymError
+from recgym.rendering import FRAME_SIZE
 from recgym.simulators import build
 from recgym.simulators.base import Simulator, State
 from recgym.simulators.views import ItemByItem, view_of
 
 RENDER_MODES = ["ansi", "rgb_array"]
+METADATA: dict[str, Any] = {
+    "render_modes": RENDER_MODES,
+    "render_fps": 2,
+    "render_size": list(FRAME_SIZE),
+}
+"""``render_size`` is the width and the height in pixels of every "rgb_array" frame."""
 
 
 def build_world(
@@ -33,14 +41,21 @@ def build_world(
     Raises:
         RecGymError: an unknown argument, or one out of its range.
     """
-    if render_mode is not None and render_mode not in RENDER_MODES:
-        raise RecGymError(f"render_mode={render_mode!r}: must be one of {', '.join(RENDER_MODES)}")
+    check_render_mode(render_mode)
     if max_episode_steps is not None:
         if arguments.get("horizon", max_episode_steps) != max_episode_steps:
             raise RecGymError("max_episode_steps is another name of horizon: give one of them")
         arguments = {**arguments, "horizon": max_episode_steps}
     also_known = ("view", "render_mode", "titles", "max_episode_steps")
     return view_of(build(simulator, arguments, also_known), view)
+
+
+def check_render_mode(mode: str | None) -> None:
+    """Raises a RecGymError unless there is such a mode, with all that it needs."""
+    if mode is not None and mode not in RENDER_MODES:
+        raise RecGymError(f"render_mode={mode!r}: must be one of {', '.join(RENDER_MODES)}")
+    if mode == "rgb_array" and importlib.util.find_spec("PIL") is None:
+        raise RecGymError("render_mode='rgb_array' needs Pillow: pip install recgym[render]")
 
 
 def masks_of(simulator: Simulator, state: State | None) -> Array:

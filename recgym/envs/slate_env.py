@@ -7,16 +7,13 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from recgym import rendering
 from recgym.envs import actions, infos
 from recgym.envs.backends import draw
 from recgym.envs.options import check_options, users_of
-from recgym.envs.shared_arguments import RENDER_MODES, build_world, masks_of
+from recgym.envs.pictures import Pictures
+from recgym.envs.shared_arguments import METADATA, build_world, masks_of
 from recgym.errors import RecGymError
 from recgym.simulators.base import State
-
-NOTHING: tuple[list[int], int, float] = ([], -1, 0.0)
-"""Slate, click and reward before the first slate of an episode."""
 
 
 class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
@@ -26,7 +23,8 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         simulator: name of the simulator, see ``recgym.simulators.SIMULATORS``.
         view: another way to give slates, see ``recgym.simulators.views.VIEWS``; None for item ids.
         render_mode: "ansi" (text), "rgb_array" (an image), or None.
-        titles: folder of a prepared dataset, whose titles are shown in renders; ids when None.
+        titles: folder of a prepared dataset, or "movielens" for MovieLens 100K (downloaded the
+            first time), whose titles are shown in renders.
         max_episode_steps: another name of the simulator's ``horizon``.
         **arguments: the simulator's own arguments.
 
@@ -34,7 +32,7 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         RecGymError: an unknown argument, or one out of its range.
     """
 
-    metadata = {"render_modes": RENDER_MODES, "render_fps": 4}
+    metadata = METADATA
 
     def __init__(
         self,
@@ -48,12 +46,13 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
     ) -> None:
         self.simulator = build_world(simulator, arguments, render_mode, max_episode_steps, view)
         self.render_mode = render_mode
-        self._titles = rendering.load_titles(titles, self.simulator.n_items)
+        self._pictures = (
+            None if render_mode is None else Pictures(self.simulator, titles, render_mode)
+        )
         self.observation_space = self.simulator.observation_space
         self.action_space = self.simulator.action_space
         self._state: State | None = None
         self._over = False
-        self._shown = NOTHING
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -72,7 +71,8 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         noise = draw(self.np_random, 1, self.simulator.reset_noise)
         self._state = self.simulator.reset(noise, users)
         self._over = False
-        self._shown = NOTHING
+        if self._pictures is not None:
+            self._pictures.begin(np.array([True]))
         return self.simulator.observe(self._state)[0], self._info(self._state, infos.AT_RESET)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -96,9 +96,9 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         leaves, pay = terminated.item(), reward.item()
         truncated = not leaves and state["step"].item() >= simulator.horizon
         info = {"click": click.item(), "item": item.item(), "repaired": replaced.item()}
+        if self._pictures is not None:
+            self._pictures.note(self._state, state, slate, click, reward, terminated)
         self._state, self._over = state, leaves or truncated
-        if self.render_mode is not None:
-            self._shown = slate[0].tolist(), info["click"], pay
         observation = simulator.observe(state)[0]
         return observation, pay, leaves, truncated, self._info(state, info)
 
@@ -113,11 +113,9 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
 
     def render(self) -> Any:
         """Returns a picture of the last slate: text, or an image (height, width, 3)."""
-        if self.render_mode is None or self._state is None:
+        if self._pictures is None or self._state is None:
             return None
-        step, user = self._state["step"].item(), self._state.get("user")
-        page = rendering.Page(step, None if user is None else user.item(), *self._shown)
-        return rendering.render(self.render_mode, page, self._titles)
+        return self._pictures.draw(self._state)[0]
 
     def _info(self, state: State, info: dict[str, int]) -> dict[str, Any]:
         """Adds to the shell's own info what the simulator's state says of the episode."""

@@ -8,12 +8,12 @@ import gymnasium
 import numpy as np
 from gymnasium.vector.utils import batch_space
 
-from recgym import rendering
 from recgym.arrays import Array, keep_freed_memory, namespace
 from recgym.envs import infos
 from recgym.envs.backends import Backend, NumpyBackend, TorchBackend, Transition
 from recgym.envs.options import check_options, mask_of, users_of
-from recgym.envs.shared_arguments import RENDER_MODES, build_world, masks_of
+from recgym.envs.pictures import Pictures
+from recgym.envs.shared_arguments import METADATA, build_world, masks_of
 from recgym.errors import RecGymError
 from recgym.simulators.base import Simulator, State
 
@@ -39,7 +39,8 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         device: torch device.
         compile: fuse a step with torch.compile (the first one then takes some seconds).
         render_mode: "ansi", "rgb_array", or None.
-        titles: folder of a prepared dataset, whose titles are shown in renders; ids when None.
+        titles: folder of a prepared dataset, or "movielens" for MovieLens 100K (downloaded the
+            first time), whose titles are shown in renders.
         max_episode_steps: another name of the simulator's ``horizon``.
         **arguments: the simulator's own arguments.
 
@@ -73,21 +74,16 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self.simulator = self._backend.simulator
         self.num_envs = num_envs
         self.render_mode = render_mode
-        self.metadata = {
-            "render_modes": RENDER_MODES,
-            "render_fps": 4,
-            "autoreset_mode": _gymnasium_mode(autoreset_mode),
-        }
+        self.metadata = METADATA | {"autoreset_mode": _gymnasium_mode(autoreset_mode)}
         self.single_observation_space = world.observation_space
         self.single_action_space = world.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._titles = rendering.load_titles(titles, world.n_items)
+        self._pictures = None if render_mode is None else Pictures(world, titles, render_mode)
         self._mode = autoreset_mode
         self._state: State | None = None
         self._done: Array = self._backend.array(np.zeros(num_envs, np.bool_))
         self._any_done = False
-        self._shown: tuple[np.ndarray, ...] | None = None
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -116,7 +112,8 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self._state = fresh if self._state is None else _replace(self._state, begun, fresh)
         self._done = self._done & ~begun
         self._any_done = bool(self._done.any())
-        self._shown = None
+        if self._pictures is not None:
+            self._pictures.begin(mask)
         info = {
             name: self._backend.array(np.full(self.num_envs, value))
             for name, value in infos.AT_RESET.items()
@@ -146,14 +143,15 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             for values in (after.reward, after.terminated, after.truncated, done):
                 values[self._done] = 0
             some_done = done.any()
+        before = self._state
         self._state, self._done, self._any_done = after.state, done, bool(some_done)
         final: dict[str, Any] = {}
         if self._any_done and self._mode == "same-step":
             final = infos.final(after.observation, info, done)
             self._restart(after, done)
-        if self.render_mode is not None:
-            shown = after.slate, info["click"], after.reward
-            self._shown = tuple(map(_to_numpy, shown))
+        if self._pictures is not None:
+            shown = after.slate, info["click"], after.reward, after.terminated
+            self._pictures.note(before, after.state, *map(_to_numpy, shown))
         info = infos.with_masks(info, namespace(done).ones_like(done)) | final
         return after.observation, after.reward, after.terminated, after.truncated, info
 
@@ -167,10 +165,9 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
 
     def render(self) -> tuple[Any, ...] | None:
         """Returns a picture of each row's last slate: text, or an image (height, width, 3)."""
-        if self.render_mode is None or self._state is None:
+        if self._pictures is None or self._state is None:
             return None
-        pages = (self._page(self._state, row) for row in range(self.num_envs))
-        return tuple(rendering.render(self.render_mode, page, self._titles) for page in pages)
+        return self._pictures.draw(self._state)
 
     def get_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Returns all that decides how the episodes go on, given the same actions.
@@ -203,7 +200,8 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         self._state = {name: self._backend.array(array) for name, array in state.items()}
         self._done = self._backend.array(arrays["done"])
         self._any_done = bool(self._done.any())
-        self._shown = None
+        if self._pictures is not None:
+            self._pictures.begin(np.ones(self.num_envs, np.bool_))
         return self.simulator.observe(self._state)
 
     def _begin(self, n_rows: int, users: np.ndarray | None = None) -> State:
@@ -218,14 +216,6 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
         after.observation[rows] = self.simulator.observe(fresh)
         for name, values in after.info.items():
             values[rows] = infos.AT_RESET.get(name, fresh.get(name))
-
-    def _page(self, state: State, row: int) -> rendering.Page:
-        step = int(state["step"][row])
-        user = int(state["user"][row]) if "user" in state else None
-        if self._shown is None or step == 0:
-            return rendering.Page(step, user, (), -1, 0.0)
-        slate, click, reward = (values[row] for values in self._shown)
-        return rendering.Page(step, user, slate.tolist(), int(click), float(reward))
 
 
 def _backend(world: Simulator, backend: str, device: str, compile: bool) -> Backend:

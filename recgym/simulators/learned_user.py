@@ -12,7 +12,7 @@ from gymnasium import spaces
 from recgym.arrays import Array, beside, contiguous, namespace, pick, rows
 from recgym.errors import RecGymError
 from recgym.simulators.arguments import one_of, whole
-from recgym.simulators.base import Noise, Response, Simulator, State
+from recgym.simulators.base import Liking, Noise, Response, Simulator, State
 from recgym.simulators.ensemble import Ensemble
 from recgym.spaces import SlateSpace
 from recgym.users.folder import SHIPPED, FittedUserModel
@@ -212,6 +212,25 @@ class LearnedUser:
         ends = self.config.outside == "end"
         left = item < 0 if ends else xp.zeros(len(item), dtype=xp.bool, device=item.device)
         return after, Response(self._slots[option], item, reward, left, slate)
+
+    def liking(self, state: State) -> Liking:
+        """Returns how probably users would click each item, were it shown alone.
+
+        Where there is no other option than to click, it is each item's share of the clicks were all
+        of them shown, and 1 for the largest. Spent items are never clicked.
+        """
+        n_rows = len(state["step"])
+        every = np.broadcast_to(np.arange(self.n_items), (n_rows, self.n_items))
+        logits, _ = self._respond(self.config, self._tables, state, every)
+        if self.config.outside is None:
+            what = "chance of a click, beside the best item"
+            values = np.exp(logits[:, :-1] - logits[:, :-1].max(axis=1, keepdims=True))
+        else:
+            what = "chance of a click, shown alone"
+            values = 1.0 / (1.0 + np.exp(logits[:, -1:] - logits[:, :-1]))
+        if self.spends:
+            values = np.where(_contains(state["history"], every), 0.0, values)
+        return Liking(what, (), values, 0.0, 1.0)
 
     def to(self, backend: str, device: str) -> Self:
         """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""
