@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from stable_baselines3.common.vec_env import VecEnv
 
+from recgym import RecGymError
 from recgym.envs import SB3VecEnv, SlateEnv, SlateVectorEnv
 from recgym.envs.pictures import MOST_BARS, Pictures
 from recgym.rendering import FRAME_SIZE
@@ -209,3 +210,13 @@ def test_stable_baselines_tiles_the_rows() -> None:
     tiled = env.render()
     assert tiled is not None
     assert tiled.shape == (2 * FRAME_SIZE[1], 2 * FRAME_SIZE[0], 3)
+
+
+@pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
+def test_without_pillow_text_still_works(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(RecGymError, match=r"needs Pillow: pip install recgym\[render\]"):
+        make("SlateMDP-v0", render_mode="rgb_array")
+    env = make("SlateMDP-v0", render_mode="ansi")
+    env.reset(seed=0)
+    assert "nothing shown yet" in "".join(env.render())

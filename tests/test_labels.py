@@ -59,12 +59,25 @@ def test_movielens_is_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
     lines = ["item_id\tmovie_title\trelease_year\tclass", "1\tUp\t2009\tDrama War", "2\tDown\t1\t"]
     (tmp_path / "ml-100k.item").write_text("\n".join(lines) + "\n")
     (tmp_path / "ml-100k.inter").write_text("not read")
-    monkeypatch.setattr(movielens, "fetch_movielens_100k", lambda: tmp_path)
+    monkeypatch.setattr(movielens, "fetch_movielens_100k", lambda _: tmp_path)
     labels = load_labels("movielens", 2, FEATURES[:2])
     assert labels.titles == ("Up", "Down")
     assert labels.kinds == ("Drama", "War")
     with pytest.raises(RecGymError, match=r"titles='movielens': a dataset of 2 items cannot name"):
         load_labels("movielens", 30, FEATURES)
+
+
+def test_without_a_network_an_error_says_what_else_titles_can_be(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("RECGYM_CACHE", str(tmp_path))
+    for name in ("PIP_FIND_LINKS", "PIP_EXTRA_INDEX_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
+    with pytest.raises(RecGymError, match="could not be downloaded .* folder of a prepared") as it:
+        load_labels("movielens", 2, FEATURES[:2])
+    assert "\n" not in str(it.value)
 
 
 def test_what_does_not_fit_is_an_error(tmp_path: Path) -> None:

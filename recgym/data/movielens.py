@@ -110,12 +110,13 @@ def read_movielens(
 
 
 def movielens_100k_catalog() -> Catalog:
-    """Returns the movies of MovieLens 100K, which is downloaded the first time.
+    """Returns the movies of MovieLens 100K, which is downloaded the first time (2 MB).
 
     Raises:
         RecGymError: the download failed, or is not the file expected.
     """
-    return _catalog(read_movies(find_files(fetch_movielens_100k())))
+    folder = fetch_movielens_100k("without it, titles can be the folder of a prepared dataset")
+    return _catalog(read_movies(find_files(folder)))
 
 
 def same_year_pages(
