@@ -121,7 +121,7 @@ def _cut(text: str, width: float, letters: Any) -> str:
 
 @lru_cache(maxsize=1024)
 def fit(text: str, width: int, height: int, largest: int) -> Letters:
-    """Returns text in the largest letters in which it fits, at most ``largest``.
+    """Returns text in the largest letters in which it fits, from ``largest`` to ``SMALLEST``.
 
     What does not fit in the smallest is cut with an ellipsis.
     """

@@ -143,13 +143,13 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Array, Array, Array]):
             for values in (after.reward, after.terminated, after.truncated, done):
                 values[self._done] = 0
             some_done = done.any()
-        before = self._state
+        before = None if self._pictures is None else self._state
         self._state, self._done, self._any_done = after.state, done, bool(some_done)
         final: dict[str, Any] = {}
         if self._any_done and self._mode == "same-step":
             final = infos.final(after.observation, info, done)
             self._restart(after, done)
-        if self._pictures is not None:
+        if self._pictures is not None and before is not None:
             shown = after.slate, info["click"], after.reward, after.terminated
             self._pictures.note(before, after.state, *map(_to_numpy, shown))
         info = infos.with_masks(info, namespace(done).ones_like(done)) | final
