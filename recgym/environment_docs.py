@@ -16,7 +16,7 @@ import numpy as np
 
 from recgym.files import atomic_write, write_text
 from recgym.registry import ENVIRONMENTS
-from recgym.simulators import builder
+from recgym.simulators import SIMULATORS
 from recgym.simulators.learned_user import load_user_model
 
 FOLDER = Path("docs") / "environments"
@@ -27,7 +27,7 @@ FRAMES = 3
 def page(name: str) -> str:
     """Returns the page of an environment id, in Markdown."""
     arguments = dict(ENVIRONMENTS[name])
-    build = builder(arguments.pop("simulator"))
+    build = SIMULATORS.find(arguments.pop("simulator"))
     text, described = _split(inspect.getdoc(build) or "")
     rows = []
     for argument, parameter in inspect.signature(build).parameters.items():

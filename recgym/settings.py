@@ -16,6 +16,8 @@ AT_LEAST_0, AT_LEAST_1, SHARE = (0.0, math.inf), (1.0, math.inf), (0.0, 1.0)
 SIZE = (1.0, 65_536.0)
 POSITIVE = (float(np.finfo(np.float32).tiny), math.inf)
 """Ranges, ends included."""
+UNIONS = (Union, UnionType)
+"""What ``Literal["a"] | None`` and ``int | None`` are."""
 
 
 def check_ranges(config: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
@@ -48,30 +50,41 @@ def changed(config: Any, values: Mapping[str, Any], where: str) -> Any:
     Raises:
         RecGymError: an unknown field, or a value of another type than the field's.
     """
-    types = get_type_hints(type(config))
+    hints = get_type_hints(type(config))
+    types = {field.name: hints[field.name] for field in dataclasses.fields(config)}
+    fitting = {}
     for name, value in values.items():
         if name not in types:
-            raise RecGymError(f"{where}: no setting {name!r}; there are {', '.join(types)}")
-        if not _fits(value, types[name]):
-            raise RecGymError(
-                f"{where}: {name}={shortened(repr(value))} does not fit {_text(types[name])}"
-            )
-    return dataclasses.replace(config, **values)
+            known = ", ".join(types) or "none"
+            raise RecGymError(f"{where}: no setting {name!r}; there are {known}")
+        fitting[name] = tuple(value) if isinstance(value, list) else value
+        if not _fits(fitting[name], types[name]):
+            given = f"{name}={shortened(repr(value))}"
+            raise RecGymError(f"{where}: {given} does not fit {_text(types[name])}")
+    return dataclasses.replace(config, **fitting)
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    if get_origin(kind) is Literal:
-        return any(value == choice and type(value) is type(choice) for choice in get_args(kind))
-    if get_origin(kind) is UnionType or get_origin(kind) is Union:
-        return any(_fits(value, choice) for choice in get_args(kind))
-    if get_origin(kind) is tuple:
-        return isinstance(value, tuple) and all(_fits(one, get_args(kind)[0]) for one in value)
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return any(value == part and type(value) is type(part) for part in parts)
+    if origin in UNIONS:
+        return any(_fits(value, part) for part in parts)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(part, parts[0]) for part in value)
+    if origin is dict:
+        return isinstance(value, dict)
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     return type(value) is kind
 
 
 def _text(kind: Any) -> str:
-    if get_origin(kind) in (Literal, Union, UnionType):
-        return " | ".join(c if isinstance(c, str) else _text(c) for c in get_args(kind))
-    return str(getattr(kind, "__name__", kind)) if get_origin(kind) is None else str(kind)
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return " | ".join(map(str, parts))
+    if origin in UNIONS:
+        return " | ".join(map(_text, parts))
+    if origin is tuple:
+        return f"a list of {_text(parts[0])}"
+    return "named values" if origin is dict else str(kind.__name__)

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from command_line import run
 from recgym.envs.backends import check_device
 from recgym.errors import RecGymError
-from recgym_agents.experiments import find_experiment
+from recgym_agents.experiments import EXPERIMENTS
 from recgym_agents.experiments.experiment import Budget, Experiment
 from recgym_agents.experiments.results_report import write_page
 from recgym_agents.experiments.runner import run_cells, unfinished
@@ -45,7 +45,7 @@ def main(
         out: folder of all runs.
         docs: folder of the published pages.
     """
-    experiment = find_experiment(name)
+    experiment = EXPERIMENTS.find(name)
     size, budget = _size(experiment, smoke, paper)
     runs = out / size
     if device != CPU:

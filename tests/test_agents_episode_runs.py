@@ -133,7 +133,7 @@ def test_a_diverging_run_stops_and_keeps_its_checkpoint(
     with pytest.raises(RecGymError, match=f"loss is nan at update {stop}, step"):
         train(config(schedule, log, tmp_path, loop_args=settings))
     arrays, info = load_arrays(tmp_path / CHECKPOINT)
-    assert 0 < info["loop"]["updates"] < stop
+    assert 0 < info["loop"]["updates_done"] < stop
     assert all(np.isfinite(a).all() for n, a in arrays.items() if n.startswith("agent."))
     assert not (tmp_path / PARAMS).exists()
 

@@ -18,9 +18,10 @@ from recgym.envs import SB3VecEnv
 from recgym.errors import RecGymError
 from recgym.files import read_json
 from recgym_agents import TrainConfig, evaluate, load_agent, train
-from recgym_agents.algorithms.stable_baselines import MODEL, STABLE_BASELINES, StableBaselinesAgent
+from recgym_agents.algorithms.stable_baselines import MODEL, StableBaselinesAgent
 from recgym_agents.runs.evaluation import Evaluation, make_vector_env
 from recgym_agents.runs.training import DONE, METRICS
+from recgym_agents.zoo import AGENTS
 
 WORLD: dict[str, Any] = {"n_items": 8, "slate_size": 3, "n_states": 3, "horizon": 4, "window": 2}
 ON_POLICY: dict[str, Any] = {"num_envs": 8, "hidden": 8, "n_steps": 4}
@@ -35,6 +36,8 @@ SETTINGS = {
 }
 ROLLOUTS = ("sb3-ppo", "sb3-a2c")
 OBSERVATIONS = np.random.default_rng(0).random((20, 16)).astype(np.float32)
+
+STABLE_BASELINES = [name for name in AGENTS if AGENTS.find(name).library]
 
 
 def config(agent: str, out: Path, **changes: Any) -> TrainConfig:
@@ -252,7 +255,8 @@ def test_without_the_library_the_extra_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, package, None)
     name = {"stable_baselines3": "sb3-dqn", "sb3_contrib": "sb3-maskable-ppo"}[package]
-    with pytest.raises(RecGymError, match=f"{name} needs {package}: pip install recgym.sb3."):
+    algorithm = AGENTS.find(name).config.algorithm.partition(".")[2]
+    with pytest.raises(RecGymError, match=f"{algorithm} needs {package}: pip install recgym.sb3."):
         train(config(name, tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
@@ -323,7 +327,7 @@ def test_the_scripts_train_and_evaluate_it(
 
 def test_the_guide_names_every_agent_and_every_setting(repository: Path) -> None:
     guide = (repository / "docs" / "agents.md").read_text("utf-8")
-    configs = [row.config for row in STABLE_BASELINES.values()]
+    configs = [AGENTS.find(name).config for name in STABLE_BASELINES]
     for name in STABLE_BASELINES:
         assert f"| `{name}` |" in guide
     for setting in {field.name for config in configs for field in fields(config)}:

@@ -20,7 +20,7 @@ from stable_baselines3.common.env_checker import check_env as check_env_of_stabl
 
 from recgym import ENVIRONMENTS, RecGymError, environment_docs
 from recgym.envs.shared_arguments import RENDER_MODES
-from recgym.simulators import builder
+from recgym.simulators import SIMULATORS
 from recgym.simulators.views import VIEWS
 from recgym.spaces import SlateSpace
 from tests.fixtures.every_env import CASES, ROWS, Case, play, refusal, rounds, world
@@ -161,7 +161,7 @@ def test_infos_always_have_the_same_keys(case: Case) -> None:
 
 @each_id
 def test_its_page_names_its_infos(name: str) -> None:
-    text = inspect.getdoc(builder(ENVIRONMENTS[name]["simulator"])) or ""
+    text = inspect.getdoc(SIMULATORS.find(ENVIRONMENTS[name]["simulator"])) or ""
     section = text.partition("\n## Info\n")[2].partition("\n## ")[0]
     shown: set[str] = set()
     for arguments in ROWS[name].variants:

@@ -15,7 +15,7 @@ import pytest
 import reproduce
 from recgym.errors import RecGymError
 from recgym.files import read_json
-from recgym_agents.experiments import EXPERIMENTS, find_experiment
+from recgym_agents.experiments import EXPERIMENTS
 from recgym_agents.experiments.experiment import (
     Budget,
     Cell,
@@ -183,7 +183,7 @@ def test_names() -> None:
     found = having([Finished({"seed": s, "k": s % 2}, {}, 0.0) for s in (3, 2, 1)], k=1)
     assert [one.cell["seed"] for one in found] == [1, 3]
     with pytest.raises(RecGymError, match="'nothing': unknown; there are user-models"):
-        find_experiment("nothing")
+        EXPERIMENTS.find("nothing")
 
 
 def test_two_cells_with_the_same_factors_are_an_error(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_two_cells_with_the_same_factors_are_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_declares_distinct_cells(name: str) -> None:
-    experiment = find_experiment(name)
+    experiment = EXPERIMENTS.find(name)
     assert experiment.name == name
     budgets = [experiment.budget, experiment.smoke_budget]
     if experiment.paper_budget is not None:

@@ -296,7 +296,7 @@ def test_a_diverging_run_stops_and_keeps_its_checkpoint(
     with pytest.raises(RecGymError, match="loss is nan at update 20, step 192"):
         train(config(model, tmp_path))
     _, info = load_arrays(tmp_path / CHECKPOINT)
-    assert info["loop"]["steps"] == 160
+    assert info["loop"]["steps_done"] == 160
     assert not (tmp_path / PARAMS).exists()
 
 

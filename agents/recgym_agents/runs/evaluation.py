@@ -14,7 +14,7 @@ import recgym  # noqa: F401  (registers the environments)
 from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
 from recgym.metrics import Estimate, mean_and_error
-from recgym.simulators import builder
+from recgym.simulators import SIMULATORS
 from recgym_agents.agent import Actor, EnvironmentSpec, Policy
 from recgym_agents.runs.saved_agents import check_spec
 
@@ -93,7 +93,7 @@ def make_vector_env(
             raise RecGymError(
                 f"environment argument {name!r}: set by training and evaluation, omit it"
             )
-    known = inspect.signature(builder(spec.kwargs["simulator"])).parameters
+    known = inspect.signature(SIMULATORS.find(spec.kwargs["simulator"])).parameters
     observed = {"observe": "items"} if ids and "observe" in known else {}
     arguments = {**observed, "autoreset_mode": autoreset_mode, **env_args}
     env = gymnasium.make_vec(spec, num_envs, **arguments)

@@ -30,7 +30,7 @@ class TrainConfig:
     env: str | None
     """Environment id; None to learn offline from ``log`` alone."""
     agent: str
-    """Name in ``AGENTS`` or in ``STABLE_BASELINES``."""
+    """Name in ``AGENTS``, or ``module:name``."""
     steps: int
     """Slates shown, rounded up to whole rounds of the loop; offline, logged steps read."""
     seed: int
@@ -42,7 +42,7 @@ class TrainConfig:
     agent_args: dict[str, Any] = field(default_factory=dict)
     """Fields of the agent's configuration."""
     loop_args: dict[str, Any] = field(default_factory=dict)
-    """Fields of the configuration of its loop; none for ``STABLE_BASELINES``."""
+    """Fields of the configuration of its loop; none for a library's agents."""
     log: str | None = None
     """Folder of a prepared dataset to learn from, for a loop that learns from logs."""
     reports: int = 20

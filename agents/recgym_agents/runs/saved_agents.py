@@ -10,13 +10,8 @@ import numpy as np
 
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, save_arrays
-from recgym_agents.agent import Actor, EnvironmentSpec, Policy, within
-from recgym_agents.algorithms.stable_baselines import (
-    STABLE_BASELINES,
-    Row,
-    StableBaselinesAgent,
-    row_of,
-)
+from recgym_agents.agent import Actor, EnvironmentSpec, Policy
+from recgym_agents.checkpointing import within
 from recgym_agents.zoo import Entry, entry_of
 
 PARAMS = "params.safetensors"
@@ -25,14 +20,14 @@ WORLD = ("n_items", "slate_size", "window", "ids", "candidate_features")
 
 
 def save_agent(
-    folder: Path | str, agent: Policy, name: str, entry: Entry | Row, about: dict[str, Any]
+    folder: Path | str, agent: Policy, name: str, entry: Entry, about: dict[str, Any]
 ) -> None:
     """Writes ``params.safetensors``: the policy, the catalog's features, and how to build it again.
 
     Args:
         folder: where the file goes.
         agent: to be saved.
-        name: of the agent in ``AGENTS``, or in ``STABLE_BASELINES``.
+        name: of the agent in ``AGENTS``.
         entry: that it was built with.
         about: kept beside it, plain JSON, such as the environment; its "seed" (0 if there is none)
             seeds the loaded agent.
@@ -69,10 +64,9 @@ def load_agent(folder: Path | str) -> tuple[Policy, dict[str, Any]]:
         raise RecGymError(f"{path}: not an agent")
     name, about = stored["agent"], stored["about"]
     spec = EnvironmentSpec(**stored["world"], features=arrays.get("features"))
-    if name in STABLE_BASELINES:
-        config = row_of(name, stored["config"]).config
-        return StableBaselinesAgent.load(Path(folder), name, config, spec), about
     entry = entry_of(name, stored["config"], {})
+    if entry.library:
+        return entry.builder(entry.config, spec, Path(folder)), about
     agent = entry.builder(entry.config, spec, int(about.get("seed", 0)))
     agent.load_policy(within(arrays, "policy."), stored["policy"])
     return agent, about

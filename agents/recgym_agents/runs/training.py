@@ -7,16 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from recgym.errors import RecGymError
 from recgym.files import load_arrays, save_arrays, write_json, write_text
-from recgym_agents.agent import Arrays, within
-from recgym_agents.algorithms.cascading_dqn import SlateDQN
-from recgym_agents.algorithms.policy_gradient import PolicyGradient
-from recgym_agents.algorithms.stable_baselines import STABLE_BASELINES
-from recgym_agents.learning.episode_memory import EpisodeLoopConfig
+from recgym_agents.checkpointing import Arrays, within
 from recgym_agents.learning.loop import Loop, means
-from recgym_agents.learning.replay_loop import LoopConfig
-from recgym_agents.networks.candidate_scan import compiled_score
 from recgym_agents.runs.assembly import (
     Validate,
     env_of,
@@ -25,7 +18,7 @@ from recgym_agents.runs.assembly import (
     spec_of,
     validation_of,
 )
-from recgym_agents.runs.devices import CPU, on_device
+from recgym_agents.runs.devices import on_device
 from recgym_agents.runs.run_folder import (
     CONFIG,
     DONE,
@@ -43,8 +36,6 @@ from recgym_agents.zoo import entry_of
 
 __all__ = ["CHECKPOINT", "DONE", "METRICS", "TrainConfig", "Watch", "train"]
 CHECKPOINT = "checkpoint.safetensors"
-WORTH_COMPILING = 1e11
-"""Hidden units evaluated while scanning candidates from which compiling pays for itself."""
 
 
 def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> None:
@@ -56,43 +47,34 @@ def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> No
     environment with luck of their own; offline, the one with the highest mean score on the log's
     validation users. Validation selects, a test environment reports, once.
 
-    An agent of ``STABLE_BASELINES`` begins again instead, see ``train_stable_baselines``.
+    A library's agent begins again instead, see ``train_stable_baselines``.
 
     Raises:
         RecGymError: bad settings, a folder with another run, or a training that diverges (the last
             good checkpoint is kept).
     """
-    if config.agent in STABLE_BASELINES:
-        train_stable_baselines(config, watch)
+    entry = entry_of(config.agent, config.agent_args, config.loop_args)
+    if entry.library:
+        train_stable_baselines(config, entry, watch)
         return
     folder = Path(config.out)
-    entry = entry_of(config.agent, config.agent_args, config.loop_args)
     check_run(config)
     seeds = [int(s) for s in np.random.SeedSequence(config.seed).generate_state(4)]
-    schedule = entry.loop or LoopConfig(num_envs=1)
+    schedule = entry.schedule
     env = env_of(config, schedule)
     dataset = read_log(config, schedule)
     spec = spec_of(config, env, dataset)
     agent = entry.builder(entry.config, spec, seeds[0])
-    if isinstance(agent, SlateDQN | PolicyGradient):
-        agent.to(config.device)
-    elif config.device != CPU:
-        raise RecGymError(
-            f"device={config.device!r}: {config.agent} learns no network; leave device out"
-        )
+    agent.to(config.device)
     agent.policy()  # raises here, not at the end, if the agent lacks something
     record = record_of(config, spec, dataset)
     if is_done(folder, record):
         return
-    if isinstance(agent, SlateDQN):
-        if _compiles(config, agent, schedule):
-            agent.score = compiled_score()
-    elif config.compile == "always":
-        raise RecGymError(f"compile='always': {config.agent} scans no candidates; leave it out")
+    agent.compile(config.compile, config.device, schedule.acts(config.steps))
     steps = 0 if entry.loop is None else config.steps
     loop = loop_of(agent, env, schedule, steps, seeds[1:3], dataset)
-    patience = schedule.patience if isinstance(schedule, EpisodeLoopConfig) else 0
-    run = _Run(config, loop, validation_of(config, loop, dataset, seeds[3]), patience)
+    validate = validation_of(config, schedule, loop, dataset, seeds[3])
+    run = _Run(config, loop, validate, schedule.patience)
     write_json(folder / CONFIG, record)
     with on_device(config.device):
         run.finish(watch)
@@ -139,7 +121,7 @@ class _Run:
         if self.validate is None:
             return {}
         value, line = self.validate()
-        if getattr(self.loop.agent, "rounds", 1) == 0:  # what the agent is named after is ahead
+        if not self.loop.agent.ready:
             return line | {"kept": 0.0}
         self.waited += 1
         if value > self.best_reward:
@@ -178,29 +160,3 @@ class _Run:
             self.best_reward = info["best_reward"]
         self.waited = info.get("waited", 0)  # checkpoints made before it was counted have none
         return info["metrics_length"], self.loop.steps_done
-
-
-def _compiles(
-    config: TrainConfig, agent: SlateDQN, schedule: LoopConfig | EpisodeLoopConfig
-) -> bool:
-    """Decides whether the candidates are scanned by a compiled function.
-
-    Raises:
-        RecGymError: it must be compiled, and nothing compiles here, or for another device.
-    """
-    assert isinstance(schedule, LoopConfig)
-    if config.device != CPU:
-        if config.compile == "always":
-            raise RecGymError("compile='always': compiles for device='cpu' alone; leave one out")
-        return False
-    if config.compile != "auto":
-        return config.compile == "always"
-    slots = agent.spec.slate_size if agent.config.head == "cascade" else 1
-    rows = config.steps * (1 + schedule.updates * schedule.batch_size / schedule.num_envs)
-    if rows * slots * agent.spec.n_items * agent.config.hidden < WORTH_COMPILING:
-        return False
-    try:
-        compiled_score()
-    except RecGymError:
-        return False
-    return True
