@@ -13,7 +13,6 @@ import numpy as np
 from recgym.errors import RecGymError, shortened
 
 AT_LEAST_0, AT_LEAST_1, SHARE = (0.0, math.inf), (1.0, math.inf), (0.0, 1.0)
-SIZE = (1.0, 65_536.0)
 POSITIVE = (float(np.finfo(np.float32).tiny), math.inf)
 """Ranges, ends included."""
 UNIONS = (Union, UnionType)
