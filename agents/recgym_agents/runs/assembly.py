@@ -166,8 +166,14 @@ def read_log(config: TrainConfig, schedule: LoopConfig | EpisodeLoopConfig) -> D
     if name == "offline" and config.validation_episodes:
         needed.append("validation")
     for split in needed:
-        if dataset.pages(split).n_pages == 0:
+        pages = dataset.pages(split)
+        if pages.n_pages == 0:
             raise RecGymError(f"{config.log}: no {split} users; divide its users again")
+        if not pages.slate_sizes.any():
+            raise RecGymError(
+                f"{config.log}: no page of a {split} user has a slate; agents learn from what was"
+                " shown"
+            )
     assert isinstance(schedule, EpisodeLoopConfig)
     if schedule.logging_policy == "propensity" and dataset.sessions.slot_propensities is None:
         raise RecGymError(
