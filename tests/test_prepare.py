@@ -93,7 +93,8 @@ def test_prepare_reads_a_log_of_clicks_and_says_how(repository: Path, tmp_path: 
 
 
 def test_prepare_says_that_a_slot_tells_the_click(repository: Path, tmp_path: Path) -> None:
-    (tmp_path / "log.csv").write_text(CLICKS.replace(",x,", ",z,").replace(",y,", ",z,"))
+    rows = "".join(f"u{user},a|b|c|d|e,e,2024-05-01\n" for user in range(60))
+    (tmp_path / "log.csv").write_text("who,seen,hit,at\n" + rows)
     arguments = ("clicks", "--path", tmp_path / "log.csv", *COLUMNS, "--out", tmp_path / "out")
     done = prepare(repository, *arguments)
     warning = "warning: last_slot finds the click on over half the pages: if slots have no meaning"
