@@ -196,13 +196,15 @@ def main(source: Annotated[Source, tyro.conf.arg(name="")]) -> None:
     print_summary(info, source.out)
 
 
-def leaks(scores: dict[str, dict[str, float]]) -> list[str]:
+def leaks(scores: dict[str, dict[str, float]], simulated: bool = True) -> list[str]:
     """Returns the rules that no honest page lets find its click more often than not.
 
-    Click rates may do so on small pages of a real log, but not on simulated ones (with years).
+    Click rates may do so on small pages of a real log, but not on simulated ones (with years); and
+    age may on a real log.
     """
-    telling = {"oldest", "newest", "first_slot", "last_slot"}
-    telling |= {"item_ctr"} if "oldest" in scores else set()
+    telling = {"first_slot", "last_slot"}
+    if simulated:
+        telling |= {"oldest", "newest"} | ({"item_ctr"} if "oldest" in scores else set())
     return [rule for rule in scores if rule in telling and scores[rule]["precision_at_1"] > LEAK]
 
 
@@ -220,8 +222,10 @@ def print_summary(info: dict[str, Any], out: Path) -> None:
     for rule, scores in info["floors"].items():
         one, two = scores["precision_at_1"], scores["precision_at_2"]
         print(f"  floor on test pages: {rule:10s} P@1 {one:.3f}  P@2 {two:.3f}")
-    for rule in leaks(info["floors"]):
-        print(f"  warning: {rule} finds the click on over half the pages: the pages leak it")
+    own = "read_as" in info
+    why = "if slots have no meaning in the log, add --shuffled" if own else "the pages leak it"
+    for rule in leaks(info["floors"], simulated=not own):
+        print(f"  warning: {rule} finds the click on over half the pages: {why}")
     if not info["counts"]["pages"]:
         print(WITHOUT_SLATES)
     print(f"written to {out}")

@@ -92,6 +92,16 @@ def test_prepare_reads_a_log_of_clicks_and_says_how(repository: Path, tmp_path: 
     assert dataset.sessions.session.tolist() == list(range(16))
 
 
+def test_prepare_says_that_a_slot_tells_the_click(repository: Path, tmp_path: Path) -> None:
+    rows = "".join(f"u{user},a|b|c|d|e,e,2024-05-01\n" for user in range(60))
+    (tmp_path / "log.csv").write_text("who,seen,hit,at\n" + rows)
+    arguments = ("clicks", "--path", tmp_path / "log.csv", *COLUMNS, "--out", tmp_path / "out")
+    done = prepare(repository, *arguments)
+    warning = "warning: last_slot finds the click on over half the pages: if slots have no meaning"
+    assert warning in done.stdout
+    assert "warning" not in prepare(repository, *arguments, "--shuffled").stdout
+
+
 def test_prepare_says_what_a_log_without_slates_is_good_for(
     repository: Path, tmp_path: Path
 ) -> None:
@@ -184,7 +194,9 @@ def test_leaking_floors_are_told(monkeypatch: pytest.MonkeyPatch, repository: Pa
         return {rule: {"precision_at_1": value} for rule, value in first.items()}
 
     assert leaks(scores(random=0.4, item_ctr=0.6, last_slot=1.0)) == ["last_slot"]
-    assert leaks(scores(random=0.6, item_ctr=0.6, oldest=0.9, newest=0.1)) == ["item_ctr", "oldest"]
+    dated = scores(random=0.6, item_ctr=0.6, oldest=0.9, newest=0.1, first_slot=0.7)
+    assert leaks(dated) == ["item_ctr", "oldest", "first_slot"]
+    assert leaks(dated, simulated=False) == ["first_slot"]
 
 
 def test_fetching_says_what_to_do_offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
