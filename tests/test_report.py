@@ -15,9 +15,9 @@ from recgym.files import write_json
 from recgym.metrics import Estimate
 from recgym.users import gan
 from recgym.users.folder import FittedUserModel
-from recgym_agents.runs import report
+from recgym_agents.runs import training_report as report
 from recgym_agents.runs.html_report import Section, table, write_html
-from recgym_agents.runs.report import Policy
+from recgym_agents.runs.training_report import Policy
 
 N_ITEMS = 4
 
@@ -42,7 +42,7 @@ def dataset() -> Dataset:
     names = ("genre:Comedy", "genre:Drama")
     catalog = Catalog(tuple("abcd"), ("A", "B", "C", "D"), genres, names)
     info = {"name": "small", "licence": "none", "no_click": True, "repeat_clicks": True}
-    info |= {"counts": {"users": 2}, "command": "python scripts/prepare.py"}
+    info |= {"counts": {"users": 2}, "command": "recgym prepare"}
     return Dataset(sessions, catalog, np.array([0, 2], np.int8), info)
 
 
@@ -55,7 +55,7 @@ def model() -> FittedUserModel:
     params["reward.output"] = np.ones(1, np.float32)
     features = np.array([[2, 0], [1, 0], [0, 0], [0, 0]], np.float32)
     scores = {"precision_at_1": 0.5, "floors": {"random": {"precision_at_1": 0.25}}}
-    info = {"random_click_rate": {"train": 0.5}, "command": "python scripts/fit.py"}
+    info = {"random_click_rate": {"train": 0.5}, "command": "recgym fit"}
     return FittedUserModel(config, features, {"train": params}, {}, info, scores)
 
 
@@ -124,6 +124,6 @@ def test_the_user_model_is_shown_beside_its_floors(
 def test_every_command_is_named(dataset: Dataset, model: FittedUserModel, tmp_path: Path) -> None:
     (text,) = report.commands_section(dataset, model, [policy(tmp_path)], "last").parts
     lines = text.removeprefix("<pre>").removesuffix("</pre>").splitlines()
-    assert lines[:2] == ["python scripts/prepare.py", "python scripts/fit.py"]
+    assert lines[:2] == ["recgym prepare", "recgym fit"]
     assert lines[2].endswith("--steps 5 --seed 0 --slate-size 3 --agent-args discount=0.5")
     assert lines[3] == "last"

@@ -12,6 +12,7 @@ from recgym.errors import RecGymError
 from recgym.files import load_arrays, save_arrays
 from recgym_agents.agent import Actor, EnvironmentSpec, Policy
 from recgym_agents.checkpointing import within
+from recgym_agents.runs.trained_agent import TrainedAgent
 from recgym_agents.zoo import Entry, entry_of
 
 PARAMS = "params.safetensors"
@@ -47,7 +48,7 @@ def save_agent(
     save_arrays(Path(folder) / PARAMS, contents, stored)
 
 
-def load_agent(folder: Path | str) -> tuple[Policy, dict[str, Any]]:
+def load_agent(folder: Path | str) -> tuple[TrainedAgent, dict[str, Any]]:
     """Reads the folder of a trained agent; no environment is needed.
 
     A ``model.zip`` of Stable-Baselines3 holds pickled Python: load only what you trust.
@@ -66,10 +67,10 @@ def load_agent(folder: Path | str) -> tuple[Policy, dict[str, Any]]:
     spec = EnvironmentSpec(**stored["world"], features=arrays.get("features"))
     entry = entry_of(name, stored["config"], {})
     if entry.library:
-        return entry.builder(entry.config, spec, Path(folder)), about
+        return TrainedAgent(entry.builder(entry.config, spec, Path(folder)), about), about
     agent = entry.builder(entry.config, spec, int(about.get("seed", 0)))
     agent.load_policy(within(arrays, "policy."), stored["policy"])
-    return agent, about
+    return TrainedAgent(agent, about), about
 
 
 def check_spec(agent: Actor, spec: EnvironmentSpec) -> None:

@@ -1,10 +1,10 @@
 """Turns a raw log into a prepared dataset: sessions, catalog, split, and where they come from.
 
 Examples:
-    python scripts/prepare.py movielens --out data/ml-100k
-    python scripts/prepare.py display-sets --path gan_yelp.tsv --out data/yelp
-    python scripts/prepare.py trivago --path train.csv --out data/trivago
-    python scripts/prepare.py cikm-cup --path cikm-cup-2016 --out data/cikm-cup
+    recgym prepare movielens --out data/ml-100k
+    recgym prepare display-sets --path gan_yelp.tsv --out data/yelp
+    recgym prepare trivago --path train.csv --out data/trivago
+    recgym prepare cikm-cup --path cikm-cup-2016 --out data/cikm-cup
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from typing import Annotated
 
 import tyro
 
-from command_line import run
 from recgym.data import Dataset, read_cikm_cup, read_display_sets, read_movielens, read_trivago
 from recgym.data.dataset import FILES
 from recgym.data.movielens import LowRatings, Rewards
@@ -130,7 +129,7 @@ def main(source: Annotated[Source, tyro.conf.arg(name="")]) -> None:
     refuse_foreign_folder(source.out)
     dataset = source.read()
     dataset.validate()
-    command = shlex.join(["python", "scripts/prepare.py", *sys.argv[1:]])
+    command = shlex.join(["recgym", "prepare", *sys.argv[1:]])
     info = dataset.info | {"command": command, "counts": counts(dataset), "floors": floors(dataset)}
     dataset = replace(dataset, info=info)
     save_whole(dataset, source.out)
@@ -197,7 +196,3 @@ def print_summary(dataset: Dataset, out: Path) -> None:
     for rule in leaks(info["floors"]):
         print(f"  warning: {rule} finds the click on over half the pages: the pages leak it")
     print(f"written to {out}")
-
-
-if __name__ == "__main__":
-    run(main)

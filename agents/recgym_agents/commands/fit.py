@@ -13,7 +13,6 @@ import torch
 from rich.console import Console
 from rich.table import Table
 
-from command_line import run
 from recgym.data import Dataset
 from recgym.errors import RecGymError
 from recgym.users import FittedUserModel
@@ -49,7 +48,7 @@ def main(
     """Fits a user model.
 
     Args:
-        data: folder that scripts/prepare.py wrote.
+        data: folder that recgym prepare wrote.
         out: folder to write the user model to.
         model: a GAN user model with position weights (gan-pw) or an LSTM (gan-lstm) over the click
             history, or IRecGAN's recurrent model of clicks and rewards, of LSTM (irecgan-lstm) or
@@ -81,7 +80,7 @@ def main(
     torch.set_num_threads(threads)
     dataset = Dataset.load(data)
     config, fit = _preset(dataset.info["name"], model, regularizer)
-    wanted = {
+    given: dict[str, Any] = {
         "hidden": hidden,
         "activation": activation,
         "features": features,
@@ -91,7 +90,7 @@ def main(
         "units": units,
         "reward": reward,
     }
-    wanted = {name: value for name, value in wanted.items() if value is not None}
+    wanted = {name: value for name, value in given.items() if value is not None}
     foreign = sorted(wanted.keys() - {field.name for field in fields(config)})
     if foreign:
         raise RecGymError(f"--{foreign[0]}: no setting of --model {model}")
@@ -103,7 +102,7 @@ def main(
         frozen_reward=frozen_reward,
         double=double,
     )
-    command = f"python scripts/fit.py {shlex.join(sys.argv[1:])}"
+    command = f"recgym fit {shlex.join(sys.argv[1:])}"
     with progress_bar(fit.epochs) as on_epoch:
         fitted = fit_user_model(
             dataset,
@@ -165,7 +164,3 @@ def _print(name: str, model: str, scores: dict[str, Any], click_rates: dict[str,
     console.print(table)
     rates = ", ".join(f"{member} {rate:.2f}" for member, rate in click_rates.items())
     console.print(f"click rate of random slates: {rates}")
-
-
-if __name__ == "__main__":
-    run(main)

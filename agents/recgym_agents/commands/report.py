@@ -1,7 +1,7 @@
 """Writes a self-contained HTML report of trained agents, the user model, and the data behind it.
 
 Example:
-    python scripts/report.py runs/demo/RecGAN-v0/*/0 --data runs/demo/data \
+    recgym report runs/demo/RecGAN-v0/*/0 --data runs/demo/data \
         --user-model runs/demo/user-model --out runs/demo/report.html
 """
 
@@ -15,11 +15,10 @@ from typing import Annotated
 import tyro
 from rich.progress import track
 
-from command_line import run
 from recgym.data import Dataset
 from recgym.users.folder import FittedUserModel
 from recgym_agents.runs.html_report import write_html
-from recgym_agents.runs.report import (
+from recgym_agents.runs.training_report import (
     commands_section,
     learning_section,
     model_section,
@@ -41,8 +40,8 @@ def main(
 
     Args:
         runs: folders of trained agents; the last one's learning curve is drawn.
-        data: folder that scripts/prepare.py wrote.
-        user_model: folder that scripts/fit.py wrote.
+        data: folder that recgym prepare wrote.
+        user_model: folder that recgym fit wrote.
         out: the HTML file to write.
         episodes: episodes of each agent in each model.
         seed: of users' choices.
@@ -51,7 +50,7 @@ def main(
     policies = [
         score_policy(folder, episodes, seed) for folder in track(runs, description="evaluating")
     ]
-    command = shlex.join(["python", *sys.argv])
+    command = shlex.join(["recgym", "report", *sys.argv[1:]])
     sections = [
         policies_section(policies, episodes),
         learning_section(policies[-1], policies[:-1]),
@@ -61,7 +60,3 @@ def main(
     ]
     write_html(out, f"RecGym: {dataset.info['name']} to a slate agent", sections)
     print(out)
-
-
-if __name__ == "__main__":
-    run(main)

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from command_line import run
 from recgym.envs.backends import check_device
 from recgym.errors import RecGymError
 from recgym_agents.experiments import EXPERIMENTS
@@ -19,9 +17,13 @@ from recgym_agents.experiments.results_report import write_page
 from recgym_agents.experiments.runner import run_cells, unfinished
 from recgym_agents.runs.devices import CPU
 
+ExperimentName = Annotated[
+    tyro.conf.Positional[str], tyro.conf.arg(help=f"one of {', '.join(EXPERIMENTS)}")
+]
+
 
 def main(
-    name: Annotated[str, tyro.conf.Positional],
+    name: ExperimentName,
     smoke: bool = False,
     paper: bool = False,
     device: str = CPU,
@@ -33,9 +35,7 @@ def main(
     """Runs the cells of an experiment that are not finished, then writes its page.
 
     Args:
-        name: user-models, regularizers, recgan-tuning, recgan-policies,
-            recgan-divisions, figure-5, irecgan-fig2, irecgan-fig3,
-            irecgan-table1, click-likelihood, sb3 or worlds.
+        name: see above.
         smoke: some minutes' worth of everything; writes below OUT/smoke only.
         paper: networks of the paper's size; writes below OUT/paper only.
         device: where networks learn in irecgan-fig2, such as cuda.
@@ -67,7 +67,7 @@ def main(
         raise RecGymError(f"{name}: {count} cells failed, no page written; run again to retry them")
     options = [f"--{size}"] * bool(size) + [f"--device {device}"] * (device != CPU)
     options += ["--data DIR"] * (data is not None)
-    command = " ".join(["python scripts/reproduce.py", name, *options])
+    command = " ".join(["recgym reproduce", name, *options])
     folder = runs / experiment.name / "page" if size else docs
     print(write_page(experiment, budget, outcome, folder, command))
 
@@ -90,7 +90,3 @@ def _on_device(experiment: Experiment, budget: Budget, device: str) -> Budget:
     if not experiment.takes_device:
         raise RecGymError(f"--device: {experiment.name} learns on the CPU; leave it out")
     return budget | {"device": device}
-
-
-if __name__ == "__main__":
-    sys.exit(run(main))

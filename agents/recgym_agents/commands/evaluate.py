@@ -13,12 +13,11 @@ import tyro
 from rich.console import Console
 from rich.table import Table
 
-from command_line import run
-from recgym.errors import RecGymError
 from recgym.files import write_json
-from recgym_agents.runs.evaluation import evaluate
+from recgym_agents.commands.train import Settings, settings
+from recgym_agents.runs.evaluation import ESTIMATES, evaluate
+from recgym_agents.runs.run import world_of
 from recgym_agents.runs.saved_agents import load_agent
-from train import Settings, settings
 
 
 def main(
@@ -37,7 +36,8 @@ def main(
     Args:
         folder: of the agent.
         episodes: how many; episode e is of user e modulo the number of users.
-        env: environment id; that of the training if not given (there is none after a log alone).
+        env: environment id, or module:id; that of the training if not given (there is none after a
+            log alone).
         split: "test" scores on the user model of other users than the agent learned from.
         ensemble: user models that episodes draw from; 0 for one.
         user_model: folder of a fitted user model, or the name of a shipped one.
@@ -47,21 +47,15 @@ def main(
     """
     agent, about = load_agent(folder)
     given = {"split": split, "ensemble": ensemble, "user_model": user_model}
-    arguments = about["env_args"] if env in (None, about["env"]) else {}
-    if split == "test":
-        arguments = {name: value for name, value in arguments.items() if name != "ensemble"}
-    arguments = arguments | {k: v for k, v in given.items() if v is not None} | settings(env_args)
-    env = env or about["env"]
-    if env is None:
-        raise RecGymError(f"{folder}: learned from a log alone; name an environment with --env")
+    changed = {k: v for k, v in given.items() if v is not None} | settings(env_args)
+    env, arguments = world_of(folder, about, env, changed)
     evaluation = evaluate(agent, env, arguments, episodes, seed)
     users, *by_user = evaluation.by_user()
     table = Table(title=f"{folder}: {episodes} episodes in {env}")
     for column in ("metric", "mean", "95% interval", "worst tenth", "median"):
         table.add_column(column, justify="left" if column == "metric" else "right")
     record = {"env": env, "env_args": arguments, "episodes": episodes, "seed": seed}
-    names = ("reward per step", "click rate", "reward per session")
-    for name, values, mean in zip(names, by_user, evaluation.estimates(), strict=True):
+    for name, values, mean in zip(ESTIMATES, by_user, evaluation.estimates(), strict=True):
         tenth, median = sorted(values)[len(values) // 10], sorted(values)[len(values) // 2]
         known = math.isfinite(mean.low)  # not if there is a single user
         low, high = (mean.low, mean.high) if known else (None, None)
@@ -73,7 +67,3 @@ def main(
     record["user"] = [int(user) for user in users]
     write_json(out or folder / "evaluation.json", record)
     Console().print(table)
-
-
-if __name__ == "__main__":
-    run(main)

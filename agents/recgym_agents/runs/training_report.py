@@ -179,7 +179,7 @@ def commands_section(
 def _train_command(policy: Policy) -> str:
     """The command line of a training, from its configuration."""
     config = read_json(policy.folder / "config.json")
-    words = ["python", "scripts/train.py", "--out", str(policy.folder)]
+    words = ["recgym", "train", "--out", str(policy.folder)]
     for name in ("env", "agent", "steps", "seed"):
         words += [f"--{name}", str(config[name])]
     for name, value in config["env_args"].items():
