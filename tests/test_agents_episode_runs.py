@@ -223,18 +223,15 @@ def test_what_a_log_alone_cannot_do_is_refused_and_leaves_nothing_behind(
         assert not (tmp_path / "run").exists()
 
 
-def test_an_agent_of_a_log_alone_is_evaluated_where_one_says(
-    log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "scripts"))
-    import evaluate as script
+def test_an_agent_of_a_log_alone_is_evaluated_where_one_says(log: str, tmp_path: Path) -> None:
+    from recgym_agents.commands import evaluate as command
 
     shape = {"slate_size": 3, "window": 6}
     train(config("offline", log, tmp_path, env=None, env_args=shape))
     with pytest.raises(RecGymError, match="a log alone; name an environment with --env"):
-        script.main(tmp_path)
+        command.main(tmp_path)
     settings = tuple(f"{name}={value}" for name, value in WORLD.items())
-    script.main(tmp_path, episodes=5, env="SlateMDP-v0", env_args=settings)
+    command.main(tmp_path, episodes=5, env="SlateMDP-v0", env_args=settings)
     assert read_json(tmp_path / "evaluation-SlateMDP-v0.json")["env"] == "SlateMDP-v0"
 
 

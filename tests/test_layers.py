@@ -55,6 +55,7 @@ WINGS = (
     ("zoo",),
     ("runs",),
     ("experiments",),
+    ("commands",),
 )
 """The wings of ``recgym_agents``, from the ground up: each imports itself and what is below it."""
 HEIGHT = {wing: height for height, wings in enumerate(WINGS) for wing in wings}

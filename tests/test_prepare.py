@@ -13,6 +13,7 @@ import pytest
 from recgym.data import Dataset, fetch_movielens_100k, movielens_wheel
 from recgym.errors import RecGymError
 
+MAIN = "from recgym_agents.commands.command_line import main; main()"
 LOG = """SessionId\tTime\tItemId\tis_click\ttr_val_tst
 ann\t0\tx\t0\t0
 ann\t0\ty\t1\t0
@@ -22,13 +23,12 @@ bob\t1\tz\t0\t2
 
 
 def prepare(repository: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    script = repository / "scripts" / "prepare.py"
     return subprocess.run(
-        [sys.executable, str(script), *map(str, arguments)],
+        [sys.executable, "-c", MAIN, "prepare", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
-        env={"PYTHONPATH": str(repository), "PATH": ""},
+        env={"PYTHONPATH": f"{repository}:{repository}/agents", "PATH": ""},
     )
 
 
@@ -46,7 +46,7 @@ def test_prepare_writes_a_whole_folder_and_writes_it_again(
     dataset = Dataset.load(out)
     assert dataset.split.tolist() == [0, 2]
     info = json.loads((out / "info.json").read_text())
-    assert info["command"] == f"python scripts/prepare.py display-sets --path {log} --out {out}"
+    assert info["command"] == f"recgym prepare display-sets --path {log} --out {out}"
     assert len(info["sha256"]) == 64
     assert info["licence"]
     assert info["floors"]["item_ctr"]["precision_at_1"] == 0  # x .5 / 2, z .5
@@ -187,8 +187,7 @@ def test_a_folder_of_something_else_is_left_alone(repository: Path, tmp_path: Pa
 
 
 def test_leaking_floors_are_told(monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:
-    monkeypatch.syspath_prepend(str(repository / "scripts"))
-    from prepare import leaks
+    from recgym_agents.commands.prepare import leaks
 
     def scores(**first: float) -> dict[str, dict[str, float]]:
         return {rule: {"precision_at_1": value} for rule, value in first.items()}
