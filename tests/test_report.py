@@ -156,7 +156,7 @@ def test_the_user_model_is_shown_beside_its_floors(model: FittedUserModel) -> No
 
 
 def test_every_command_is_named(tmp_path: Path) -> None:
-    made_before = ["python scripts/prepare.py", "", "python scripts/fit.py"]
+    made_before = ["recgym prepare", "", "recgym fit"]
     (text,) = report.commands_section(made_before, [policy(tmp_path)], "last").parts
     lines = text.removeprefix("<pre>").removesuffix("</pre>").splitlines()
     assert lines[:2] == ["recgym prepare", "recgym fit"]

@@ -39,13 +39,17 @@ class Run:
     """What was trained, and how: ``config.json``."""
 
     @staticmethod
-    def load(folder: str | Path) -> Run:
+    def load(folder: str | Path, *, trust: bool = False) -> Run:
         """Reads the folder of a finished training.
+
+        Args:
+            folder: of the run.
+            trust: read an agent of Stable-Baselines3, too; see ``load_agent``.
 
         Raises:
             RecGymError: it holds none, or a damaged one.
         """
-        agent, _ = load_agent(folder)
+        agent, _ = load_agent(folder, trust=trust)
         return Run(Path(folder), agent, read_json(Path(folder) / CONFIG))
 
     @property
@@ -153,7 +157,7 @@ def train(
                 training.train(config, partial(watch, 0))
         else:
             training.train(config)
-    return Run.load(config.out)
+    return Run.load(config.out, trust=True)  # it was written just now
 
 
 def default_folder(env: str | None, log: str | None, agent: str, seed: int) -> Path:
