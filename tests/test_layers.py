@@ -53,6 +53,7 @@ WINGS = (
     ("networks",),
     ("algorithms",),
     ("zoo",),
+    ("agent_docs",),
     ("runs",),
     ("experiments",),
 )
