@@ -22,8 +22,6 @@ from tests.small_world import random_user_model
 
 NAMES = sorted(name for name in AGENTS if not AGENTS.find(name).library)
 QUICK = {"pretraining": 2, "discriminator_pretraining": 1, "horizon": 5}
-LEARNED_USERS = {"outside": "no_click", "user_reward": "normal"}
-"""What a world like RecGAN-v0 asks of agents with user models of their own."""
 
 
 @pytest.fixture(scope="module")
@@ -36,7 +34,7 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 def entry_for(name: str) -> Entry:
     """The row of an agent, set for the world of these tests."""
     own = isinstance(AGENTS.find(name).config, IRecGANConfig)
-    return entry_of(name, QUICK | LEARNED_USERS if own else {}, {})
+    return entry_of(name, QUICK if own else {}, {})
 
 
 def trained(name: str, model: str, seed: int = 0) -> Agent:

@@ -53,8 +53,8 @@ WINGS = (
     ("networks",),
     ("algorithms",),
     ("zoo",),
-    ("agent_docs",),
     ("runs",),
+    ("agent_docs",),
     ("experiments",),
 )
 """The wings of ``recgym_agents``, from the ground up: each imports itself and what is below it."""

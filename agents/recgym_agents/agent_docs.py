@@ -15,7 +15,9 @@ import textwrap
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
+from recgym import ENVIRONMENTS
 from recgym.files import write_text
+from recgym_agents.runs.compatibility import why_not
 from recgym_agents.zoo import AGENTS, Entry
 
 FOLDER = Path("docs") / "agents"
@@ -46,7 +48,9 @@ def page(name: str) -> str:
         text,
         "",
         *_variant(name, entry),
-        # The environments that it can act in go here, from a table of pairs.
+        "## Environments",
+        *_environments(name),
+        "",
         "## Settings",
         "What `--agent-args NAME=VALUE ..` changes:",
         "",
@@ -129,6 +133,14 @@ def _variant(name: str, entry: Entry) -> list[str]:
             ]
             return [f"It is [{other}]({other}.md) with {', '.join(changes)}.", ""]
     raise KeyError(name)
+
+
+def _environments(name: str) -> list[str]:
+    """Returns the environments that an agent can act in, and why not in the others."""
+    reasons = {env: why_not(name, env) for env in ENVIRONMENTS}
+    able = ", ".join(f"[{env}](../environments/{env}.md)" for env in reasons if not reasons[env])
+    whys = [f"- not in {env}: {reason}" for env, reason in reasons.items() if reason]
+    return [f"With the defaults of both it acts in {able}.", *([""] if whys else []), *whys]
 
 
 def _loop(entry: Entry) -> list[str]:

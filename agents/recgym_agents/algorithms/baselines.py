@@ -11,7 +11,7 @@ import torch
 from recgym.errors import RecGymError
 from recgym.spaces import random_slates
 from recgym.users import gan
-from recgym_agents.agent import BaseAgent, EnvironmentSpec, Transitions
+from recgym_agents.agent import BaseAgent, EnvironmentSpec, Transitions, check_shapes
 from recgym_agents.checkpointing import Arrays
 from recgym_agents.networks.slate_heads import score_eager
 
@@ -105,6 +105,7 @@ class Popularity(RandomAgent):
 
     def load_policy(self, arrays: Arrays, info: Any) -> None:
         """Takes the counts of ``policy``."""
+        check_shapes(arrays, dict.fromkeys(("shows", "clicks"), (self.spec.n_items,)))
         self.shows, self.clicks = arrays["shows"].copy(), arrays["clicks"].copy()
 
 
@@ -187,6 +188,8 @@ class UserGreedy(RandomAgent):
         for name, array in arrays.items():
             member, _, parameter = name.partition("/")
             members.setdefault(member, {})[parameter] = array
+        for own in members.values():
+            check_shapes(own, gan.shapes(self.gan))
         assert self.spec.features is not None
         self.tables = [gan.prepare(self.gan, p, self.spec.features) for p in members.values()]
 

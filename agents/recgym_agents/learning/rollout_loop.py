@@ -27,7 +27,7 @@ def roll_out(agent: EpisodeAgent, env: SlateVectorEnv, sessions: int) -> Episode
     while (episode < sessions).any():
         slate = agent.act(observation, explore=1.0)
         after, reward, terminated, truncated, info = env.step(slate)
-        played.append((episode, observation, slate, info["item"], reward, terminated))
+        played.append((episode, observation, after, slate, info["item"], reward, terminated))
         done = terminated | truncated
         if done.any():
             episode = episode.copy()
@@ -35,9 +35,14 @@ def roll_out(agent: EpisodeAgent, env: SlateVectorEnv, sessions: int) -> Episode
             begun += int(done.sum())
             after, _ = env.reset(options={"reset_mask": done})
         observation = after
-    number, seen, slate, item, reward, left = map(np.concatenate, zip(*played, strict=True))
+    number, seen, next_seen, slate, item, reward, left = map(
+        np.concatenate, zip(*played, strict=True)
+    )
     order = np.argsort(number, kind="stable")[: np.count_nonzero(number < sessions)]
     offsets = np.searchsorted(number[order], np.arange(sessions + 1))
+    every = None
+    if not agent.spec.ids:
+        every = np.insert(seen[order], offsets[1:], next_seen[order][offsets[1:] - 1], axis=0)
     return EpisodeLog(
         history=seen[order][offsets[:-1]],
         offsets=offsets,
@@ -45,6 +50,7 @@ def roll_out(agent: EpisodeAgent, env: SlateVectorEnv, sessions: int) -> Episode
         slate=slate[order],
         item=item[order],
         reward=reward[order],
+        seen=every,
     )
 
 
