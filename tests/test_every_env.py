@@ -17,6 +17,7 @@ import pytest
 from gymnasium import spaces
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.utils.env_checker import check_env
+from gymnasium.wrappers import AddRenderObservation, RecordVideo
 from stable_baselines3.common.env_checker import check_env as check_env_of_stable_baselines
 
 from recgym import ENVIRONMENTS, RecGymError, environment_docs
@@ -344,18 +345,47 @@ def test_every_declared_render_mode_works(case: Case, vector: bool) -> None:
         assert mode in env.metadata["render_modes"]
         env.reset(seed=0)
         before = env.render()
-        simulator = env.unwrapped.simulator
+        simulator, size = env.unwrapped.simulator, env.unwrapped.simulator.slate_size
         for _ in range(rounds(case, simulator)):
             env.step(env.action_space.sample())
         after = env.render()
-        for blank, frame in [(before[0], after[0])] if vector else [(before, after)]:
+        width, height = env.metadata["render_size"]
+        for blank, frame in zip(before, after, strict=True) if vector else [(before, after)]:
             if mode == "ansi":
-                assert blank.count("\n") == 2
-                assert frame.count(" item ") == simulator.slate_size
+                assert "step 0 of" in blank
+                assert "nothing shown yet" in blank
+                assert "step 1 of" in frame
+                assert len(re.findall(r"^[> ] [ \d]\d ", frame, re.MULTILINE)) == size
             else:
-                assert frame.dtype == np.uint8
-                assert frame.shape[2] == 3
-                assert frame.shape[0] > blank.shape[0]
+                assert frame.dtype == blank.dtype == np.uint8
+                assert frame.shape == blank.shape == (height, width, 3)
+                assert (frame != blank).any()
+
+
+@each_case
+def test_frames_are_an_observation_for_wrappers_that_make_them_one(case: Case) -> None:
+    """Which asks for frames of one size from reset to end."""
+    env = AddRenderObservation(make(case, render_mode="rgb_array"), render_only=False)
+    env.reset(seed=0)
+    env.action_space.seed(0)
+    over = False
+    while not over:
+        observation, _, terminated, truncated, _ = env.step(env.action_space.sample())
+        assert observation in env.observation_space
+        over = terminated or truncated
+
+
+@each_id
+def test_an_episode_is_recorded_from_reset_to_end(name: str, tmp_path: Path) -> None:
+    pytest.importorskip("moviepy")
+    env = gymnasium.make(name, **ROWS[name].variants[0], render_mode="rgb_array")
+    folder = tmp_path / "videos"
+    env = RecordVideo(env, str(folder), disable_logger=True)
+    env.reset(seed=0)
+    while not any(env.step(env.action_space.sample())[2:4]):
+        pass
+    env.close()
+    assert len(list(folder.glob("*.mp4"))) == 1
 
 
 @each_id
@@ -367,18 +397,17 @@ def test_its_page_says_what_it_does_now(repository: Path, name: str) -> None:
 
 
 @each_id
-def test_its_page_is_linked_and_has_a_picture_of_a_rollout(repository: Path, name: str) -> None:
-    """The picture itself may be stale: fitted users round differently elsewhere."""
+def test_its_page_is_linked_and_has_a_film_of_a_rollout(repository: Path, name: str) -> None:
+    """The film itself may be stale: fitted users round differently elsewhere."""
     for page in ("index.md", "environments.md"):
         text = (repository / "docs" / page).read_text("utf-8")
         assert f"[{name}](environments/{name}.md)" in text
-    drawn = repository / "docs" / "environments" / f"{name}.png"
-    assert drawn.stat().st_size < 60_000
-    image = environment_docs.picture(name)
-    frames = np.split(image, environment_docs.FRAMES, axis=1)
-    assert image.dtype == np.uint8
-    assert len({frame.tobytes() for frame in frames}) == environment_docs.FRAMES
-    assert (environment_docs.picture(name) == image).all()
+    written = repository / "docs" / "environments" / f"{name}.gif"
+    assert written.stat().st_size < 200_000
+    frames = environment_docs.film(name)
+    assert len({frame.tobytes() for frame in frames}) > environment_docs.STEPS
+    again = environment_docs.film(name)
+    assert all((one == other).all() for one, other in zip(frames, again, strict=True))
 
 
 @each_id

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from recgym import RecGymError
 from recgym.simulators import Noise, Simulator, build, choose
-from recgym.simulators.learned_user import UNROLLED, LearnedUser, learned_user
+from recgym.simulators.learned_user import LearnedUser, learned_user
+from recgym.simulators.spent_items import UNROLLED
 from recgym.users import gan, recurrent
 from tests.fixtures.user_model import random_user_model
 

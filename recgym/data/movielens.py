@@ -120,6 +120,17 @@ def read_movielens(
     return Dataset(sessions, _catalog(movies), split, info)
 
 
+def movielens_100k_catalog() -> Catalog:
+    """Returns the movies of MovieLens 100K, which is downloaded the first time (2 MB).
+
+    Raises:
+        RecGymError: the download failed, or is not the file expected.
+    """
+    folder = fetch_movielens_100k("without it, titles can be the folder of a prepared dataset")
+    movies, _ = read_movies(find_files(folder))
+    return _catalog(movies)
+
+
 def same_year_pages(
     years: Array, rated: Array, page_size: int, rng: np.random.Generator
 ) -> tuple[Array, Array, Array]:

@@ -19,11 +19,16 @@ FOLDER_IN_WHEEL = "recbole/dataset_example/ml-100k/"
 FILES = ("ml-100k.inter", "ml-100k.item")
 
 
-def fetch_movielens_100k() -> Path:
+def fetch_movielens_100k(
+    instead: str = "name a folder that holds MovieLens with --path",
+) -> Path:
     """Returns a folder with MovieLens 100K, downloading it (2 MB) the first time.
 
     The wheel is downloaded without its dependencies into ``$RECGYM_CACHE`` (or
     ``~/.cache/recgym``), checked by its sha256, and only read: it is not installed or imported.
+
+    Args:
+        instead: what an error says that one can do without the download.
 
     Raises:
         RecGymError: the download failed, or is not the file expected.
@@ -31,7 +36,7 @@ def fetch_movielens_100k() -> Path:
     cache = Path(os.environ.get("RECGYM_CACHE") or Path.home() / ".cache" / "recgym")
     wheel = cache / WHEEL
     if not (wheel.is_file() and sha256_of(wheel) == WHEEL_SHA256):
-        _download(wheel)
+        _download(wheel, instead)
     folder = cache / "ml-100k"
     with zipfile.ZipFile(wheel) as archive:
         for name in FILES:
@@ -40,7 +45,7 @@ def fetch_movielens_100k() -> Path:
     return folder
 
 
-def _download(wheel: Path) -> None:
+def _download(wheel: Path, instead: str) -> None:
     wheel.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=wheel.parent) as folder:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
@@ -51,12 +56,11 @@ def _download(wheel: Path) -> None:
             said = (done.stderr.strip() or "no wheel came").split("\n")[-1]
             raise RecGymError(
                 f"MovieLens 100K could not be downloaded (pip download {REQUIREMENT}: {said}); "
-                "name a folder that holds MovieLens with --path"
+                f"{instead}"
             )
         digest = sha256_of(found)
         if digest != WHEEL_SHA256:
             raise RecGymError(
-                f"{WHEEL}: the download's sha256 is {digest}, not {WHEEL_SHA256}; "
-                "name a folder that holds MovieLens with --path"
+                f"{WHEEL}: the download's sha256 is {digest}, not {WHEEL_SHA256}; {instead}"
             )
         os.replace(found, wheel)

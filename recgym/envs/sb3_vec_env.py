@@ -76,6 +76,10 @@ class SB3VecEnv(VecEnv):
         self._seeds = [seed]
         return [seed] * self.num_envs
 
+    def get_images(self) -> list[np.ndarray]:
+        """Returns the picture of each row, for ``render_mode="rgb_array"``."""
+        return list(self.env.render() or ())
+
     def close(self) -> None:
         """Closes the environment."""
         self.env.close()

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 from collections.abc import Mapping
 from typing import Any
 
 from gymnasium.envs.registration import EnvSpec
 
 from recgym.errors import RecGymError
+from recgym.rendering import FRAME_SIZE
 from recgym.simulators import build
 from recgym.simulators.base import Simulator
 from recgym.simulators.views import actions_a_slate, view_of
 
 RENDER_MODES = ["ansi", "rgb_array"]
+METADATA: dict[str, Any] = {
+    "render_modes": RENDER_MODES,
+    "render_fps": 2,
+    "render_size": list(FRAME_SIZE),
+}
+"""``render_size`` is the width and the height in pixels of every "rgb_array" frame."""
 
 
 def build_world(
@@ -36,8 +44,7 @@ def build_world(
     Raises:
         RecGymError: an unknown argument, or one out of its range.
     """
-    if render_mode is not None and render_mode not in RENDER_MODES:
-        raise RecGymError(f"render_mode={render_mode!r}: must be one of {', '.join(RENDER_MODES)}")
+    check_render_mode(render_mode)
     also_known = ("view", "mask_keys", "render_mode", "titles", "max_episode_steps")
     world = view_of(build(simulator, arguments, also_known), view)
     if max_episode_steps is None or max_episode_steps == _steps(world):
@@ -55,6 +62,14 @@ def build_world(
         )
     arguments = {**arguments, "horizon": max_episode_steps // actions}
     return view_of(build(simulator, arguments, also_known), view)
+
+
+def check_render_mode(mode: str | None) -> None:
+    """Raises a RecGymError unless there is such a mode, with all that it needs."""
+    if mode is not None and mode not in RENDER_MODES:
+        raise RecGymError(f"render_mode={mode!r}: must be one of {', '.join(RENDER_MODES)}")
+    if mode == "rgb_array" and importlib.util.find_spec("PIL") is None:
+        raise RecGymError("render_mode='rgb_array' needs Pillow: pip install recgym[render]")
 
 
 def with_episode_length(spec: EnvSpec | None, world: Simulator) -> EnvSpec | None:

@@ -9,16 +9,13 @@ import gymnasium
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
-from recgym import rendering
 from recgym.envs import actions, infos, masks
 from recgym.envs.backends import draw
 from recgym.envs.options import check_options, users_of
-from recgym.envs.shared_arguments import RENDER_MODES, build_world, with_episode_length
+from recgym.envs.pictures import Pictures
+from recgym.envs.shared_arguments import METADATA, build_world, with_episode_length
 from recgym.errors import RecGymError
 from recgym.simulators.base import State
-
-NOTHING: tuple[list[int], int, float] = ([], -1, 0.0)
-"""Slate, click and reward before the first slate of an episode."""
 
 
 class SlateEnv(gymnasium.Env[Any, np.ndarray]):
@@ -31,7 +28,8 @@ class SlateEnv(gymnasium.Env[Any, np.ndarray]):
         mask_keys: names of the observation and of its action mask, such as ["observations",
             "action_mask"], for libraries that read both from a dict; only for view="item-by-item".
         render_mode: "ansi" (text), "rgb_array" (an image), or None.
-        titles: folder of a prepared dataset, whose titles are shown in renders; ids when None.
+        titles: folder of a prepared dataset, or "movielens" for MovieLens 100K (downloaded the
+            first time), whose titles are shown in renders.
         max_episode_steps: actions in an episode, another way to give the simulator's ``horizon``.
         **arguments: the simulator's own arguments.
 
@@ -39,7 +37,7 @@ class SlateEnv(gymnasium.Env[Any, np.ndarray]):
         RecGymError: an unknown argument, or one out of its range.
     """
 
-    metadata = {"render_modes": RENDER_MODES, "render_fps": 4}
+    metadata = METADATA
 
     def __init__(
         self,
@@ -54,14 +52,15 @@ class SlateEnv(gymnasium.Env[Any, np.ndarray]):
     ) -> None:
         self.simulator = build_world(simulator, arguments, render_mode, max_episode_steps, view)
         self.render_mode = render_mode
-        self._titles = rendering.load_titles(titles, self.simulator.n_items)
+        self._pictures = (
+            None if render_mode is None else Pictures(self.simulator, titles, render_mode)
+        )
         self._keys = masks.keys_of(mask_keys, self.simulator)
         self.observation_space = masks.observation_space(self.simulator, self._keys)
         self.action_space = self.simulator.action_space
         self._spec: EnvSpec | None = None
         self._state: State | None = None
         self._over = False
-        self._shown = NOTHING
 
     @property
     def spec(self) -> EnvSpec | None:
@@ -89,7 +88,8 @@ class SlateEnv(gymnasium.Env[Any, np.ndarray]):
         noise = draw(self.np_random, 1, self.simulator.reset_noise)
         self._state = self.simulator.reset(noise, users)
         self._over = False
-        self._shown = NOTHING
+        if self._pictures is not None:
+            self._pictures.begin(np.array([True]))
         info = self._info(self._state, infos.AT_RESET)
         observation = self.simulator.observe(self._state)[0]
         return masks.beside(observation, info, self._keys), info
@@ -115,9 +115,9 @@ class SlateEnv(gymnasium.Env[Any, np.ndarray]):
         leaves, pay = terminated.item(), reward.item()
         truncated = not leaves and state["step"].item() >= simulator.horizon
         info = {"click": click[0], "item": item[0], "repaired": replaced[0]}
+        if self._pictures is not None:
+            self._pictures.note(self._state, state, slate, click, reward, terminated)
         self._state, self._over = state, leaves or truncated
-        if self.render_mode is not None:
-            self._shown = slate[0].tolist(), click.item(), pay
         info = self._info(state, info)
         observation = masks.beside(simulator.observe(state)[0], info, self._keys)
         return observation, pay, leaves, truncated, info
@@ -132,11 +132,9 @@ class SlateEnv(gymnasium.Env[Any, np.ndarray]):
 
     def render(self) -> Any:
         """Returns a picture of the last slate: text, or an image (height, width, 3)."""
-        if self.render_mode is None or self._state is None:
+        if self._pictures is None or self._state is None:
             return None
-        step, user = self._state["step"].item(), self._state.get("user")
-        page = rendering.Page(step, None if user is None else user.item(), *self._shown)
-        return rendering.render(self.render_mode, page, self._titles)
+        return self._pictures.draw(self._state)[0]
 
     def _info(self, state: State, info: dict[str, np.int64]) -> dict[str, Any]:
         """Adds to the shell's own info what the simulator's state says of the episode."""

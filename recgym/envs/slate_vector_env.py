@@ -10,13 +10,13 @@ import numpy as np
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector.utils import batch_space
 
-from recgym import rendering
 from recgym.arrays import Array, keep_freed_memory, namespace
 from recgym.envs import infos, masks, row_attributes
 from recgym.envs.autoreset import gymnasium_mode, mode_name
 from recgym.envs.backends import Transition, backend_of
 from recgym.envs.options import check_options, mask_of, seed_of, users_of
-from recgym.envs.shared_arguments import RENDER_MODES, build_world, with_episode_length
+from recgym.envs.pictures import Pictures
+from recgym.envs.shared_arguments import METADATA, build_world, with_episode_length
 from recgym.errors import RecGymError
 from recgym.simulators.base import State
 
@@ -42,7 +42,8 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         device: torch device.
         compile: fuse a step with torch.compile (the first one then takes some seconds).
         render_mode: "ansi", "rgb_array", or None.
-        titles: folder of a prepared dataset, whose titles are shown in renders; ids when None.
+        titles: folder of a prepared dataset, or "movielens" for MovieLens 100K (downloaded the
+            first time), whose titles are shown in renders.
         max_episode_steps: actions in an episode, another way to give the simulator's ``horizon``.
         **arguments: the simulator's own arguments.
 
@@ -77,23 +78,18 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         self.render_mode = render_mode
         self.autoreset_mode = gymnasium_mode(self._mode)
         """Gymnasium's ``AutoresetMode``; with Gymnasium 1.0, which has none, our own name."""
-        self.metadata = {
-            "render_modes": RENDER_MODES,
-            "render_fps": 4,
-            "autoreset_mode": self.autoreset_mode,
-        }
+        self.metadata = METADATA | {"autoreset_mode": self.autoreset_mode}
         self._keys = masks.keys_of(mask_keys, world)
         self.single_observation_space = masks.observation_space(world, self._keys)
         self.single_action_space = world.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._titles = rendering.load_titles(titles, world.n_items)
+        self._pictures = None if render_mode is None else Pictures(world, titles, render_mode)
         self._spec: EnvSpec | None = None
         self._state: State | None = None
         self._done: Array = self._backend.array(np.zeros(num_envs, np.bool_))
         self._any_done = False
         self._slate: Array | None = None
-        self._shown: tuple[np.ndarray, ...] | None = None
 
     @property
     def spec(self) -> EnvSpec | None:
@@ -135,7 +131,9 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         self._state = fresh if self._state is None else _replace(self._state, begun, fresh)
         self._done = self._done & ~begun
         self._any_done = bool(self._done.any())
-        self._slate = self._shown = None
+        self._slate = None
+        if self._pictures is not None:
+            self._pictures.begin(mask)
         info = {
             name: self._backend.array(np.full(self.num_envs, value))
             for name, value in infos.AT_RESET.items()
@@ -166,6 +164,7 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
             for values in (after.reward, after.terminated, after.truncated, done):
                 values[self._done] = 0
             some_done = done.any()
+        before = None if self._pictures is None else self._state
         self._state, self._done, self._any_done = after.state, done, bool(some_done)
         self._slate = after.slate
         final: dict[str, Any] = {}
@@ -173,9 +172,9 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
             last = masks.beside(after.observation, info, self._keys)
             final = infos.final(last, info, done)
             self._restart(after, done)
-        if self.render_mode is not None:
-            shown = after.slate, info["click"], after.reward
-            self._shown = tuple(map(_to_numpy, shown))
+        if self._pictures is not None and before is not None:
+            shown = after.slate, info["click"], after.reward, after.terminated
+            self._pictures.note(before, after.state, *map(_to_numpy, shown))
         observation = masks.beside(after.observation, info, self._keys)
         info = infos.with_masks(info, namespace(done).ones_like(done)) | final
         return observation, after.reward, after.terminated, after.truncated, info
@@ -246,10 +245,9 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
 
     def render(self) -> tuple[Any, ...] | None:
         """Returns a picture of each row's last slate: text, or an image (height, width, 3)."""
-        if self.render_mode is None or self._state is None:
+        if self._pictures is None or self._state is None:
             return None
-        pages = (self._page(self._state, row) for row in range(self.num_envs))
-        return tuple(rendering.render(self.render_mode, page, self._titles) for page in pages)
+        return self._pictures.draw(self._state)
 
     def get_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Returns all that decides how the episodes go on, given the same actions.
@@ -282,7 +280,9 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         self._state = {name: self._backend.array(array) for name, array in state.items()}
         self._done = self._backend.array(arrays["done"])
         self._any_done = bool(self._done.any())
-        self._slate = self._shown = None
+        self._slate = None
+        if self._pictures is not None:
+            self._pictures.begin(np.ones(self.num_envs, np.bool_))
         info = infos.of_episode(self.simulator, self._state)
         return masks.beside(self.simulator.observe(self._state), info, self._keys)
 
@@ -299,14 +299,6 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         begun = infos.of_episode(self.simulator, fresh)
         for name, values in after.info.items():
             values[rows] = begun[name] if name in begun else int(infos.AT_RESET[name])
-
-    def _page(self, state: State, row: int) -> rendering.Page:
-        step = int(state["step"][row])
-        user = int(state["user"][row]) if "user" in state else None
-        if self._shown is None or step == 0:
-            return rendering.Page(step, user, (), -1, 0.0)
-        slate, click, reward = (values[row] for values in self._shown)
-        return rendering.Page(step, user, slate.tolist(), int(click), float(reward))
 
 
 def _replace(state: State, rows: Array, fresh: State) -> State:
