@@ -18,7 +18,8 @@ ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
 GENERATED = re.compile(
-    r"^<!-- Written by|^Made by `|^    python scripts/reproduce.py ", re.MULTILINE
+    r"^<!-- Written by|^Made by `|^    (python scripts/reproduce.py|recgym reproduce) ",
+    re.MULTILINE,
 )
 """What a page says that a command writes."""
 WRITTEN = [page for page in PAGES if not GENERATED.search(page.read_text("utf-8"))]
