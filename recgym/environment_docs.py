@@ -17,7 +17,7 @@ import numpy as np
 from recgym.files import write_text
 from recgym.recording import record, write_gif
 from recgym.registry import ENVIRONMENTS
-from recgym.simulators import builder
+from recgym.simulators import SIMULATORS
 from recgym.simulators.learned_user import load_user_model
 
 FOLDER = Path("docs") / "environments"
@@ -34,7 +34,7 @@ _ABOUT_TITLES = (
 def page(name: str) -> str:
     """Returns the page of an environment id, in Markdown."""
     arguments = dict(ENVIRONMENTS[name])
-    build = builder(arguments.pop("simulator"))
+    build = SIMULATORS.find(arguments.pop("simulator"))
     text, described = _split(inspect.getdoc(build) or "")
     rows = []
     for argument, parameter in inspect.signature(build).parameters.items():

@@ -5,28 +5,41 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from recgym.errors import RecGymError
+from recgym.errors import RecGymError, shortened
 
 AT_LEAST_0, AT_LEAST_1, SHARE = (0.0, math.inf), (1.0, math.inf), (0.0, 1.0)
+SIZE = (1.0, 65_536.0)
 POSITIVE = (float(np.finfo(np.float32).tiny), math.inf)
 """Ranges, ends included."""
 
 
 def check_ranges(config: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
-    """Checks that the fields of a dataclass are finite numbers within their ranges.
+    """Checks that the fields of a dataclass, or all numbers in one, are within their ranges.
 
     Raises:
         RecGymError: one is not; its name, its value and its range are in the message.
     """
-    for name, (low, high) in ranges.items():
+    for name, bounds in ranges.items():
         value = getattr(config, name)
-        if not (math.isfinite(value) and low <= value <= high):
-            text = f"at least {low:g}" if high == math.inf else f"in {low:g}..{high:g}"
-            raise RecGymError(f"{name}={value}: must be {text}")
+        for number in value if isinstance(value, tuple) else (value,):
+            check_number(name, number, bounds)
+
+
+def check_number(name: str, value: float, bounds: tuple[float, float]) -> None:
+    """Checks that a setting is a finite number from ``bounds[0]`` to ``bounds[1]``.
+
+    Raises:
+        RecGymError: it is not; its name, its value and its range are in the message.
+    """
+    low, high = bounds
+    if not low <= value <= high or value in (math.inf, -math.inf):
+        text = f"at least {low:g}" if high == math.inf else f"in {low:g}..{high:g}"
+        raise RecGymError(f"{name}={shortened(str(value))}: must be {text}")
 
 
 def changed(config: Any, values: Mapping[str, Any], where: str) -> Any:
@@ -35,24 +48,42 @@ def changed(config: Any, values: Mapping[str, Any], where: str) -> Any:
     Raises:
         RecGymError: an unknown field, or a value of another type than the field's.
     """
-    types = get_type_hints(type(config))
+    hints = get_type_hints(type(config))
+    types = {field.name: hints[field.name] for field in dataclasses.fields(config)}
+    fitting = {}
     for name, value in values.items():
         if name not in types:
-            raise RecGymError(f"{where}: no setting {name!r}; there are {', '.join(types)}")
-        if not _fits(value, types[name]):
-            raise RecGymError(f"{where}: {name}={value!r} does not fit {_text(types[name])}")
-    return dataclasses.replace(config, **values)
+            known = ", ".join(types) or "none"
+            raise RecGymError(f"{where}: no setting {name!r}; there are {known}")
+        fitting[name] = tuple(value) if isinstance(value, list) else value
+        if not _fits(fitting[name], types[name]):
+            raise RecGymError(
+                f"{where}: {name}={shortened(repr(value))} does not fit {_text(types[name])}"
+            )
+    return dataclasses.replace(config, **fitting)
 
 
 def _fits(value: Any, kind: Any) -> bool:
-    if get_origin(kind) is Literal:
-        return value in get_args(kind)
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Literal:
+        return any(value == choice and type(value) is type(choice) for choice in parts)
+    if origin in (Union, UnionType):
+        return any(_fits(value, part) for part in parts)
+    if origin is tuple:
+        return isinstance(value, tuple) and all(_fits(part, parts[0]) for part in value)
+    if origin is dict:
+        return isinstance(value, dict)
     if kind is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
     return type(value) is kind
 
 
 def _text(kind: Any) -> str:
-    return (
-        " | ".join(map(str, get_args(kind))) if get_origin(kind) is Literal else str(kind.__name__)
-    )
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin in (Literal, Union, UnionType):
+        return " | ".join(part if isinstance(part, str) else _text(part) for part in parts)
+    if origin is tuple:
+        return f"a list of {_text(parts[0])}"
+    if origin is dict:
+        return "named values"
+    return str(getattr(kind, "__name__", kind))

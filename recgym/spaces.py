@@ -10,6 +10,7 @@ from gymnasium import spaces
 from gymnasium.vector.utils import batch_space
 
 from recgym.arrays import Array
+from recgym.errors import RecGymError
 
 
 class SlateSpace(spaces.MultiDiscrete):
@@ -71,3 +72,43 @@ def draw_slates(n_items: int, rows: int, size: int, rng: np.random.Generator) ->
         if len(repeats) == 0:
             return slates
         slates[repeats] = rng.integers(n_items, size=(len(repeats), size))
+
+
+CROWDED = 0.25
+"""Share of the items that are shown or excluded from which random slates are drawn by sorting."""
+
+
+def random_slates(
+    rng: np.random.Generator, n_items: int, slate_size: int, n_rows: int, excluded: np.ndarray
+) -> np.ndarray:
+    """Draws slates (B, K) of distinct items uniformly, without the items ``excluded`` (B, X).
+
+    Items that clash are drawn again, which is fast while few do; in a crowded world the items are
+    sorted by uniform numbers instead, which ends however few candidates are left.
+
+    Raises:
+        RecGymError: fewer than K candidates are left in a row.
+    """
+    if slate_size + excluded.shape[1] > CROWDED * n_items:
+        return _sorted_slates(rng, n_items, slate_size, n_rows, excluded)
+    slate = rng.integers(n_items, size=(n_rows, slate_size))
+    while True:
+        bad = (slate[:, :, None] == excluded[:, None, :]).any(2)
+        for j in range(1, slate_size):
+            bad[:, j] |= (slate[:, :j] == slate[:, j : j + 1]).any(1)
+        if not bad.any():
+            return slate
+        slate[bad] = rng.integers(n_items, size=int(bad.sum()))
+
+
+def _sorted_slates(
+    rng: np.random.Generator, n_items: int, slate_size: int, n_rows: int, excluded: np.ndarray
+) -> np.ndarray:
+    """As ``random_slates``: the K candidates of the lowest uniform numbers, lowest first."""
+    keys = rng.random((n_rows, n_items + 1))
+    np.put_along_axis(keys, excluded, np.inf, axis=1)
+    keys[:, n_items] = np.inf
+    slate = np.argsort(keys, axis=1)[:, :slate_size]
+    if np.isinf(np.take_along_axis(keys, slate, axis=1)).any():
+        raise RecGymError(f"fewer than {slate_size} items are left for a slate")
+    return slate

@@ -9,9 +9,7 @@ Examples:
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,11 +19,11 @@ import tyro
 
 from command_line import run
 from recgym.data import Dataset, read_cikm_cup, read_display_sets, read_movielens, read_trivago
-from recgym.data.dataset import FILES
+from recgym.data.dataset import FILES, FOLDER
 from recgym.data.movielens import LowRatings, Rewards
 from recgym.data.trivago import Interactions
 from recgym.data.trivial_rules import floors
-from recgym.errors import RecGymError
+from recgym.whole_folders import DIGESTS, check_place
 
 LEAK = 0.5
 
@@ -127,13 +125,13 @@ Source = (
 
 def main(source: Annotated[Source, tyro.conf.arg(name="")]) -> None:
     """Turns a raw log into a prepared dataset."""
-    refuse_foreign_folder(source.out)
+    check_place(source.out, (*FILES, DIGESTS), FOLDER)
     dataset = source.read()
     dataset.validate()
     command = shlex.join(["python", "scripts/prepare.py", *sys.argv[1:]])
     info = dataset.info | {"command": command, "counts": counts(dataset), "floors": floors(dataset)}
     dataset = replace(dataset, info=info)
-    save_whole(dataset, source.out)
+    dataset.save(source.out)
     print_summary(dataset, source.out)
 
 
@@ -158,29 +156,6 @@ def leaks(scores: dict[str, dict[str, float]]) -> list[str]:
     telling = {"oldest", "newest", "first_slot", "last_slot"}
     telling |= {"item_ctr"} if "oldest" in scores else set()
     return [rule for rule in scores if rule in telling and scores[rule]["precision_at_1"] > LEAK]
-
-
-def refuse_foreign_folder(out: Path) -> None:
-    """Raises RecGymError if ``out`` holds anything but an earlier prepared dataset."""
-    if not out.exists():
-        return
-    if not out.is_dir() or {path.name for path in out.iterdir()} - set(FILES):
-        raise RecGymError(f"{out}: exists and is not prepared data; name another folder with --out")
-
-
-def save_whole(dataset: Dataset, out: Path) -> None:
-    """Writes a folder beside ``out``, then puts it in its place: ``out`` is never half there."""
-    out = out.resolve()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    fresh, old = (out.with_name(f".{out.name}.{os.getpid()}.{end}") for end in ("new", "old"))
-    try:
-        dataset.save(fresh)
-        if out.exists():
-            os.replace(out, old)
-        os.replace(fresh, out)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
 
 
 def print_summary(dataset: Dataset, out: Path) -> None:

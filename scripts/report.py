@@ -17,6 +17,7 @@ from rich.progress import track
 
 from command_line import run
 from recgym.data import Dataset
+from recgym.errors import RecGymError
 from recgym.users.folder import FittedUserModel
 from recgym_agents.runs.html_report import write_html
 from recgym_agents.runs.report import (
@@ -27,6 +28,7 @@ from recgym_agents.runs.report import (
     score_policy,
     trajectory_section,
 )
+from recgym_agents.runs.run_folder import check_folder
 
 
 def main(
@@ -36,6 +38,7 @@ def main(
     out: Path,
     episodes: int = 1_000,
     seed: int = 0,
+    trust: bool = False,
 ) -> None:
     """Scores agents in the model they learned from and in the held-out users', and reports.
 
@@ -46,10 +49,17 @@ def main(
         out: the HTML file to write.
         episodes: episodes of each agent in each model.
         seed: of users' choices.
+        trust: read agents of Stable-Baselines3 too, which can run any code as they are read.
     """
+    if not runs:
+        raise RecGymError("no run given: name the folders of one or more trained agents")
+    if out.is_dir():
+        raise RecGymError(f"{out}: is a folder; --out names a file")
+    check_folder(out.parent)
     dataset, model = Dataset.load(data), FittedUserModel.load(user_model)
     policies = [
-        score_policy(folder, episodes, seed) for folder in track(runs, description="evaluating")
+        score_policy(folder, episodes, seed, trust=trust)
+        for folder in track(runs, description="evaluating")
     ]
     command = shlex.join(["python", *sys.argv])
     sections = [

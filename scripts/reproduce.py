@@ -13,11 +13,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from command_line import run
 from recgym.envs.backends import check_device
 from recgym.errors import RecGymError
-from recgym_agents.experiments import find_experiment
+from recgym_agents.experiments import EXPERIMENTS
 from recgym_agents.experiments.experiment import Budget, Experiment
 from recgym_agents.experiments.results_report import write_page
 from recgym_agents.experiments.runner import run_cells, unfinished
 from recgym_agents.runs.devices import CPU
+from recgym_agents.runs.run_folder import check_folder
 
 
 def main(
@@ -45,9 +46,12 @@ def main(
         out: folder of all runs.
         docs: folder of the published pages.
     """
-    experiment = find_experiment(name)
+    experiment = EXPERIMENTS.find(name)
     size, budget = _size(experiment, smoke, paper)
     runs = out / size
+    folder = runs / experiment.name / "page" if size else docs
+    for path in (runs / experiment.name, folder):
+        check_folder(path)
     if device != CPU:
         budget = _on_device(experiment, budget, device)
         if unfinished(experiment, budget, runs):
@@ -68,7 +72,6 @@ def main(
     options = [f"--{size}"] * bool(size) + [f"--device {device}"] * (device != CPU)
     options += ["--data DIR"] * (data is not None)
     command = " ".join(["python scripts/reproduce.py", name, *options])
-    folder = runs / experiment.name / "page" if size else docs
     print(write_page(experiment, budget, outcome, folder, command))
 
 

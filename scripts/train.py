@@ -18,7 +18,7 @@ from rich.progress import (
 
 from command_line import run
 from recgym.errors import RecGymError
-from recgym_agents.runs.run_folder import describe_end
+from recgym_agents.runs.run_metrics import describe_end
 from recgym_agents.runs.training import TrainConfig, train
 
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")]
@@ -33,8 +33,13 @@ def settings(pairs: tuple[str, ...]) -> dict[str, Any]:
             raise RecGymError(f"setting {pair!r}: must be NAME=VALUE")
         try:
             values[name] = json.loads(text)
+            repr(values[name])  # messages show it
         except json.JSONDecodeError:
             values[name] = text
+        except (ValueError, RecursionError):
+            raise RecGymError(
+                f"setting {name}: too long a number, or lists in lists too deep"
+            ) from None
     return values
 
 

@@ -20,7 +20,7 @@ from recgym_agents.experiments.irecgan.figure_2_runs import SMOKE, run_cell
 from recgym_agents.experiments.runner import Outcome
 from recgym_agents.runs import stable_baselines_training
 from recgym_agents.runs.devices import on_device
-from recgym_agents.runs.run_folder import CONFIG
+from recgym_agents.runs.run_files import CONFIG, DONE
 from recgym_agents.runs.saved_agents import PARAMS
 from recgym_agents.runs.training import TrainConfig, train
 from recgym_agents.zoo import AGENTS
@@ -49,7 +49,7 @@ def run(agent: str, schedule: str, changes: dict[str, Any], log: str, out: Path)
         loop_args = {"num_envs": 4, "warm_up": 40, "batch_size": 8, "updates": 1}
         agent_args = {"hidden": 6, "remove_clicked": False}
         return replace(given, log=None, loop_args=loop_args, agent_args=agent_args)
-    quick = QUICK if isinstance(AGENTS[agent].config, IRecGANConfig) else {}
+    quick = QUICK if isinstance(AGENTS.find(agent).config, IRecGANConfig) else {}
     return replace(given, agent_args=given.agent_args | quick | changes)
 
 
@@ -119,7 +119,7 @@ def test_what_cannot_learn_there_is_refused(log: str, tmp_path: Path) -> None:
     popularity = replace(nowhere, agent="popularity", agent_args={}, loop_args={}, log=None)
     with StandInDevice():
         with pytest.raises(
-            RecGymError, match="'cuda': popularity learns no network; leave device out"
+            RecGymError, match="'cuda': this agent learns no network; leave device out"
         ):
             train(replace(popularity, device="cuda"))
         dqn = run("cascading-dqn", "online", {}, log, tmp_path / "dqn")
@@ -138,6 +138,7 @@ def test_a_run_made_before_devices_were_recorded_was_on_the_cpu(log: str, tmp_pa
     record = read_json(tmp_path / CONFIG)
     assert record.pop("device") == "cpu"
     write_json(tmp_path / CONFIG, record)
+    (tmp_path / DONE).write_text("")  # nor were digests
     train(done)
     with StandInDevice(), pytest.raises(RecGymError, match="with device='cpu', not 'cuda'"):
         train(replace(done, device="cuda"))

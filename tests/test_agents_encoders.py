@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from recgym_agents.networks.encoders import Cell, RecurrentEncoder
+from recgym_agents.networks.recurrent_encoder import Cell, RecurrentEncoder
 
 
 def encoder(cell: Cell, layers: int, window: int = 6) -> RecurrentEncoder:

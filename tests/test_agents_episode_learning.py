@@ -91,7 +91,7 @@ def test_offline_it_beats_the_logging_policy(name: str, settings: dict[str, Any]
     env = slate_mdp(**arguments)
     agent = entry.builder(entry.config, EnvironmentSpec.of(env), 0)
     loop = loop_of(agent, env, entry.loop, 100_000, (0, 1), log)
-    for _ in range(2 * loop.store.batches):
+    for _ in range(2 * loop.memory.batches):
         loop.iterate()
     assert not getattr(agent, "pretraining", False)
     found = session_rewards(agent, WORLD | arguments)

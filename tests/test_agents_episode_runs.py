@@ -133,7 +133,7 @@ def test_a_diverging_run_stops_and_keeps_its_checkpoint(
     with pytest.raises(RecGymError, match=f"loss is nan at update {stop}, step"):
         train(config(schedule, log, tmp_path, loop_args=settings))
     arrays, info = load_arrays(tmp_path / CHECKPOINT)
-    assert 0 < info["loop"]["updates"] < stop
+    assert 0 < info["loop"]["updates_done"] < stop
     assert all(np.isfinite(a).all() for n, a in arrays.items() if n.startswith("agent."))
     assert not (tmp_path / PARAMS).exists()
 
@@ -225,7 +225,7 @@ def test_an_agent_of_a_log_alone_is_evaluated_where_one_says(
         script.main(tmp_path)
     settings = tuple(f"{name}={value}" for name, value in WORLD.items())
     script.main(tmp_path, episodes=5, env="SlateMDP-v0", env_args=settings)
-    assert read_json(tmp_path / "evaluation.json")["env"] == "SlateMDP-v0"
+    assert read_json(tmp_path / "evaluation-SlateMDP-v0.json")["env"] == "SlateMDP-v0"
 
 
 def test_a_run_on_another_log_is_refused(log: str, tmp_path: Path) -> None:

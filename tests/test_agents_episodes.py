@@ -10,7 +10,8 @@ import pytest
 
 from recgym.data import Sessions, collect, uniform_policy
 from recgym.errors import RecGymError
-from recgym_agents.learning.episode_memory import EpisodeLoopConfig, EpisodeStore
+from recgym_agents.learning.episode_loop import EpisodeLoopConfig
+from recgym_agents.learning.episode_memory import EpisodeMemory
 from recgym_agents.learning.episodes import EpisodeLog, click_sequences, observed
 
 NONE = 9
@@ -84,9 +85,8 @@ def test_nobody_clicked_anything() -> None:
     assert before.tolist() == [[0], [0]]
 
 
-def store(log: EpisodeLog | None = None, **changes: Any) -> EpisodeStore:
-    settings = {"schedule": "offline", "batch_size": 4} | changes
-    return EpisodeStore(log, 20, EpisodeLoopConfig(**settings), np.random.default_rng(0))
+def store(log: EpisodeLog | None = None) -> EpisodeMemory:
+    return EpisodeMemory(log, 20, 4, "frequency", np.random.default_rng(0))
 
 
 @pytest.fixture(scope="module")
@@ -111,22 +111,13 @@ def test_a_pass_draws_every_episode_once_in_an_order_of_its_own(log: EpisodeLog)
 
 
 def test_frequencies_are_shares_of_all_slots() -> None:
-    episodes = EpisodeStore(
-        EpisodeLog.of_sessions(logged(), 3, NONE),
-        NONE,
-        EpisodeLoopConfig(schedule="offline"),
-        np.random.default_rng(0),
-    )
+    own = EpisodeLog.of_sessions(logged(), 3, NONE)
+    episodes = EpisodeMemory(own, NONE, 64, "frequency", np.random.default_rng(0))
     shares = np.array([2, 2, 1, 4, 2, 2, 1, 1, 1]) / 16
     np.testing.assert_allclose(episodes.share, shares)
     batch = episodes.with_propensity(episodes.log.batch(np.array([0])))
     np.testing.assert_allclose(batch.propensity, [[2 / 16, 2 / 16]])
-    told = EpisodeStore(
-        EpisodeLog.of_sessions(logged(), 3, NONE),
-        NONE,
-        EpisodeLoopConfig(schedule="offline", logging_policy="propensity"),
-        np.random.default_rng(0),
-    )
+    told = EpisodeMemory(own, NONE, 64, "propensity", np.random.default_rng(0))
     batch = told.with_propensity(told.log.batch(np.array([0])))
     np.testing.assert_allclose(batch.propensity, [[0.2, 0.3]])
 

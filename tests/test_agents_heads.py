@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from recgym_agents.networks.candidate_scan import score_eager, score_plain
-from recgym_agents.networks.slate_heads import AdditiveHead, CascadeHead, concatenated_greedy
+from recgym_agents.networks.slate_heads import AdditiveHead, CascadeHead, score_eager, score_plain
+from scan_speed import concatenated_greedy
 
 FEATURES = torch.tensor([[1.0], [2.0], [3.0], [0.0]])
 """Three items with one feature each, and "no item"."""

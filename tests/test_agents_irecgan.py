@@ -15,9 +15,9 @@ from recgym.errors import RecGymError
 from recgym.files import load_arrays
 from recgym.users import recurrent
 from recgym_agents.algorithms.irecgan import IRecGAN, IRecGANConfig
+from recgym_agents.checkpointing import arrays_of
 from recgym_agents.learning.episodes import Episodes
-from recgym_agents.networks.named_arrays import arrays_of
-from recgym_agents.runs.run_folder import describe_end, kept_report
+from recgym_agents.runs.run_metrics import describe_end, kept_report
 from recgym_agents.runs.training import CHECKPOINT, METRICS, train
 from recgym_agents.zoo import entry_of
 from tests.fixtures.slate_mdp_runs import (
@@ -137,7 +137,7 @@ def test_what_is_updated_follows_algorithm_1() -> None:
     for _ in range(4):
         modules = {"agent": agent.network, "user": agent.user, "d": agent.discriminator}
         before = {name: [p.clone() for p in m.parameters()] for name, m in modules.items()}
-        was_pretraining, rounds = agent.pretraining, agent.rounds
+        was_pretraining = agent.pretraining
         agent.update(real)
         changed = {
             name
@@ -145,7 +145,7 @@ def test_what_is_updated_follows_algorithm_1() -> None:
             if any((p != q).any() for p, q in zip(module.parameters(), before[name], strict=True))
         }
         moved.append((was_pretraining, changed))
-        assert agent.rounds == rounds + (not was_pretraining)
+        assert agent.ready == (not was_pretraining)
     first, rounds = {"agent", "user"}, {"agent", "user", "d"}
     assert moved == [(True, first), (True, first), (True, {"d"}), (False, rounds)]
 
@@ -232,9 +232,30 @@ def test_a_diverging_run_stops_and_keeps_its_checkpoint(
 
 def test_rewards_that_are_no_probabilities_are_refused() -> None:
     with pytest.raises(RecGymError, match="rewards of 0 to 2: .* set user_reward=normal"):
-        adversarial().update(episodes([[0, -1]], [[2, 0]]))
+        adversarial(user_reward="bernoulli").update(episodes([[0, -1]], [[2, 0]]))
     report = adversarial(user_reward="normal").update(episodes([[0, -1]], [[2, 0]]))
     assert math.isfinite(report["user_loss"])
+
+
+@pytest.mark.parametrize(
+    ("items", "rewards", "users_end", "users_reward"),
+    [
+        ([[0, -1]], [[1, 0]], True, "bernoulli"),
+        ([[0, 1]], [[1, 2.5]], True, "normal"),
+        ([[-1, 1]], [[0, 1]], False, "bernoulli"),
+    ],
+)
+def test_what_users_do_is_taken_from_the_first_episodes(
+    items: list[list[int]], rewards: list[list[float]], users_end: bool, users_reward: str
+) -> None:
+    agent = adversarial()
+    agent.update(episodes(items, rewards))
+    assert (agent.users_end, agent.users_reward) == (users_end, users_reward)
+    other = adversarial()
+    other.set_state(*agent.state())
+    assert (other.users_end, other.users_reward) == (users_end, users_reward)
+    agent.update(episodes([[0, -1]], [[1, 0]]))
+    assert agent.users_end == users_end
 
 
 @pytest.mark.parametrize(

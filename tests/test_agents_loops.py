@@ -8,8 +8,8 @@ import pytest
 
 from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
+from recgym.spaces import random_slates
 from recgym_agents.agent import EnvironmentSpec, Transitions, recommend
-from recgym_agents.learning.exploration import random_slates
 from recgym_agents.learning.replay_loop import LoopConfig, ReplayLoop
 from recgym_agents.learning.replay_memory import Replay
 from tests.small_world import WINDOW
@@ -78,7 +78,9 @@ def test_replay_overwrites_the_oldest() -> None:
 
 def test_random_slates_are_uniform_over_distinct_items_that_are_not_excluded() -> None:
     excluded = np.tile([0, 4, 6], (3000, 1))
-    slates = random_slates(np.random.default_rng(0), WORLD, 3000, excluded)
+    slates = random_slates(
+        np.random.default_rng(0), WORLD.n_items, WORLD.slate_size, 3000, excluded
+    )
     counts = Counter(map(tuple, slates.tolist()))
     assert set(counts) == {(a, b) for a in (1, 2, 3, 5) for b in (1, 2, 3, 5) if a != b}
     assert max(abs(count - 250) for count in counts.values()) < 5 * 250**0.5
@@ -88,12 +90,14 @@ def test_random_slates_are_uniform_over_distinct_items_that_are_not_excluded() -
 def test_random_slates_are_whole_however_few_candidates_are_left(n_items: int) -> None:
     world = EnvironmentSpec(n_items=n_items, slate_size=n_items - 2, window=2, features=None)
     excluded = np.tile([n_items, 1], (50, 1))
-    slates = random_slates(np.random.default_rng(0), world, 50, excluded)
+    slates = random_slates(np.random.default_rng(0), world.n_items, world.slate_size, 50, excluded)
     for slate in slates.tolist():
         assert len(set(slate)) == n_items - 2
         assert set(slate) < set(range(n_items)) - {1}
     with pytest.raises(RecGymError, match=f"fewer than {n_items - 2} items are left"):
-        random_slates(np.random.default_rng(0), world, 1, np.array([[0, 1, 2]]))
+        random_slates(
+            np.random.default_rng(0), world.n_items, world.slate_size, 1, np.array([[0, 1, 2]])
+        )
 
 
 @pytest.mark.parametrize(

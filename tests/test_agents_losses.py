@@ -5,20 +5,17 @@ import math
 import pytest
 import torch
 
-from recgym_agents.losses import (
-    cascade_loss,
+from recgym_agents.losses import cascade_loss, q_target, td_error, value_loss
+from recgym_agents.policy_losses import (
     centred,
     discounted_returns,
     discriminator_loss,
     effective_sample_size,
     importance_weights,
-    q_target,
     reinforce_loss,
     scored_reward,
-    td_error,
     top_k_multiplier,
     user_loss,
-    value_loss,
 )
 
 

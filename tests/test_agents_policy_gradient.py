@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 
-from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.policy_gradient import PolicyGradient, PolicyGradientConfig
@@ -217,12 +216,3 @@ def test_episodes_are_read_as_the_observations_were(window: int, remove_clicked:
 def test_settings_have_ranges(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(RecGymError, match=message):
         PolicyGradientConfig(**settings)
-
-
-@pytest.mark.parametrize(
-    "env",
-    [SlateVectorEnv("slate-mdp", 1, observe="state"), SlateVectorEnv("interest-evolution", 1)],
-)
-def test_observations_that_are_no_item_ids_are_refused(env: SlateVectorEnv) -> None:
-    with pytest.raises(RecGymError, match="a policy gradient reads item ids, .*another agent"):
-        PolicyGradient(PolicyGradientConfig(), EnvironmentSpec.of(env), 0)

@@ -15,7 +15,7 @@ from recgym_agents.agent import Agent, EnvironmentSpec
 from recgym_agents.algorithms.cascading_dqn import SlateDQNConfig
 from recgym_agents.algorithms.irecgan import IRecGANConfig
 from recgym_agents.algorithms.policy_gradient import PolicyGradientConfig
-from recgym_agents.learning.episode_memory import EpisodeLoopConfig
+from recgym_agents.learning.episode_loop import EpisodeLoopConfig
 from recgym_agents.learning.replay_loop import LoopConfig
 from recgym_agents.runs.assembly import loop_of
 from recgym_agents.runs.evaluation import make_vector_env, run_episodes
@@ -23,10 +23,8 @@ from recgym_agents.runs.saved_agents import PARAMS, save_agent
 from recgym_agents.zoo import Entry, entry_of
 from tests.small_world import random_user_model
 
-NAMES = sorted(AGENTS)
+NAMES = sorted(name for name in AGENTS if not AGENTS.find(name).library)
 QUICK = {"pretraining": 2, "discriminator_pretraining": 1, "horizon": 5}
-LEARNED_USERS = {"outside": "no_click", "user_reward": "normal"}
-"""What a world like RecGAN-v0 asks of agents with user models of their own."""
 
 
 @pytest.fixture(scope="module")
@@ -38,8 +36,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 def entry_for(name: str) -> Entry:
     """The row of an agent, set for the world of these tests."""
-    own = isinstance(AGENTS[name].config, IRecGANConfig)
-    return entry_of(name, QUICK | LEARNED_USERS if own else {}, {})
+    own = isinstance(AGENTS.find(name).config, IRecGANConfig)
+    return entry_of(name, QUICK if own else {}, {})
 
 
 def trained(name: str, model: str, seed: int = 0) -> Agent:
@@ -182,7 +180,7 @@ def test_an_agent_refuses_another_catalog(model: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["truncated", "altered", "missing"])
 def test_a_damaged_agent_is_refused(damage: str, model: str, tmp_path: Path) -> None:
-    save_agent(tmp_path, trained("popularity", model), "popularity", AGENTS["popularity"], {})
+    save_agent(tmp_path, trained("popularity", model), "popularity", AGENTS.find("popularity"), {})
     path = tmp_path / PARAMS
     data = bytearray(path.read_bytes())
     if damage == "missing":

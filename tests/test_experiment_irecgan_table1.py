@@ -71,7 +71,7 @@ def test_floors_know_training_clicks_and_the_session() -> None:
 @pytest.mark.parametrize("name", ["reinforce", "user-lstm"])
 def test_an_agent_ranks_a_page_by_its_own_scores(name: str) -> None:
     dataset = two_sessions()
-    entry = AGENTS[name]
+    entry = AGENTS.find(name)
     config = type(entry.config)(**(vars(entry.config) | {"remove_clicked": False, "hidden": 4}))
     agent = entry.builder(config, EnvironmentSpec(4, 2, 2, None), 0)
     assert isinstance(agent, PolicyGradient)
@@ -172,7 +172,7 @@ def test_the_paper_and_the_floors_stand_beside_ours() -> None:
 def test_every_method_of_the_paper_is_an_agent_that_learns_from_episodes() -> None:
     assert set(table1.METHODS) == set(table1.PAPER)
     for name in table1.METHODS.values():
-        assert isinstance(AGENTS[name].config, PolicyGradientConfig)
+        assert isinstance(AGENTS.find(name).config, PolicyGradientConfig)
 
 
 def small_log(folder: Path) -> Place:

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recgym_agents.algorithms.stable_baselines import STABLE_BASELINES
 from recgym_agents.experiments.experiment import Finished
 from recgym_agents.experiments.worlds import sb3
+from recgym_agents.zoo import AGENTS
 
 BUDGET = sb3.BUDGET | {"seeds": [0, 1, 2]}
 SESSIONS = np.tile([1.0, 2.0, 3.0], 20)
+
+STABLE_BASELINES = [name for name in AGENTS if AGENTS.find(name).library]
 
 
 @pytest.fixture(autouse=True)

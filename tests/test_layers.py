@@ -47,7 +47,8 @@ def test_module_has_a_docstring_and_imports_only_what_lies_below_it(
 
 
 WINGS = (
-    ("agent", "losses"),
+    ("checkpointing", "losses", "policy_losses"),
+    ("agent",),
     ("learning",),
     ("networks",),
     ("algorithms",),
@@ -79,6 +80,30 @@ def test_wing_imports_only_itself_and_what_stands_below_it(path: Path) -> None:
             wing = wing_of(module)
             assert wing, f"{path}: imports the whole package"
             assert wing == parts[0] or HEIGHT[wing] < own, f"{path}: imports {module}, above it"
+
+
+def modules_read(path: Path) -> set[Path]:
+    """The modules of ``recgym_agents`` that one imports when it is imported, itself included."""
+    found, ahead = set(), [path]
+    while ahead:
+        found.add(ahead.pop())
+        for current in list(found):
+            for node in ast.parse(current.read_text(encoding="utf-8")).body:
+                module = node.module if isinstance(node, ast.ImportFrom) else None
+                if module and module.startswith("recgym_agents."):
+                    parts = module.split(".")[1:]
+                    file = PACKAGES["recgym_agents"].joinpath(*parts).with_suffix(".py")
+                    if file not in found:
+                        ahead.append(file)
+    return found
+
+
+def test_cascading_dqn_is_read_in_six_files_and_a_thousand_lines() -> None:
+    read = modules_read(PACKAGES["recgym_agents"] / "algorithms" / "cascading_dqn.py")
+    assert {path.stem for path in read} == {
+        *("agent", "checkpointing", "losses", "encoders", "slate_heads", "cascading_dqn")
+    }
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in read) <= 1_000
 
 
 def test_no_two_modules_of_one_name() -> None:

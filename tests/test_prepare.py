@@ -71,6 +71,36 @@ def test_a_bad_log_is_one_line_status_2_and_no_folder(repository: Path, tmp_path
     assert [path.name for path in tmp_path.iterdir()] == ["log.tsv"]
 
 
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        (["--seed", "-1"], "seed=-1: must be at least 0"),
+        (["--out", "log.tsv/below"], "log.tsv/below: cannot be written"),
+        (["--out", "/"], "error: /: "),
+        (["--path", b"caf\xe9"], "is not UTF-8; rename the file or folder"),
+        (["--path", "."], ".: cannot be read (Is a directory)"),
+    ],
+)
+def test_a_bad_setting_is_one_line_and_no_folder(
+    setting: list[str | bytes], message: str, repository: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "log.tsv").write_text(LOG)
+    script = repository / "scripts" / "prepare.py"
+    command = [sys.executable, script, "display-sets", "--path", "log.tsv", "--out", "out"]
+    done = subprocess.run(
+        [*command, *setting],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(repository), "PATH": ""},
+    )
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["log.tsv"]
+
+
 def test_a_folder_of_something_else_is_left_alone(repository: Path, tmp_path: Path) -> None:
     (tmp_path / "log.tsv").write_text(LOG)
     log = tmp_path / "log.tsv"

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import report as script
 from recgym.data import Catalog, Dataset, Sessions
 from recgym.errors import RecGymError
-from recgym.files import write_json
+from recgym.files import read_json, write_json
 from recgym.metrics import Estimate
 from recgym.users import gan
 from recgym.users.folder import FittedUserModel
@@ -127,3 +128,34 @@ def test_every_command_is_named(dataset: Dataset, model: FittedUserModel, tmp_pa
     assert lines[:2] == ["python scripts/prepare.py", "python scripts/fit.py"]
     assert lines[2].endswith("--steps 5 --seed 0 --slate-size 3 --agent-args discount=0.5")
     assert lines[3] == "last"
+
+
+def test_what_cannot_be_reported_is_one_line_before_anything_is_scored(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script, "score_policy", lambda *arguments, **trust: pytest.fail("scored"))
+    (tmp_path / "file").write_text("")
+    page = tmp_path / "page.html"
+    for runs, out, message in (
+        ((), page, "no run given: name the folders of one or more trained agents"),
+        ((tmp_path,), tmp_path, "is a folder; --out names a file"),
+        ((tmp_path,), tmp_path / "file" / "page.html", "file: is a file"),
+    ):
+        with pytest.raises(RecGymError, match=message):
+            script.main(runs, data=tmp_path, user_model=tmp_path, out=out)
+
+
+def test_damaged_metrics_are_one_line(tmp_path: Path) -> None:
+    (tmp_path / "metrics.jsonl").write_text("")
+    with pytest.raises(RecGymError, match=r"metrics\.jsonl: no report in it"):
+        report.learning_section(policy(tmp_path), [])
+
+
+def test_a_run_that_went_on_has_a_command_for_each_time(
+    dataset: Dataset, model: FittedUserModel, tmp_path: Path
+) -> None:
+    one = policy(tmp_path)
+    config = read_json(tmp_path / "config.json")
+    write_json(tmp_path / "config.json", config | {"continued": [2, 3]})
+    (text,) = report.commands_section(dataset, model, [one], "last").parts
+    assert [line.split()[9] for line in text.splitlines()[2:-1]] == ["2", "3", "5"]

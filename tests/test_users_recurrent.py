@@ -12,8 +12,8 @@ from torch import nn
 
 from recgym.users import recurrent
 from recgym.users.gan import Params
-from recgym.users.page_tensors import network_weights
 from recgym.users.recurrent import RecurrentUserConfig
+from recgym.users.recurrent_learning import network_weights
 from tests.fixtures.user_arrays import (
     N_ITEMS,
     random_batch,

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+from torch import nn
 
 from recgym.arrays import Array, namespace
 from recgym.errors import RecGymError
 from recgym.users.folder import FittedUserModel
+from recgym_agents.checkpointing import Arrays, Checkpointed, arrays_of, load_arrays_into
 
-Arrays = dict[str, np.ndarray]
 Batch = TypeVar("Batch", contravariant=True)
 """What an agent learns from at once: transitions, or whole episodes."""
+Compile = Literal["auto", "always", "never"]
+"""Whether what is repeated most is compiled; see ``BaseAgent.compile``."""
 
 
 @dataclass(frozen=True)
@@ -142,6 +146,10 @@ class Policy(Actor, Protocol):
 class Agent(Policy, Protocol[Batch]):
     """One that learns here. Its random numbers come from generators that it owns and saves."""
 
+    @property
+    def ready(self) -> bool:
+        """Whether its policy may be kept: not while it is still being prepared (pre-trained)."""
+
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns slates (B, K) for histories (B, W); a slot is random with chance ``explore``."""
 
@@ -157,28 +165,99 @@ class Agent(Policy, Protocol[Batch]):
     def set_state(self, arrays: Arrays, info: Any) -> None:
         """Goes on from what ``state`` returned."""
 
+    def to(self, device: str) -> None:
+        """Moves its networks, before they learn; see ``BaseAgent.to``."""
 
-def within(arrays: Arrays, prefix: str) -> Arrays:
-    """Returns the arrays whose names begin with ``prefix``, without it."""
-    return {n.removeprefix(prefix): a for n, a in arrays.items() if n.startswith(prefix)}
+    def compile(self, mode: Compile, device: str, rows: float) -> None:
+        """Decides whether its work is compiled; see ``BaseAgent.compile``."""
+
+
+class BaseAgent(Checkpointed):
+    """What agents need not write themselves; ``kept`` names what training goes on from."""
+
+    spec: EnvironmentSpec
+    network: Any
+    """What it acts by, an ``nn.Module``; one without has a ``policy`` of its own."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether its policy may be kept."""
+        return True
+
+    def policy(self) -> tuple[Arrays, Any]:
+        """Returns all that greedy slates depend on: copies of the network's parameters."""
+        return arrays_of(self.network), {}
+
+    def load_policy(self, arrays: Arrays, info: Any) -> None:
+        """Acts with the parameters ``arrays``."""
+        load_arrays_into(self.network, arrays)
+
+    def to(self, device: str) -> None:
+        """Moves the networks, before they learn; all else must then be called ``on_device``.
+
+        Raises:
+            RecGymError: another device than the CPU, and no network to move there.
+        """
+        parts = [getattr(self, name) for name in self.kept]
+        networks = [part for part in parts if isinstance(part, nn.Module)]
+        if device != "cpu" and not networks:
+            raise RecGymError(f"device={device!r}: this agent learns no network; leave device out")
+        for network in networks:
+            network.to(device)
+
+    def compile(self, mode: Compile, device: str, rows: float) -> None:
+        """Decides whether what an agent repeats most is compiled.
+
+        Args:
+            mode: "always" and "never" say so; "auto": where it works and pays.
+            device: where the agent's networks are.
+            rows: observations that it will act on in the whole training.
+
+        Raises:
+            RecGymError: it must be compiled, and there is nothing to compile, or it does not work.
+        """
+        if mode == "always":
+            raise RecGymError("compile='always': this agent scans no candidates; leave it out")
+
+    def recommend(self: Policy, history: Sequence[int]) -> list[int]:
+        """Returns a slate for a user who clicked ``history``, oldest first, of any length."""
+        return recommend(self, history)
+
+
+def check_shapes(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Checks that a policy's arrays are those that it should have.
+
+    Raises:
+        RecGymError: one is missing, is unknown, or has another shape.
+    """
+    for name in sorted(arrays.keys() | shapes.keys()):
+        found = arrays[name].shape if name in arrays else None
+        if found != shapes.get(name):
+            raise RecGymError(f"{name}: has shape {found}, not {shapes.get(name)}")
 
 
 def recommend(agent: Policy, history: Sequence[int]) -> list[int]:
     """What every agent's ``recommend`` does: pads or cuts the history, and acts on it.
 
     Raises:
-        RecGymError: what is no integer, an id that is not in the catalog, or an agent that reads no
-            ids.
+        RecGymError: what is no sequence of integers, an id that is not in the catalog, or an agent
+            that reads no ids.
     """
     spec = agent.spec
     if not spec.ids:
         raise RecGymError("recommend: this agent reads observations, not item ids; call its act")
-    for item in history:
-        if not isinstance(item, int | np.integer):
-            raise RecGymError(f"history: {item!r} is no item id; ids are integers")
-    clicked = np.array(history, np.int64)
-    unknown = clicked[(clicked < 0) | (clicked >= spec.n_items)]
-    if len(unknown):
-        raise RecGymError(f"history: item {unknown[0]} is not in 0..{spec.n_items - 1}")
-    observation = np.append(np.full(spec.window, spec.n_items), clicked)[-spec.window :]
+    unordered = isinstance(history, Set | Mapping | str | bytes)
+    if unordered or not isinstance(history, Iterable) or getattr(history, "ndim", 1) == 0:
+        kind = type(history).__name__
+        raise RecGymError(f"history: a {kind}; give a list of item ids, oldest click first")
+    clicked = list(history)
+    for item in clicked:
+        if isinstance(item, bool) or not isinstance(item, int | np.integer):
+            text = " ".join(reprlib.repr(item).split())
+            raise RecGymError(f"history: {text} is no item id; ids are integers")
+        if not 0 <= item < spec.n_items:
+            text = str(item) if int(item).bit_length() <= 64 else "of more than 64 bits"
+            raise RecGymError(f"history: item {text} is not in 0..{spec.n_items - 1}")
+    observation = np.full(spec.window, spec.n_items)
+    observation = np.append(observation, np.array(clicked, np.int64))[-spec.window :]
     return [int(item) for item in agent.act(observation[None])[0]]

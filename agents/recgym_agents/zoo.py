@@ -1,4 +1,8 @@
-"""The agents by name: what builds each, with which configuration, and how it learns."""
+"""The agents by name: the one place where an agent is entered.
+
+A row says what builds an agent, with which configuration, and how it learns. ``register`` adds a
+row from a package of one's own.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from recgym.errors import RecGymError
+from recgym.lookup import Registry
 from recgym.settings import changed
-from recgym_agents.agent import Agent, EnvironmentSpec
 from recgym_agents.algorithms.baselines import (
     BaselineConfig,
     Popularity,
@@ -19,8 +23,17 @@ from recgym_agents.algorithms.baselines import (
 from recgym_agents.algorithms.cascading_dqn import SlateDQN, SlateDQNConfig
 from recgym_agents.algorithms.irecgan import IRecGAN, IRecGANConfig
 from recgym_agents.algorithms.policy_gradient import PolicyGradient, PolicyGradientConfig
-from recgym_agents.algorithms.stable_baselines import STABLE_BASELINES
-from recgym_agents.learning.episode_memory import EpisodeLoopConfig
+from recgym_agents.algorithms.stable_baselines import (
+    DQNConfig,
+    MaskablePPOConfig,
+    OnPolicyConfig,
+    PPOConfig,
+    SACConfig,
+    StableBaselinesAgent,
+    TD3Config,
+)
+from recgym_agents.learning.episode_loop import EpisodeLoopConfig
+from recgym_agents.learning.loop import Schedule
 from recgym_agents.learning.replay_loop import LoopConfig
 
 
@@ -28,68 +41,157 @@ from recgym_agents.learning.replay_loop import LoopConfig
 class Entry:
     """A row of ``AGENTS``."""
 
-    builder: Callable[[Any, EnvironmentSpec, int], Agent[Any]]
-    """Called with the configuration, the world, and a seed."""
+    builder: Callable[..., Any]
+    """Called with the configuration, the ``EnvironmentSpec``, and a seed; for a library's agent,
+    with the folder of its run instead of a seed."""
     config: Any
     """A frozen dataclass."""
-    loop: LoopConfig | EpisodeLoopConfig | None
-    """How it learns, from transitions or whole episodes; None for one with nothing to learn."""
+    loop: Any = None
+    """A ``Schedule``: how it learns, from transitions or whole episodes; None for one with nothing
+    to learn, and for a library's agent."""
+    about: str = ""
+    """One line for the generated tables."""
+    library: bool = False
+    """Whether a library trains it, by its own loop, and keeps it in a file of its own."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """The loop's configuration; of one with nothing to learn, a loop of a single row."""
+        found: Schedule = LoopConfig(num_envs=1) if self.loop is None else self.loop
+        return found
 
 
 COUNTING = LoopConfig(fresh=True, capacity=1, warm_up=0, explore_end=1.0)
 """Random slates throughout, each step counted once."""
+FROM_EPISODES = EpisodeLoopConfig()
 
-AGENTS = {
-    "cascading-dqn": Entry(SlateDQN, SlateDQNConfig(), LoopConfig()),
-    "cascading-dqn-click": Entry(SlateDQN, SlateDQNConfig(reward="click"), LoopConfig()),
-    "additive-dqn": Entry(SlateDQN, SlateDQNConfig(head="additive"), LoopConfig()),
-    "reinforce": Entry(PolicyGradient, PolicyGradientConfig(), EpisodeLoopConfig()),
-    "reinforce-is": Entry(
-        PolicyGradient, PolicyGradientConfig(importance=True), EpisodeLoopConfig()
-    ),
-    "reinforce-top-k": Entry(
-        PolicyGradient, PolicyGradientConfig(importance=True, top_k=True), EpisodeLoopConfig()
-    ),
-    "actor-critic": Entry(
-        PolicyGradient, PolicyGradientConfig(advantage="critic"), EpisodeLoopConfig()
-    ),
-    "irecgan": Entry(IRecGAN, IRecGANConfig(), EpisodeLoopConfig()),
-    "pgu": Entry(IRecGAN, IRecGANConfig(adversary=False), EpisodeLoopConfig()),
-    "acu": Entry(
-        IRecGAN,
-        IRecGANConfig(adversary=False, advantage="critic"),
-        EpisodeLoopConfig(),
-    ),
-    "user-lstm": Entry(
-        IRecGAN,
-        IRecGANConfig(ranking="user", cell="lstm", adversary=False, generated=0.0),
-        EpisodeLoopConfig(),
-    ),
-    "user-lstm-d": Entry(IRecGAN, IRecGANConfig(ranking="user", cell="lstm"), EpisodeLoopConfig()),
-    "user-greedy": Entry(UserGreedy, UserGreedyConfig(), None),
-    "user-greedy-ensemble": Entry(UserGreedy, UserGreedyConfig(bagged=True), None),
-    "popularity": Entry(Popularity, BaselineConfig(), COUNTING),
-    "random": Entry(RandomAgent, BaselineConfig(), None),
-}
+AGENTS: Registry[Entry] = Registry(
+    "agent",
+    {
+        "cascading-dqn": Entry(
+            SlateDQN, SlateDQNConfig(), LoopConfig(), "Q-learning, one network a slot"
+        ),
+        "cascading-dqn-click": Entry(
+            SlateDQN, SlateDQNConfig(reward="click"), LoopConfig(), "the same, paid by the click"
+        ),
+        "additive-dqn": Entry(
+            SlateDQN,
+            SlateDQNConfig(head="additive"),
+            LoopConfig(),
+            "Q-learning, values of items added up",
+        ),
+        "reinforce": Entry(
+            PolicyGradient, PolicyGradientConfig(), FROM_EPISODES, "REINFORCE over drawn slates"
+        ),
+        "reinforce-is": Entry(
+            PolicyGradient,
+            PolicyGradientConfig(importance=True),
+            FROM_EPISODES,
+            "the same, logged steps weighed by importance",
+        ),
+        "reinforce-top-k": Entry(
+            PolicyGradient,
+            PolicyGradientConfig(importance=True, top_k=True),
+            FROM_EPISODES,
+            "the same, with the top-K correction",
+        ),
+        "actor-critic": Entry(
+            PolicyGradient,
+            PolicyGradientConfig(advantage="critic"),
+            FROM_EPISODES,
+            "REINFORCE with a learned value as baseline",
+        ),
+        "irecgan": Entry(
+            IRecGAN,
+            IRecGANConfig(),
+            FROM_EPISODES,
+            "REINFORCE and a user model, trained adversarially",
+        ),
+        "pgu": Entry(
+            IRecGAN,
+            IRecGANConfig(adversary=False),
+            FROM_EPISODES,
+            "IRecGAN without its adversary",
+        ),
+        "acu": Entry(
+            IRecGAN,
+            IRecGANConfig(adversary=False, advantage="critic"),
+            FROM_EPISODES,
+            "the same with a critic",
+        ),
+        "user-lstm": Entry(
+            IRecGAN,
+            IRecGANConfig(ranking="user", cell="lstm", adversary=False, generated=0.0),
+            FROM_EPISODES,
+            "IRecGAN's user model ranks the items",
+        ),
+        "user-lstm-d": Entry(
+            IRecGAN,
+            IRecGANConfig(ranking="user", cell="lstm"),
+            FROM_EPISODES,
+            "the same, fitted against the discriminator",
+        ),
+        "user-greedy": Entry(
+            UserGreedy, UserGreedyConfig(), about="highest reward now in the fitted user model"
+        ),
+        "user-greedy-ensemble": Entry(
+            UserGreedy, UserGreedyConfig(bagged=True), about="the same, mean of the bagged models"
+        ),
+        "popularity": Entry(
+            Popularity, BaselineConfig(), COUNTING, "the items clicked most often when shown"
+        ),
+        "random": Entry(RandomAgent, BaselineConfig(), about="items drawn uniformly"),
+        **{
+            name: Entry(StableBaselinesAgent.load, config, about=about, library=True)
+            for name, config, about in (
+                ("sb3-ppo", PPOConfig(), "Stable-Baselines3's PPO"),
+                ("sb3-a2c", OnPolicyConfig(), "Stable-Baselines3's A2C"),
+                ("sb3-dqn", DQNConfig(), "Stable-Baselines3's DQN, item by item"),
+                ("sb3-sac", SACConfig(), "Stable-Baselines3's SAC, by proto-actions"),
+                ("sb3-td3", TD3Config(), "Stable-Baselines3's TD3, by proto-actions"),
+                ("sb3-maskable-ppo", MaskablePPOConfig(), "sb3-contrib's masked PPO, item by item"),
+            )
+        },
+    },
+)
 """The zoo. Variants of one family are rows, not classes."""
+
+
+def register(
+    name: str, builder: Callable[..., Any], config: Any, loop: Schedule | None, about: str = ""
+) -> None:
+    """Enters an agent of one's own, for ``train``, the commands, and ``load_agent``.
+
+    Args:
+        name: what it is called; ``package:name`` elsewhere, so that the package is imported first.
+        builder: called with the configuration, the ``EnvironmentSpec``, and a seed; what it returns
+            has the methods of ``recgym_agents.agent.Agent`` (``BaseAgent`` has half of them).
+        config: a frozen dataclass, whose fields ``--agent-args`` change.
+        loop: how it learns: a ``LoopConfig``, an ``EpisodeLoopConfig``, or a ``Schedule`` of one's
+            own; None if it learns nothing.
+        about: one line that says what it is.
+
+    Raises:
+        RecGymError: the name is taken.
+    """
+    AGENTS.register(name, Entry(builder, config, loop, about))
 
 
 def entry_of(agent: str, agent_args: Mapping[str, Any], loop_args: Mapping[str, Any]) -> Entry:
     """Returns the row of an agent, with some settings changed.
 
     Args:
-        agent: its name.
+        agent: its name, or ``module:name`` of one that a module registers when it is imported.
         agent_args: fields of its configuration, by name.
-        loop_args: fields of its loop's configuration; none for one with nothing to learn.
+        loop_args: fields of its loop's configuration; none for one without.
 
     Raises:
         RecGymError: no such agent, no such field, or a value that does not fit.
     """
-    if agent not in AGENTS:
-        known = ", ".join((*AGENTS, *STABLE_BASELINES))
-        raise RecGymError(f"agent {agent!r}: unknown; there are {known}")
-    entry = AGENTS[agent]
+    entry = AGENTS.find(agent)
     if entry.loop is None and loop_args:
-        raise RecGymError(f"{agent}: learns nothing, and has no loop_args; leave them out")
+        why = "all its settings are agent_args" if entry.library else "it learns nothing"
+        raise RecGymError(f"{agent}: has no loop_args ({why}); leave them out")
+    config = changed(entry.config, agent_args, agent)
     loop = None if entry.loop is None else changed(entry.loop, loop_args, "loop")
-    return Entry(entry.builder, changed(entry.config, agent_args, agent), loop)
+    return Entry(entry.builder, config, loop, entry.about, entry.library)

@@ -9,9 +9,8 @@ import numpy as np
 import polars as pl
 
 from recgym.arrays import Array
-from recgym.data.parquet import read_parquet
-from recgym.errors import RecGymError
-from recgym.files import atomic_write
+from recgym.data.parquet import UNREADABLE, polars_name, read_parquet, write_parquet
+from recgym.errors import RecGymError, shortened
 
 ITEM_ID = "item_id"
 TITLE = "title"
@@ -69,7 +68,8 @@ class Catalog:
         finite = np.isfinite(self.features).all(axis=1)
         if not finite.all():
             name = self.item_id[int(np.argmin(finite))]
-            raise RecGymError(f"catalog: item {name!r} has a feature that is not a finite number")
+            name = shortened(repr(name))
+            raise RecGymError(f"catalog: item {name} has a feature that is not a finite number")
 
     def save(self, path: Path | str) -> None:
         """Writes the items as Parquet, one row an item, one column a feature."""
@@ -81,8 +81,7 @@ class Catalog:
             pl.Series(name, self.features[:, column].astype(np.float32))
             for column, name in enumerate(self.feature_names)
         ]
-        with atomic_write(path) as temporary:
-            pl.DataFrame(columns).write_parquet(temporary)
+        write_parquet(pl.DataFrame(columns), path)
 
     @staticmethod
     def load(path: Path | str) -> Catalog:
@@ -110,7 +109,7 @@ class Catalog:
 
 def _feature_names(path: Path | str) -> tuple[str, ...]:
     try:
-        names = pl.read_parquet_schema(path)
-    except (pl.exceptions.PolarsError, OSError):
+        names = pl.scan_parquet(polars_name(path), glob=False).collect_schema()
+    except UNREADABLE:
         return ()  # read_parquet says what is wrong
     return tuple(name for name in names if name not in (ITEM_ID, TITLE))

@@ -11,19 +11,22 @@ import polars as pl
 
 from recgym.arrays import Array
 from recgym.data.catalog import Catalog
-from recgym.data.parquet import read_parquet
+from recgym.data.parquet import read_parquet, write_parquet
 from recgym.data.sessions import Sessions
 from recgym.errors import RecGymError
-from recgym.files import atomic_write, read_json, write_json
+from recgym.files import read_json, settle, write_json
+from recgym.whole_folders import DIGESTS, check_digests, replace_folder, write_digests
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+"""Names of the splits; a user's split is stored as the position of its name here."""
 REQUIRED_INFO = ("name", "licence", "sha256", "no_click", "repeat_clicks")
 """What every prepared log says of itself."""
-"""Names of the splits; a user's split is stored as the position of its name here."""
 
 FILES = ("sessions.parquet", "catalog.parquet", "split.parquet", "info.json")
-"""The files of a prepared dataset."""
+"""The files of a prepared dataset; beside them stands ``SHA256SUMS``."""
+FOLDER = "prepared data"
+"""What a folder of them is called in messages."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +39,8 @@ class Dataset:
     """(U,) int8: 0 train, 1 validation, 2 test, by user id"""
     info: dict[str, Any]
     """where the log comes from and what was done to it, in plain JSON: ``name``, ``licence``,
-    ``source`` (file name -> sha256), ``sha256``, ``mended`` (what -> count), ``command``,
+    ``source`` (file name -> sha256), ``sha256``, ``mended`` (what -> count), ``lines`` (file
+    name -> what became of its lines -> how many; they add up to the file's), ``command``,
     ``no_click`` (pages without a click exist), ``repeat_clicks`` (a user clicks an item twice)"""
 
     @property
@@ -65,27 +69,37 @@ class Dataset:
             raise RecGymError(f"user {int(np.argmax(bad))}: a split is 0, 1 or 2")
 
     def save(self, folder: Path | str) -> None:
-        """Writes ``sessions.parquet``, ``catalog.parquet``, ``split.parquet``, ``info.json``."""
-        folder = Path(folder)
-        self.sessions.save(folder / "sessions.parquet")
-        self.catalog.save(folder / "catalog.parquet")
-        with atomic_write(folder / "split.parquet") as temporary:
-            frame = pl.DataFrame({"user": np.arange(self.n_users), "split": self.split})
-            frame.write_parquet(temporary)
-        write_json(folder / "info.json", self.info)
+        """Writes ``sessions.parquet``, ``catalog.parquet``, ``split.parquet``, ``info.json``.
+
+        Their digests are in ``SHA256SUMS``. Prepared data that is there already is replaced as a
+        whole: stopped at any moment, the folder is the one before or the one after.
+
+        Raises:
+            RecGymError: the folder holds something else, or cannot be written.
+        """
+        with replace_folder(folder, (*FILES, DIGESTS), FOLDER) as fresh:
+            self.sessions.save(fresh / "sessions.parquet")
+            self.catalog.save(fresh / "catalog.parquet")
+            split = pl.DataFrame({"user": np.arange(self.n_users), "split": self.split})
+            write_parquet(split, fresh / "split.parquet")
+            write_json(fresh / "info.json", self.info)
+            write_digests(fresh)
 
     @staticmethod
     def load(folder: Path | str) -> Dataset:
         """Reads what ``save`` wrote, and checks it.
 
         Raises:
-            RecGymError: the folder or a file in it is missing or damaged, or a rule of
+            RecGymError: the folder or a file in it is missing, damaged or altered, or a rule of
                 ``validate`` is broken.
         """
         folder = Path(folder)
+        if not folder.exists():
+            settle(folder.resolve())
         if not folder.is_dir():
             message = f"{folder}: no prepared data here; make it with scripts/prepare.py"
             raise RecGymError(message)
+        check_digests(folder, FILES)
         split = read_parquet(folder / "split.parquet", {"user": pl.Int64, "split": pl.Int8})
         split = split.sort("user")
         if not np.array_equal(split["user"].to_numpy(), np.arange(len(split))):

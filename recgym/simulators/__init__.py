@@ -2,66 +2,47 @@
 
 from __future__ import annotations
 
-import importlib
 import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from recgym.errors import RecGymError
+from recgym.errors import UnknownArgumentError
+from recgym.lookup import Registry
 from recgym.simulators.base import Noise, Response, Simulator, State, choose
 
 __all__ = ["Noise", "Response", "SIMULATORS", "Simulator", "State", "build", "choose"]
 
-SIMULATORS: dict[str, str | Callable[..., Simulator]] = {
-    "learned-user": "recgym.simulators.learned_user:learned_user",
-    "slate-mdp": "recgym.simulators.slate_mdp:SlateMDP",
-    "interest-evolution": "recgym.simulators.interest_evolution:InterestEvolution",
-    "interest-exploration": "recgym.simulators.interest_exploration:InterestExploration",
-    "long-term-satisfaction": "recgym.simulators.long_term_satisfaction:LongTermSatisfaction",
-}
-"""Name -> builder, or where it lies ("module:name")."""
-
-
-def builder(name: str) -> Callable[..., Simulator]:
-    """Returns the builder of a simulator.
-
-    Args:
-        name: a key of ``SIMULATORS``, or "module:name" of a builder of one's own.
-
-    Raises:
-        RecGymError: there is no such simulator.
-    """
-    entry = SIMULATORS.get(name, name)
-    if not isinstance(entry, str):
-        return entry
-    module, _, attribute = entry.partition(":")
-    if not attribute:
-        known = ", ".join(SIMULATORS)
-        raise RecGymError(f"unknown simulator {name!r}; known: {known}, or 'module:name'")
-    try:
-        found: Callable[..., Simulator] = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise RecGymError(f"simulator {name!r} cannot be imported: {error}") from None
-    return found
+SIMULATORS: Registry[Callable[..., Simulator]] = Registry(
+    "simulator",
+    {
+        "learned-user": "recgym.simulators.learned_user:learned_user",
+        "slate-mdp": "recgym.simulators.slate_mdp:SlateMDP",
+        "interest-evolution": "recgym.simulators.interest_evolution:InterestEvolution",
+        "interest-exploration": "recgym.simulators.interest_exploration:InterestExploration",
+        "long-term-satisfaction": "recgym.simulators.long_term_satisfaction:LongTermSatisfaction",
+    },
+)
+"""The builders of the simulators by name; each is imported when it is asked for."""
 
 
 def build(name: str, arguments: Mapping[str, Any], also_known: tuple[str, ...] = ()) -> Simulator:
     """Builds a simulator, and refuses arguments that it does not have.
 
     Args:
-        name: as in ``builder``.
+        name: in ``SIMULATORS``, or "module:name" of a builder of one's own.
         arguments: the builder's arguments by name.
         also_known: names to list beside the builder's when one is unknown.
 
     Raises:
-        RecGymError: an unknown name, an unknown argument, or what the builder itself raises.
+        RecGymError: an unknown name, or what the builder itself raises.
+        UnknownArgumentError: an unknown argument.
     """
-    build_simulator = builder(name)
+    build_simulator = SIMULATORS.find(name)
     known = inspect.signature(build_simulator).parameters
     unknown = [argument for argument in arguments if argument not in known]
     if unknown:
-        raise RecGymError(
-            f"unknown environment argument {', '.join(map(repr, unknown))} for simulator {name!r};"
-            f" known: {', '.join([*known, *also_known])}"
+        raise UnknownArgumentError(
+            f"environment got an unexpected keyword argument {', '.join(map(repr, unknown))};"
+            f" simulator {name!r} knows: {', '.join([*known, *also_known])}"
         )
     return build_simulator(**arguments)

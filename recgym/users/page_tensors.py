@@ -14,6 +14,7 @@ from recgym.users import gan, recurrent
 from recgym.users.gan import GANUserConfig, Params
 from recgym.users.page_arrays import Pages
 from recgym.users.recurrent import RecurrentUserConfig
+from recgym.users.recurrent_learning import network_weights, step_log_likelihood, torch_network
 
 Select = Literal["log_likelihood", "precision_at_1", "objective"]
 """Mean score of the validation pages; "objective" is what a fit maximises."""
@@ -136,10 +137,7 @@ class SessionTensors:
         self.clicked = torch.from_numpy(pages.clicked)
         self.reward = torch.from_numpy(pages.reward).to(dtype)
         self.clicks = ClickSequences(pages)
-        network = nn.LSTM if config.cell == "lstm" else nn.GRU
-        self.network = network(
-            config.features, config.units, config.layers, batch_first=True, dtype=dtype
-        )
+        self.network = torch_network(config, dtype=dtype)
 
     def respond(self, params: Params, features: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Returns logits of choices (C, K + 1), -inf in empty slots, and of rewards (C, K)."""
@@ -153,27 +151,10 @@ class SessionTensors:
 
     def log_likelihood(self, params: Params, features: Tensor, chosen: Tensor) -> Tensor:
         """Returns the term of Eq. 3 (C,) of each chosen page; without a click, no reward's."""
-        logits, rewards = self.respond(params, features, chosen)
-        target = self.target[chosen]
-        click = -functional.cross_entropy(logits, target, reduction="none")
-        slot = target.clamp(max=rewards.shape[1] - 1)
-        of_clicked = rewards.gather(1, slot[:, None])[:, 0]
-        reward = -functional.binary_cross_entropy_with_logits(
-            of_clicked, self.reward[chosen], reduction="none"
+        return step_log_likelihood(
+            *self.respond(params, features, chosen),
+            self.target[chosen],
+            self.clicked[chosen],
+            self.reward[chosen],
+            self.reward_weight,
         )
-        return click + self.reward_weight * torch.where(self.clicked[chosen], reward, 0.0)
-
-
-def network_weights(config: RecurrentUserConfig, params: Params) -> Params:
-    """Returns a recurrent user model's parameters by the names of nn.LSTM or nn.GRU."""
-    weights: Params = {}
-    for layer in range(config.layers):
-        bias = params[f"layer{layer}.bias"]
-        weights[f"weight_ih_l{layer}"] = params[f"layer{layer}.input"]
-        weights[f"weight_hh_l{layer}"] = params[f"layer{layer}.recurrent"]
-        weights[f"bias_ih_l{layer}"] = bias
-        weights[f"bias_hh_l{layer}"] = torch.zeros_like(bias)
-        if config.cell == "gru":
-            own = params[f"layer{layer}.recurrent_bias"]
-            weights[f"bias_hh_l{layer}"] = functional.pad(own, (2 * config.units, 0))
-    return weights

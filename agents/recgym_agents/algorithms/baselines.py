@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
 
 from recgym.errors import RecGymError
+from recgym.spaces import random_slates
 from recgym.users import gan
-from recgym_agents.agent import Arrays, EnvironmentSpec, Transitions, recommend
-from recgym_agents.learning.exploration import random_slates
-from recgym_agents.networks.candidate_scan import score_eager
+from recgym_agents.agent import BaseAgent, EnvironmentSpec, Transitions, check_shapes
+from recgym_agents.checkpointing import Arrays
+from recgym_agents.networks.slate_heads import score_eager
 
 ROWS = 64
 """Users whose whole catalogue ``UserGreedy`` scores at once."""
@@ -35,8 +35,10 @@ class UserGreedyConfig(BaselineConfig):
     """Mean over all bagged user models, instead of the model that the environment runs."""
 
 
-class RandomAgent:
+class RandomAgent(BaseAgent):
     """Shows items drawn uniformly; nothing is learned."""
+
+    kept: ClassVar[tuple[str, ...]] = ("rng",)
 
     def __init__(self, config: BaselineConfig, spec: EnvironmentSpec, seed: int) -> None:
         spec.check_candidates(config.remove_clicked)
@@ -46,11 +48,9 @@ class RandomAgent:
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns slates (B, K); see ``Agent.act``."""
         excluded = self.spec.excluded(observation, self.config.remove_clicked)
-        return random_slates(self.rng, self.spec, len(observation), excluded)
-
-    def recommend(self, history: Sequence[int]) -> list[int]:
-        """Returns a slate for a user who clicked ``history``; see ``Agent.recommend``."""
-        return recommend(self, history)
+        return random_slates(
+            self.rng, self.spec.n_items, self.spec.slate_size, len(observation), excluded
+        )
 
     def update(self, batch: Transitions) -> dict[str, float]:
         """Learns nothing."""
@@ -63,19 +63,11 @@ class RandomAgent:
     def load_policy(self, arrays: Arrays, info: Any) -> None:
         """Acts as the agent did that gave this ``policy``."""
 
-    def state(self) -> tuple[Arrays, Any]:
-        """Returns all that training goes on from."""
-        arrays, info = self.policy()
-        return arrays, {"policy": info, "rng": self.rng.bit_generator.state}
-
-    def set_state(self, arrays: Arrays, info: Any) -> None:
-        """Goes on from what ``state`` returned."""
-        self.load_policy(arrays, info["policy"])
-        self.rng.bit_generator.state = info["rng"]
-
 
 class Popularity(RandomAgent):
     """Shows the K items that were clicked most often when shown, learned from random slates."""
+
+    kept = ("rng", "shows", "clicks")
 
     def __init__(self, config: BaselineConfig, spec: EnvironmentSpec, seed: int) -> None:
         super().__init__(config, spec, seed)
@@ -103,6 +95,7 @@ class Popularity(RandomAgent):
 
     def load_policy(self, arrays: Arrays, info: Any) -> None:
         """Takes the counts of ``policy``."""
+        check_shapes(arrays, dict.fromkeys(("shows", "clicks"), (self.spec.n_items,)))
         self.shows, self.clicks = arrays["shows"].copy(), arrays["clicks"].copy()
 
 
@@ -181,6 +174,8 @@ class UserGreedy(RandomAgent):
         for name, array in arrays.items():
             member, _, parameter = name.partition("/")
             members.setdefault(member, {})[parameter] = array
+        for own in members.values():
+            check_shapes(own, gan.shapes(self.gan))
         assert self.spec.features is not None
         self.tables = [gan.prepare(self.gan, p, self.spec.features) for p in members.values()]
 

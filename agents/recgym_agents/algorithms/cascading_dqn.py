@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from recgym.settings import AT_LEAST_1, POSITIVE, SHARE, check_ranges
-from recgym_agents.agent import Arrays, EnvironmentSpec, Transitions, recommend, within
-from recgym_agents.learning.exploration import random_slates
+from recgym.spaces import random_slates
+from recgym_agents.agent import BaseAgent, Compile, EnvironmentSpec, Transitions
+from recgym_agents.checkpointing import Arrays
 from recgym_agents.losses import cascade_loss, q_target
-from recgym_agents.networks.candidate_scan import ScoreFunction, score_eager, score_plain
 from recgym_agents.networks.encoders import (
     Activation,
     ItemFeatures,
@@ -23,13 +22,14 @@ from recgym_agents.networks.encoders import (
     features_of,
     with_no_item,
 )
-from recgym_agents.networks.named_arrays import (
-    arrays_of,
-    load_arrays_into,
-    load_moments_into,
-    moments_of,
+from recgym_agents.networks.slate_heads import (
+    AdditiveHead,
+    Candidates,
+    CascadeHead,
+    ScoreFunction,
+    score_eager,
+    score_plain,
 )
-from recgym_agents.networks.slate_heads import AdditiveHead, Candidates, CascadeHead
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ class QNetwork(nn.Module):
         return state
 
 
-class SlateDQN:
+class SlateDQN(BaseAgent):
     """Q-learning over slates with replay, a target network, and exploration slot by slot.
 
     While exploring, each slot shows a random item with probability ``explore``, and the slots after
@@ -125,6 +125,8 @@ class SlateDQN:
     mostly from slates that continue well, as its definition asks for; wholly random slates would
     teach it the value of continuing at random.
     """
+
+    kept = ("network", "target", "optimizer", "rng", "updates")
 
     def __init__(
         self,
@@ -143,26 +145,19 @@ class SlateDQN:
         self.updates = 0
         self._candidates: dict[QNetwork, Candidates] = {}
 
-    def to(self, device: str) -> None:
-        """Moves both networks, before they learn; all else must then be called ``on_device``."""
-        self.network.to(device)
-        self.target.to(device)
-
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns greedy slates (B, K); each slot is random with probability ``explore``."""
         forced = None
         if explore > 0.0:
             excluded = self.spec.excluded(observation, self.config.remove_clicked)
-            items = random_slates(self.rng, self.spec, len(observation), excluded)
+            items = random_slates(
+                self.rng, self.spec.n_items, self.spec.slate_size, len(observation), excluded
+            )
             items[self.rng.random(items.shape) >= explore] = -1
             forced = torch.as_tensor(items)
         slate = self.greedy(self.network, torch.as_tensor(observation), forced)
         found: np.ndarray = slate.numpy(force=True)
         return found
-
-    def recommend(self, history: Sequence[int]) -> list[int]:
-        """Returns a slate for a user who clicked ``history``; see ``Agent.recommend``."""
-        return recommend(self, history)
 
     def update(self, batch: Transitions) -> dict[str, float]:
         """Takes one gradient step on ``sum_j (y - Q^j)^2`` (Eq. 11)."""
@@ -206,30 +201,21 @@ class SlateDQN:
         score = score_plain if own else self.score
         return network.head.greedy(state, excluded, candidates, score, forced)
 
-    def policy(self) -> tuple[Arrays, Any]:
-        """Returns copies of the network's parameters."""
-        return arrays_of(self.network), {}
-
     def load_policy(self, arrays: Arrays, info: Any) -> None:
         """Acts with the parameters ``arrays``."""
-        load_arrays_into(self.network, arrays)
+        super().load_policy(arrays, info)
         self._candidates.clear()
-
-    def state(self) -> tuple[Arrays, Any]:
-        """Returns both networks, Adam's moments, the generator of exploration, and the count."""
-        parts = {
-            "network": arrays_of(self.network),
-            "target": arrays_of(self.target),
-            "adam": moments_of(self.optimizer),
-        }
-        arrays = {f"{part}.{name}": a for part, own in parts.items() for name, a in own.items()}
-        return arrays, {"updates": self.updates, "rng": self.rng.bit_generator.state}
 
     def set_state(self, arrays: Arrays, info: Any) -> None:
         """Goes on from what ``state`` returned."""
-        load_moments_into(self.optimizer, within(arrays, "adam."))
-        load_arrays_into(self.network, within(arrays, "network."))
-        load_arrays_into(self.target, within(arrays, "target."))
+        super().set_state(arrays, info)
         self._candidates.clear()
-        self.updates = info["updates"]
-        self.rng.bit_generator.state = info["rng"]
+
+    def compile(self, mode: Compile, device: str, rows: float) -> None:
+        """Fuses the scan of the candidates; see ``BaseAgent.compile``."""
+        scans = self.spec.slate_size if self.config.head == "cascade" else 1
+        units = rows * scans * self.spec.n_items * self.config.hidden
+        from recgym_agents.networks.compiled_scan import score_function
+
+        score = score_function(mode, device, units)
+        self.score = self.score if score is None else score

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from recgym.users import recurrent
-from recgym_agents.algorithms.policy_gradient import PolicyNetwork
+from recgym_agents.algorithms.policy_networks import ClickPolicyNetwork
 from recgym_agents.learning.episodes import Episodes, click_sequences
 from recgym_agents.networks.discriminator import Discriminator
 from recgym_agents.networks.encoders import features_of, with_no_item
@@ -30,7 +30,9 @@ class Interaction:
     """
 
     @torch.no_grad()
-    def __init__(self, network: PolicyNetwork, user: UserNetwork, rng: np.random.Generator) -> None:
+    def __init__(
+        self, network: ClickPolicyNetwork, user: UserNetwork, rng: np.random.Generator
+    ) -> None:
         self.network, self.user, self.rng = network, user, rng
         self.spec, self.remove_clicked = network.spec, network.config.remove_clicked
         self.tables = user.tables()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -13,25 +13,21 @@ from torch.nn import functional
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, check_ranges
 from recgym.users.recurrent import RecurrentUserConfig
-from recgym_agents.agent import Arrays, EnvironmentSpec, within
+from recgym.users.recurrent_learning import Reward
+from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.generated_sessions import Interaction, generate, monte_carlo_scores
 from recgym_agents.algorithms.policy_gradient import PolicyGradient, PolicyGradientConfig
+from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into
 from recgym_agents.learning.episodes import Episodes
-from recgym_agents.losses import (
+from recgym_agents.networks.discriminator import Discriminator
+from recgym_agents.networks.slate_heads import exclude
+from recgym_agents.networks.user_network import UserNetwork
+from recgym_agents.policy_losses import (
     discriminator_loss,
     effective_sample_size,
     scored_reward,
     user_loss,
 )
-from recgym_agents.networks.candidate_scan import exclude
-from recgym_agents.networks.discriminator import Discriminator
-from recgym_agents.networks.named_arrays import (
-    arrays_of,
-    load_arrays_into,
-    load_moments_into,
-    moments_of,
-)
-from recgym_agents.networks.user_network import Reward, UserNetwork
 
 
 @dataclass(frozen=True)
@@ -52,10 +48,12 @@ class IRecGANConfig(PolicyGradientConfig):
     """What a reward counts beside the score of its step, lambda_r."""
     user_reward_weight: float = 1.0
     """What a reward's log-likelihood counts beside a click's, lambda_p."""
-    outside: Literal["end", "no_click"] = "end"
-    """What a user does who does not click: leaves, or sees the next slate."""
-    user_reward: Reward = "bernoulli"
-    """What the user model takes rewards for: 1 or 0, or any number, with a variance of 1."""
+    outside: Literal["auto", "end", "no_click"] = "auto"
+    """What a user does who does not click: leaves, or sees the next slate; "auto": as in the first
+    episodes that it learns from."""
+    user_reward: Literal["auto", "bernoulli", "normal"] = "auto"
+    """What the user model takes rewards for: 1 or 0, or any number, with a variance of 1; "auto":
+    the first where those first episodes have none outside 0..1."""
     pretraining: int = 50
     """Updates of the agent and the user model by real episodes alone."""
     discriminator_pretraining: int = 20
@@ -91,15 +89,19 @@ class IRecGAN(PolicyGradient):
     """
 
     config: IRecGANConfig
+    kept = (
+        *PolicyGradient.kept,
+        *("user", "user_optimizer", "discriminator", "discriminator_optimizer"),
+        *("generating", "updates", "users_end", "users_reward"),
+    )
 
     def __init__(self, config: IRecGANConfig, spec: EnvironmentSpec, seed: int) -> None:
+        spec.check_ids("an agent with a user model of its own")
         super().__init__(config, spec, seed)
-        shape = RecurrentUserConfig(
-            config.cell, config.layers, config.hidden, config.embedding, config.outside
-        )
+        shape = RecurrentUserConfig(config.cell, config.layers, config.hidden, config.embedding)
         streams = np.random.SeedSequence(seed).spawn(2)
         user_rng, self.generating = (np.random.default_rng(stream) for stream in streams)
-        self.user = UserNetwork(shape, spec.n_items, config.user_reward, user_rng)
+        self.user = UserNetwork(shape, spec.n_items, "bernoulli", user_rng)
         sizes = (config.embedding, config.cell, config.layers, config.hidden)
         generator = torch.Generator().manual_seed(seed + 1)
         self.discriminator = Discriminator(spec.n_items, *sizes, generator)
@@ -112,20 +114,15 @@ class IRecGAN(PolicyGradient):
         )
         self.updates = 0
 
-    def to(self, device: str) -> None:
-        """Moves all three networks, see ``PolicyGradient.to``."""
-        for network in (self.network, self.user, self.discriminator):
-            network.to(device)
-
     @property
     def pretraining(self) -> bool:
         """Whether the next update is not yet a round."""
         return self.updates < self._turns
 
     @property
-    def rounds(self) -> int:
-        """Rounds so far: updates after pre-training; all updates, if nothing is generated."""
-        return max(self.updates - self._turns, 0)
+    def ready(self) -> bool:
+        """Whether it has learned from a round; from an update, if nothing is generated."""
+        return self.updates > self._turns
 
     @property
     def _turns(self) -> int:
@@ -142,7 +139,9 @@ class IRecGAN(PolicyGradient):
             RecGymError: rewards that are no probabilities, which the user model cannot have.
         """
         config = self.config
-        if config.user_reward == "bernoulli" and not self._are_probabilities(batch.reward):
+        if self.updates == 0:
+            self._learn_kind_of_users(batch)
+        if self.user.reward == "bernoulli" and not _are_probabilities(batch.reward):
             raise RecGymError(
                 f"rewards of {batch.reward.min():g} to {batch.reward.max():g}: a Bernoulli"
                 " variable has them in 0..1; set user_reward=normal"
@@ -158,6 +157,35 @@ class IRecGAN(PolicyGradient):
                     report |= self._discriminate(batch)
         self.updates += 1
         return report
+
+    @property
+    def users_end(self) -> bool:
+        """Whether a user leaves who does not click."""
+        return self.user.config.outside == "end"
+
+    @users_end.setter
+    def users_end(self, ends: bool) -> None:
+        self.user.config = replace(self.user.config, outside="end" if ends else "no_click")
+
+    @property
+    def users_reward(self) -> Reward:
+        """What the user model takes rewards for."""
+        return self.user.reward
+
+    @users_reward.setter
+    def users_reward(self, reward: Reward) -> None:
+        self.user.reward = reward
+
+    def _learn_kind_of_users(self, first: Episodes) -> None:
+        """Takes what the configuration leaves open from the first episodes."""
+        config = self.config
+        self.users_end = (
+            not _goes_on(first) if config.outside == "auto" else config.outside == "end"
+        )
+        if config.user_reward != "auto":
+            self.users_reward = config.user_reward
+        elif not _are_probabilities(first.reward):
+            self.users_reward = "normal"
 
     def _train(self, real: Episodes, generated: Episodes | None) -> dict[str, float]:
         """Updates the user model by Eq. 7 and the agent, if anything asks it, by Eq. 10."""
@@ -271,33 +299,15 @@ class IRecGAN(PolicyGradient):
     def _ranks(self) -> nn.Module:
         return self.network if self.config.ranking == "policy" else self.user
 
-    def state(self) -> tuple[Arrays, Any]:
-        """Returns all three networks, their moments, the generators, and whose turn it is."""
-        arrays, info = super().state()
-        for name, (module, optimizer) in self._others().items():
-            parts = {name: arrays_of(module), f"{name}.adam": moments_of(optimizer)}
-            arrays |= {f"{part}:{key}": a for part, own in parts.items() for key, a in own.items()}
-        generating = self.generating.bit_generator.state
-        return arrays, info | {"generating": generating, "updates": self.updates}
 
-    def set_state(self, arrays: Arrays, info: Any) -> None:
-        """Goes on from what ``state`` returned."""
-        super().set_state(arrays, info)
-        for name, (module, optimizer) in self._others().items():
-            load_moments_into(optimizer, within(arrays, f"{name}.adam:"))
-            load_arrays_into(module, within(arrays, f"{name}:"))
-        self.generating.bit_generator.state = info["generating"]
-        self.updates = info["updates"]
+def _are_probabilities(reward: np.ndarray) -> bool:
+    return bool(((reward >= 0) & (reward <= 1)).all())
 
-    def _others(self) -> dict[str, tuple[nn.Module, torch.optim.Optimizer]]:
-        return {
-            "user": (self.user, self.user_optimizer),
-            "discriminator": (self.discriminator, self.discriminator_optimizer),
-        }
 
-    @staticmethod
-    def _are_probabilities(reward: np.ndarray) -> bool:
-        return bool(((reward >= 0) & (reward <= 1)).all())
+def _goes_on(batch: Episodes) -> bool:
+    """Returns whether any episode goes on after a step without a click."""
+    without = batch.steps & (batch.item < 0)
+    return bool((without[:, :-1] & batch.steps[:, 1:]).any())
 
 
 def _mixed(one: Tensor, count: int, other: Tensor, other_count: int) -> Tensor:

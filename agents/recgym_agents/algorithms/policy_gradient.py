@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -12,36 +11,21 @@ from torch import Tensor, nn
 
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_ranges
-from recgym_agents.agent import Arrays, EnvironmentSpec, recommend, within
-from recgym_agents.learning.episodes import Episodes, click_sequences, observed
-from recgym_agents.losses import (
+from recgym_agents.agent import BaseAgent, EnvironmentSpec
+from recgym_agents.algorithms.policy_networks import ClickPolicyNetwork, ObservationPolicyNetwork
+from recgym_agents.learning.episodes import Episodes
+from recgym_agents.losses import td_error, value_loss
+from recgym_agents.networks.plackett_luce import (
+    gumbel_top_k,
+)
+from recgym_agents.networks.recurrent_encoder import Cell
+from recgym_agents.policy_losses import (
     centred,
     discounted_returns,
     effective_sample_size,
     importance_weights,
     reinforce_loss,
-    td_error,
     top_k_multiplier,
-    value_loss,
-)
-from recgym_agents.networks.encoders import (
-    Cell,
-    ItemFeatures,
-    RecurrentEncoder,
-    features_of,
-    with_no_item,
-)
-from recgym_agents.networks.named_arrays import (
-    arrays_of,
-    load_arrays_into,
-    load_moments_into,
-    moments_of,
-)
-from recgym_agents.networks.plackett_luce import (
-    PlackettLuceHead,
-    gumbel_top_k,
-    item_log_prob,
-    slate_log_prob,
 )
 
 
@@ -90,84 +74,23 @@ class PolicyGradientConfig:
             )
 
 
-class Read(NamedTuple):
-    """What the network says of a batch of episodes."""
-
-    log_pi: Tensor
-    """Log-probabilities (B, T), 0 where no step is scored."""
-    scored: Tensor
-    """Whether the policy could have done what was done, bool (B, T)."""
-    value: Tensor | None
-    """The critic's values before each step and after the last one (B, T + 1)."""
-
-
-class PolicyNetwork(nn.Module):
-    """Item embeddings, a recurrent encoder of the clicks, the policy's head, and a critic if any.
-
-    The embedding is the agent's own (Bai et al., 2019, section 4); item features are not read.
-    """
-
-    def __init__(
-        self, config: PolicyGradientConfig, spec: EnvironmentSpec, generator: torch.Generator
-    ) -> None:
-        super().__init__()
-        self.config, self.spec = config, spec
-        self.items = ItemFeatures(spec.n_items, None, config.embedding, generator)
-        self.encoder = RecurrentEncoder(
-            spec.window, config.embedding, config.cell, config.layers, config.hidden, generator
-        )
-        self.head = PlackettLuceHead(spec.n_items, config.hidden, generator)
-        if config.advantage == "critic":
-            self.critic = nn.Parameter(torch.zeros(config.hidden + 1))
-
-    def forward(self, batch: Episodes) -> Read:
-        """Reads whole episodes: log-probabilities of what was done, and values."""
-        config, n_items = self.config, self.spec.n_items
-        clicks, before = click_sequences(batch.history, batch.item, n_items)
-        state = self.encode(clicks, before)
-        excluded = observed(clicks, before[:, :-1], self.spec.window, n_items)
-        excluded = excluded[:, :, : self.spec.window if config.remove_clicked else 0]
-        done = batch.slate if config.log_probability == "slate" else batch.item[:, :, None]
-        possible = ~(done[:, :, :, None] == excluded[:, :, None, :]).any((2, 3))
-        shown = (batch.slate[:, :, 0] >= 0) & (done[:, :, 0] >= 0)
-        scored = torch.as_tensor(shown & possible)
-        logits = self.head(state[:, :-1][scored], torch.as_tensor(excluded)[scored])
-        if config.log_probability == "slate":
-            log_pi = slate_log_prob(logits, torch.as_tensor(done)[scored])
-        else:
-            log_pi = item_log_prob(logits, torch.as_tensor(done)[scored][:, 0])
-        value = None
-        if config.advantage == "critic":
-            value = state @ self.critic[:-1] + self.critic[-1]
-        whole = torch.zeros(scored.shape).masked_scatter(scored, log_pi)
-        return Read(whole, scored, value)
-
-    def encode(self, clicks: np.ndarray, before: np.ndarray) -> Tensor:
-        """Returns the states (B, S, H) after the first ``before`` (B, S) clicks (B, L)."""
-        read = features_of(torch.as_tensor(clicks), with_no_item(self.items.table))
-        states: Tensor = self.encoder(read)
-        return states.take_along_dim(torch.as_tensor(before)[:, :, None], 1)
-
-
-class PolicyGradient:
+class PolicyGradient(BaseAgent):
     """REINFORCE over slates that are sampled without replacement, and its variants.
 
     What it acts on is the observation alone: it reads the clicks in it anew at every step. What it
     learns from are whole episodes, whose clicks are read once, and give the same states.
     """
 
+    kept: ClassVar[tuple[str, ...]] = ("network", "optimizer", "rng")
+
     def __init__(self, config: PolicyGradientConfig, spec: EnvironmentSpec, seed: int) -> None:
-        spec.check_ids("a policy gradient")
         spec.check_candidates(config.remove_clicked)
         self.config, self.spec = config, spec
         self.rng = np.random.default_rng(seed)
-        self.network = PolicyNetwork(config, spec, torch.Generator().manual_seed(seed))
+        network = ClickPolicyNetwork if spec.ids else ObservationPolicyNetwork
+        self.network: Any = network(config, spec, torch.Generator().manual_seed(seed))
         parameters = self.network.parameters()
         self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
-
-    def to(self, device: str) -> None:
-        """Moves the network, before it learns; all methods must then be called ``on_device``."""
-        self.network.to(device)
 
     @torch.no_grad()
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
@@ -181,15 +104,9 @@ class PolicyGradient:
 
     def logits(self, observation: np.ndarray) -> Tensor:
         """Returns what items are ranked by (B, N + 1), minus infinity for those not to be shown."""
-        nothing = np.zeros((len(observation), 0), np.int64)
-        state = self.network.encode(*click_sequences(observation, nothing, self.spec.n_items))
         excluded = self.spec.excluded(observation, self.config.remove_clicked)
-        logits: Tensor = self.network.head(state[:, 0], torch.as_tensor(excluded))
+        logits: Tensor = self.network.ranking(observation, excluded)
         return logits
-
-    def recommend(self, history: Sequence[int]) -> list[int]:
-        """Returns a slate for a user who clicked ``history``; see ``Agent.recommend``."""
-        return recommend(self, history)
 
     def update(self, batch: Episodes) -> dict[str, float]:
         """Takes one gradient step on ``-sum_t w_t A_t log pi(a_t | s_t)``."""
@@ -245,26 +162,6 @@ class PolicyGradient:
             worth = self._weights(batch, log_pi, scored)
         total: np.ndarray = (returns * worth * scored).sum(1).numpy(force=True)
         return total
-
-    def policy(self) -> tuple[Arrays, Any]:
-        """Returns copies of the network's parameters."""
-        return arrays_of(self.network), {}
-
-    def load_policy(self, arrays: Arrays, info: Any) -> None:
-        """Acts with the parameters ``arrays``."""
-        load_arrays_into(self.network, arrays)
-
-    def state(self) -> tuple[Arrays, Any]:
-        """Returns the network, Adam's moments, and the generator of slates."""
-        parts = {"network": arrays_of(self.network), "adam": moments_of(self.optimizer)}
-        arrays = {f"{part}.{name}": a for part, own in parts.items() for name, a in own.items()}
-        return arrays, {"rng": self.rng.bit_generator.state}
-
-    def set_state(self, arrays: Arrays, info: Any) -> None:
-        """Goes on from what ``state`` returned."""
-        load_moments_into(self.optimizer, within(arrays, "adam."))
-        load_arrays_into(self.network, within(arrays, "network."))
-        self.rng.bit_generator.state = info["rng"]
 
     def _weights(self, batch: Episodes, log_pi: Tensor, scored: Tensor) -> Tensor:
         """Returns the steps' importance weights (B, T), 1 of what the agent itself has played."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import importlib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Self
-from zipfile import BadZipFile
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from gymnasium import spaces
@@ -17,17 +16,18 @@ from recgym.arrays import Array
 from recgym.envs.slate_repair import repaired
 from recgym.errors import RecGymError
 from recgym.files import atomic_write
-from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, changed, check_ranges
+from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_ranges
 from recgym.simulators.base import Noise, Response, State
 from recgym.simulators.views import view_of
 from recgym.spaces import SlateSpace
-from recgym_agents.agent import Arrays, EnvironmentSpec, recommend
+from recgym_agents.agent import EnvironmentSpec, recommend
+from recgym_agents.checkpointing import Arrays
 
 MODEL = "model.zip"
 """What Stable-Baselines3 saves of a model, in a run's folder."""
 AT_LEAST_2 = (2.0, math.inf)
 RANGES = {
-    **dict.fromkeys(("num_envs", "hidden", "n_steps", "n_epochs", "gradient_steps"), AT_LEAST_1),
+    **dict.fromkeys(("num_envs", "n_steps", "n_epochs", "gradient_steps"), AT_LEAST_1),
     **dict.fromkeys(("buffer_size", "target_update_interval"), AT_LEAST_1),
     "batch_size": AT_LEAST_2,
     **dict.fromkeys(("ent_coef", "learning_starts", "noise"), AT_LEAST_0),
@@ -41,24 +41,41 @@ RANGES = {
 class StableBaselinesConfig:
     """What all of them can be told. Names are Stable-Baselines3's, except for the first two."""
 
+    algorithm: ClassVar[str] = ""
+    """Package and class."""
     num_envs: int = 64
     """Rows of the vector environment, which are stepped at once."""
-    hidden: int = 64
-    """Units of each of the two hidden layers."""
+    hidden: int | tuple[int, ...] = 64
+    """Units of each of two hidden layers, or a list: the units of every layer."""
     learning_rate: float = 3e-3
     """Adam's step size (RMSprop's in A2C)."""
     gamma: float = 0.9
     """Discount of the next slate's value."""
+    arguments: dict[str, Any] = field(default_factory=dict)
+    """Any further arguments of the algorithm, by its own names, such as policy_kwargs."""
+
+    @property
+    def layers(self) -> list[int]:
+        """The units of every hidden layer."""
+        return [self.hidden] * 2 if isinstance(self.hidden, int) else list(self.hidden)
+
+    def suited(self, spec: EnvironmentSpec) -> Self:
+        """Returns what it is in an environment: nothing is left "auto"."""
+        return self
 
     def __post_init__(self) -> None:
         """Raises RecGymError for a setting out of its range."""
         own = asdict(self)
         check_ranges(self, {name: within for name, within in RANGES.items() if name in own})
+        if min(self.layers, default=1) < 1:
+            raise RecGymError(f"hidden={self.hidden}: must be at least 1")
 
 
 @dataclass(frozen=True)
 class OnPolicyConfig(StableBaselinesConfig):
     """Configuration of ``sb3-a2c``."""
+
+    algorithm = "stable_baselines3.A2C"
 
     view: Literal["slate", "item-by-item", "proto-action", "scores", "enumerated"] = "slate"
     """How slates are named; "slate": an item id a slot."""
@@ -73,6 +90,8 @@ class OnPolicyConfig(StableBaselinesConfig):
 @dataclass(frozen=True)
 class PPOConfig(OnPolicyConfig):
     """Configuration of ``sb3-ppo``."""
+
+    algorithm = "stable_baselines3.PPO"
 
     batch_size: int = 320
     """Steps a minibatch."""
@@ -89,6 +108,8 @@ class PPOConfig(OnPolicyConfig):
 @dataclass(frozen=True)
 class MaskablePPOConfig(PPOConfig):
     """Configuration of ``sb3-maskable-ppo``."""
+
+    algorithm = "sb3_contrib.MaskablePPO"
 
     num_envs: int = 128
     """Rows of the vector environment, which are stepped at once."""
@@ -122,6 +143,8 @@ class OffPolicyConfig(StableBaselinesConfig):
 class DQNConfig(OffPolicyConfig):
     """Configuration of ``sb3-dqn``."""
 
+    algorithm = "stable_baselines3.DQN"
+
     view: Literal["item-by-item", "enumerated"] = "item-by-item"
     """How slates are named; "enumerated" where there are few."""
     target_update_interval: int = 5_000
@@ -136,17 +159,27 @@ class DQNConfig(OffPolicyConfig):
 class SACConfig(OffPolicyConfig):
     """Configuration of ``sb3-sac``."""
 
+    algorithm = "stable_baselines3.SAC"
+
     learning_rate: float = 1e-3
     """Adam's step size."""
-    view: Literal["proto-action", "scores"] = "proto-action"
-    """How slates are named."""
+    view: Literal["auto", "proto-action", "scores"] = "auto"
+    """How slates are named; "auto": by proto-actions where items have features, else by scores."""
     tau: float = 0.005
     """Share of the networks that goes into the target networks at each update."""
+
+    def suited(self, spec: EnvironmentSpec) -> Self:
+        """Returns what it is in an environment: nothing is left "auto"."""
+        if self.view != "auto":
+            return self
+        return replace(self, view="scores" if spec.features is None else "proto-action")
 
 
 @dataclass(frozen=True)
 class TD3Config(SACConfig):
     """Configuration of ``sb3-td3``."""
+
+    algorithm = "stable_baselines3.TD3"
 
     learning_rate: float = 3e-4
     """Adam's step size."""
@@ -154,50 +187,19 @@ class TD3Config(SACConfig):
     """Standard deviation of the noise on each action's numbers."""
 
 
-@dataclass(frozen=True)
-class Row:
-    """A row of ``STABLE_BASELINES``."""
-
-    algorithm: str
-    """Package and class."""
-    config: Any
-    """A frozen dataclass."""
-
-
-STABLE_BASELINES = {
-    "sb3-ppo": Row("stable_baselines3.PPO", PPOConfig()),
-    "sb3-a2c": Row("stable_baselines3.A2C", OnPolicyConfig()),
-    "sb3-dqn": Row("stable_baselines3.DQN", DQNConfig()),
-    "sb3-sac": Row("stable_baselines3.SAC", SACConfig()),
-    "sb3-td3": Row("stable_baselines3.TD3", TD3Config()),
-    "sb3-maskable-ppo": Row("sb3_contrib.MaskablePPO", MaskablePPOConfig()),
-}
-"""Name of an agent -> the algorithm that it is."""
-
-
-def row_of(agent: str, agent_args: Mapping[str, Any]) -> Row:
-    """Returns the row of an agent, with some fields of its configuration changed.
-
-    Raises:
-        RecGymError: no such field, or a value that does not fit.
-    """
-    row = STABLE_BASELINES[agent]
-    return Row(row.algorithm, changed(row.config, agent_args, agent))
-
-
-def algorithm_of(agent: str) -> Any:
-    """Returns the class of an agent's algorithm.
+def algorithm_of(config: StableBaselinesConfig) -> Any:
+    """Returns the class of a configuration's algorithm.
 
     Raises:
         RecGymError: its package is not installed.
     """
-    package, _, name = STABLE_BASELINES[agent].algorithm.partition(".")
+    package, _, name = config.algorithm.partition(".")
     try:
         return getattr(importlib.import_module(package), name)
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("stable_baselines3", "sb3_contrib"):
             raise
-        raise RecGymError(f"{agent} needs {error.name}: pip install recgym[sb3]") from None
+        raise RecGymError(f"{name} needs {error.name}: pip install recgym[sb3]") from None
 
 
 def view_name(config: Any) -> str | None:
@@ -290,7 +292,7 @@ class StableBaselinesAgent:
             self.model.save(temporary)
 
     @staticmethod
-    def load(folder: Path, agent: str, config: Any, spec: EnvironmentSpec) -> StableBaselinesAgent:
+    def load(config: Any, spec: EnvironmentSpec, folder: Path) -> StableBaselinesAgent:
         """Reads what ``save`` wrote. The file holds pickled Python: load only what you trust.
 
         Raises:
@@ -299,9 +301,10 @@ class StableBaselinesAgent:
         path = folder / MODEL
         if not path.is_file():
             raise RecGymError(f"{path}: no such file")
-        algorithm = algorithm_of(agent)
+        algorithm = algorithm_of(config)
         try:
             model = algorithm.load(path, device="cpu")
-        except (ValueError, EOFError, BadZipFile) as error:
-            raise RecGymError(f"{path}: not a whole model of {agent} ({error})") from None
+        except Exception as error:  # unpickling what is damaged can raise anything
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            raise RecGymError(f"{path}: not a whole model of {config.algorithm} ({text})") from None
         return StableBaselinesAgent(model, config, spec)

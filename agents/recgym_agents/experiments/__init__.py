@@ -2,36 +2,27 @@
 
 from __future__ import annotations
 
-import importlib
-
-from recgym.errors import RecGymError
+from recgym.lookup import Registry
 from recgym_agents.experiments.experiment import Experiment
 
-EXPERIMENTS = {
-    "user-models": "recgym_agents.experiments.gan.user_models",
-    "regularizers": "recgym_agents.experiments.gan.regularizers",
-    "recgan-tuning": "recgym_agents.experiments.gan.tuning",
-    "recgan-policies": "recgym_agents.experiments.gan.policies",
-    "recgan-divisions": "recgym_agents.experiments.gan.divisions",
-    "figure-5": "recgym_agents.experiments.gan.figure_5",
-    "irecgan-fig2": "recgym_agents.experiments.irecgan.figure_2",
-    "irecgan-fig3": "recgym_agents.experiments.irecgan.figure_3",
-    "irecgan-table1": "recgym_agents.experiments.irecgan.table_1",
-    "click-likelihood": "recgym_agents.experiments.irecgan.click_likelihood",
-    "sb3": "recgym_agents.experiments.worlds.sb3",
-    "worlds": "recgym_agents.experiments.worlds.board",
-}
-"""Name of an experiment -> the module whose ``EXPERIMENT`` it is."""
-
-
-def find_experiment(name: str) -> Experiment:
-    """Returns the experiment of that name.
-
-    Raises:
-        RecGymError: there is none.
-    """
-    if name not in EXPERIMENTS:
-        raise RecGymError(f"experiment {name!r}: unknown; there are {', '.join(EXPERIMENTS)}")
-    experiment = importlib.import_module(EXPERIMENTS[name]).EXPERIMENT
-    assert isinstance(experiment, Experiment)
-    return experiment
+EXPERIMENTS: Registry[Experiment] = Registry(
+    "experiment",
+    {
+        name: f"recgym_agents.experiments.{module}:EXPERIMENT"
+        for name, module in (
+            ("user-models", "gan.user_models"),
+            ("regularizers", "gan.regularizers"),
+            ("recgan-tuning", "gan.tuning"),
+            ("recgan-policies", "gan.policies"),
+            ("recgan-divisions", "gan.divisions"),
+            ("figure-5", "gan.figure_5"),
+            ("irecgan-fig2", "irecgan.figure_2"),
+            ("irecgan-fig3", "irecgan.figure_3"),
+            ("irecgan-table1", "irecgan.table_1"),
+            ("click-likelihood", "irecgan.click_likelihood"),
+            ("sb3", "worlds.sb3"),
+            ("worlds", "worlds.board"),
+        )
+    },
+)
+"""The experiments by name; each is imported when it is asked for."""

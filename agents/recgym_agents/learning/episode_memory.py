@@ -1,15 +1,13 @@
-"""Episodes that are kept and learned from again and again, and how the loops of them are set."""
+"""The memory of whole episodes, which are learned from again and again."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from typing import Any, Literal
 
 import numpy as np
 
-from recgym.errors import RecGymError
-from recgym.settings import AT_LEAST_0, AT_LEAST_1, check_ranges
-from recgym_agents.agent import Arrays, within
+from recgym_agents.checkpointing import Arrays, Checkpointed, within
 from recgym_agents.learning.episodes import EpisodeLog, Episodes
 
 LoggingPolicy = Literal["frequency", "propensity"]
@@ -17,43 +15,14 @@ LoggingPolicy = Literal["frequency", "propensity"]
 item's count; or what the log itself says of its slot."""
 
 
-@dataclass(frozen=True)
-class EpisodeLoopConfig:
-    """How an agent that learns from whole episodes meets them."""
-
-    schedule: Literal["online", "offline", "online-offline"] = "online"
-    """Play episodes and learn from each once; learn from a log; or play, and learn from all."""
-    num_envs: int = 64
-    """Rows of the vector environment, which are stepped at once."""
-    sessions: int = 64
-    """Episodes that are played in a round; all of them make one update."""
-    epochs: int = 1
-    """Passes over all stored episodes after each round, if online-offline."""
-    batch_size: int = 64
-    """Stored episodes an update."""
-    logging_policy: LoggingPolicy = "frequency"
-    """What stored items' probabilities are taken for: their shares of all slots, or the log's."""
-    patience: int = 5
-    """Reports in a row without a better validation that end the training; 0 never ends it."""
-
-    def __post_init__(self) -> None:
-        """Raises RecGymError for a setting out of its range, or two that do not agree."""
-        counts = ("num_envs", "sessions", "epochs", "batch_size")
-        check_ranges(self, dict.fromkeys(counts, AT_LEAST_1) | {"patience": AT_LEAST_0})
-        if self.logging_policy == "propensity" and self.schedule != "offline":
-            raise RecGymError(
-                "logging_policy=propensity: only a log knows them; set schedule=offline, or"
-                " logging_policy=frequency"
-            )
-
-
-class EpisodeStore:
+class EpisodeMemory(Checkpointed):
     """Episodes that are learned from again and again, in a new order each time.
 
     Args:
         given: those of a log, or None to begin with none.
         n_items: N.
-        config: batch size, and what the logging policy is taken for.
+        batch_size: episodes a batch.
+        logging_policy: what stored items' probabilities are taken for.
         rng: draws the orders.
     """
 
@@ -61,10 +30,12 @@ class EpisodeStore:
         self,
         given: EpisodeLog | None,
         n_items: int,
-        config: EpisodeLoopConfig,
+        batch_size: int,
+        logging_policy: LoggingPolicy,
         rng: np.random.Generator,
     ) -> None:
-        self.given, self.n_items, self.config, self.rng = given, n_items, config, rng
+        self.given, self.n_items, self.rng = given, n_items, rng
+        self.batch_size, self.logging_policy = batch_size, logging_policy
         self.log = given
         self.played: EpisodeLog | None = None
         self.order, self.position = np.zeros(0, np.int64), 0
@@ -73,7 +44,7 @@ class EpisodeStore:
     @property
     def batches(self) -> int:
         """Batches of one pass over all episodes."""
-        return 0 if self.log is None else -(-len(self.log) // self.config.batch_size)
+        return 0 if self.log is None else -(-len(self.log) // self.batch_size)
 
     def add(self, episodes: EpisodeLog) -> None:
         """Stores what an agent played; the next pass begins anew."""
@@ -87,13 +58,13 @@ class EpisodeStore:
         assert self.log is not None
         if self.position >= len(self.order):
             self.order, self.position = self.rng.permutation(len(self.log)), 0
-        chosen = self.order[self.position : self.position + self.config.batch_size]
-        self.position += self.config.batch_size
+        chosen = self.order[self.position : self.position + self.batch_size]
+        self.position += self.batch_size
         return self.with_propensity(self.log.batch(chosen))
 
     def with_propensity(self, batch: Episodes) -> Episodes:
         """Returns a batch with the logging policy's probabilities of its clicked items."""
-        if self.config.logging_policy == "propensity":
+        if self.logging_policy == "propensity":
             return batch
         return batch._replace(propensity=self.share[batch.item])
 

@@ -29,6 +29,9 @@ class Episodes(NamedTuple):
     propensity: np.ndarray | None
     """The logging policy's probability of the clicked item (B, T); None for the episodes that an
     agent has just played itself."""
+    seen: np.ndarray | None = None
+    """What was observed before each step and after the last (B, T + 1, W), where it is numbers;
+    None where it is clicks, which ``history`` and ``item`` tell."""
 
 
 class EpisodeAgent(Agent[Episodes], Protocol):
@@ -56,6 +59,9 @@ class EpisodeLog:
     """(P,)"""
     propensity: np.ndarray | None = None
     """(P,), what the log says of its clicked items; 1 where nothing was clicked."""
+    seen: np.ndarray | None = None
+    """(P + E, W), see ``Episodes``: those of episode e are rows ``offsets[e] + e`` to
+    ``offsets[e + 1] + e``, both included."""
 
     @staticmethod
     def of_sessions(sessions: Sessions, window: int, n_items: int) -> EpisodeLog:
@@ -97,7 +103,10 @@ class EpisodeLog:
         step = np.arange(length.max(initial=0))
         steps = step < length[:, None]
         page = np.where(steps, first[:, None] + step, 0)
-        known = self.propensity
+        known, seen = self.propensity, None
+        if self.seen is not None:
+            ahead = np.minimum(np.arange(len(step) + 1), length[:, None])
+            seen = self.seen[(first + episodes)[:, None] + ahead]
         return Episodes(
             history=self.history[episodes],
             slate=np.where(steps[:, :, None], self.slate[page], -1),
@@ -106,6 +115,7 @@ class EpisodeLog:
             steps=steps,
             terminated=self.terminated[episodes],
             propensity=None if known is None else np.where(steps, known[page], np.float32(1.0)),
+            seen=seen,
         )
 
     def joined(self, later: EpisodeLog) -> EpisodeLog:
@@ -122,6 +132,7 @@ class EpisodeLog:
             slate=np.concatenate(slates),
             item=np.concatenate([self.item, later.item]),
             reward=np.concatenate([self.reward, later.reward]),
+            seen=None if self.seen is None else np.concatenate([self.seen, later.seen]),
         )
 
 

@@ -1,37 +1,98 @@
-"""What a loop that trains an agent is, and what all of them do after an update."""
+"""What a loop that trains an agent is, and how one is set."""
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 
+from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
-from recgym_agents.agent import Agent, Arrays
+from recgym_agents.agent import Agent
+from recgym_agents.checkpointing import Checkpointed
+from recgym_agents.learning.episodes import EpisodeLog
 
 
-class Loop(Protocol):
-    """What trains an agent, a piece at a time, and can be stopped between two of them."""
+class Loop(Checkpointed, ABC):
+    """Trains an agent a piece at a time, and can be stopped between two of them.
+
+    Args:
+        agent: what learns.
+        steps: of the whole training.
+    """
+
+    kept: ClassVar[tuple[str, ...]] = ("steps_done", "updates_done")
+
+    def __init__(self, agent: Agent[Any], steps: int) -> None:
+        self.agent, self.steps = agent, steps
+        self.steps_done, self.updates_done = 0, 0
+
+    @abstractmethod
+    def iterate(self) -> dict[str, float]:
+        """Does the next piece; returns its means.
+
+        Raises:
+            RecGymError: a loss is no longer a finite number.
+        """
+
+    def score(self, held_out: EpisodeLog) -> float:
+        """Returns the agent's mean score of logged episodes that it does not learn from.
+
+        Raises:
+            RecGymError: the loop plays in an environment, where policies are validated instead.
+        """
+        raise RecGymError("validate in the environment: this loop learns from no log alone")
+
+    def update(self, batch: Any) -> dict[str, float]:
+        """Updates the agent once, and stops a training that diverges."""
+        report = self.agent.update(batch)
+        self.updates_done += 1
+        check_finite(report, self.updates_done, self.steps_done)
+        return report
+
+
+class Schedule(Protocol):
+    """The configuration of a loop: how an agent learns, and from what."""
 
     @property
-    def agent(self) -> Agent[Any]:
-        """What learns."""
+    def num_envs(self) -> int:
+        """Rows of the vector environment that the loop steps."""
 
-    steps: int
-    """Steps of the whole training."""
-    steps_done: int
-    updates_done: int
+    @property
+    def patience(self) -> int:
+        """Reports in a row without a better validation that end the training; 0 never ends it."""
 
-    def iterate(self) -> dict[str, float]:
-        """Does the next piece; returns its means."""
+    @property
+    def log_use(self) -> Literal["never", "not now", "may", "must"]:
+        """Whether it learns from a log; one that must needs no environment."""
 
-    def state(self) -> tuple[Arrays, Any]:
-        """Returns all of the loop but the agent."""
+    @property
+    def needs_propensities(self) -> bool:
+        """Whether the log must say how likely it was to show what it showed."""
 
-    def set_state(self, arrays: Arrays, info: Any) -> None:
-        """Goes on from what ``state`` returned."""
+    def acts(self, steps: int) -> float:
+        """Returns how many observations the agent acts on in a training of so many steps."""
+
+    def loop(
+        self,
+        agent: Any,
+        env: SlateVectorEnv | None,
+        steps: int,
+        seeds: Sequence[int],
+        log: EpisodeLog | None,
+    ) -> Loop:
+        """Returns the loop.
+
+        Args:
+            agent: what acts and learns.
+            env: made with ``autoreset_mode="disabled"``; None only if a log must be learned from.
+            steps: of the whole training.
+            seeds: of what is drawn from memory, and of the environment.
+            log: episodes to learn from, if any.
+        """
 
 
 def means(reports: Sequence[dict[str, float]]) -> dict[str, float]:

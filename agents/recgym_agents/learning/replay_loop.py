@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Literal
 
 import numpy as np
 
 from recgym.envs import SlateVectorEnv
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, SHARE, check_ranges
-from recgym_agents.agent import Agent, Arrays, Transitions, within
-from recgym_agents.learning.loop import check_finite, means
+from recgym_agents.agent import Agent, Transitions
+from recgym_agents.learning.episodes import EpisodeLog
+from recgym_agents.learning.loop import Loop, means
 from recgym_agents.learning.replay_memory import Replay
 
 
@@ -44,8 +46,39 @@ class LoopConfig:
         ranges = dict.fromkeys(counts, AT_LEAST_1) | dict.fromkeys(shares, SHARE)
         check_ranges(self, ranges | {"warm_up": AT_LEAST_0})
 
+    @property
+    def patience(self) -> int:
+        """Such a training goes on to its end."""
+        return 0
 
-class ReplayLoop:
+    @property
+    def log_use(self) -> Literal["never"]:
+        """It steps an environment."""
+        return "never"
+
+    @property
+    def needs_propensities(self) -> bool:
+        """It reads no log."""
+        return False
+
+    def acts(self, steps: int) -> float:
+        """Returns the slates shown, and those found for the next states of the updates."""
+        return steps * (1 + self.updates * self.batch_size / self.num_envs)
+
+    def loop(
+        self,
+        agent: Agent[Transitions],
+        env: SlateVectorEnv | None,
+        steps: int,
+        seeds: Sequence[int],
+        log: EpisodeLog | None,
+    ) -> ReplayLoop:
+        """Returns the loop; see ``Schedule.loop``."""
+        assert env is not None
+        return ReplayLoop(agent, env, self, steps, np.random.default_rng(seeds[0]), seeds[1])
+
+
+class ReplayLoop(Loop):
     """Steps a vector environment, remembers, and trains from memory (Chen et al., section 5.2).
 
     Args:
@@ -58,6 +91,8 @@ class ReplayLoop:
         seed: of the environment.
     """
 
+    kept = (*Loop.kept, "rng", "replay", "observation", "env")
+
     def __init__(
         self,
         agent: Agent[Transitions],
@@ -67,9 +102,9 @@ class ReplayLoop:
         rng: np.random.Generator,
         seed: int,
     ) -> None:
-        self.agent, self.env, self.config, self.steps, self.rng = agent, env, config, steps, rng
+        super().__init__(agent, steps)
+        self.env, self.config, self.rng = env, config, rng
         self.replay = Replay(config.capacity, agent.spec)
-        self.steps_done, self.updates_done = 0, 0
         self.observation, _ = env.reset(seed=seed)
 
     def explore(self) -> float:
@@ -103,45 +138,11 @@ class ReplayLoop:
             "click_rate": float(np.mean(info["item"] >= 0)),
         }
         if self.config.fresh:
-            return metrics | self._update(seen)
+            return metrics | self.update(seen)
         if self.steps_done < self.config.warm_up:
             return metrics
         reports = [
-            self._update(self.replay.sample(self.rng, self.config.batch_size))
+            self.update(self.replay.sample(self.rng, self.config.batch_size))
             for _ in range(self.config.updates)
         ]
         return metrics | means(reports)
-
-    def _update(self, batch: Transitions) -> dict[str, float]:
-        """Updates the agent once, and stops a training that diverges."""
-        report = self.agent.update(batch)
-        self.updates_done += 1
-        check_finite(report, self.updates_done, self.steps_done)
-        return report
-
-    def state(self) -> tuple[Arrays, Any]:
-        """Returns all of the loop but the agent: memory, environment, random numbers, counts."""
-        filled = len(self.replay)
-        arrays = {
-            f"replay.{name}": values[:filled]
-            for name, values in self.replay.memory._asdict().items()
-        }
-        env_arrays, env_info = self.env.get_state()
-        arrays |= {f"env.{name}": values for name, values in env_arrays.items()}
-        return arrays, {
-            "steps": self.steps_done,
-            "updates": self.updates_done,
-            "written": self.replay.written,
-            "rng": self.rng.bit_generator.state,
-            "env": env_info,
-        }
-
-    def set_state(self, arrays: Arrays, info: Any) -> None:
-        """Goes on from what ``state`` returned."""
-        for name, values in self.replay.memory._asdict().items():
-            stored = arrays[f"replay.{name}"]
-            values[: len(stored)] = stored
-        self.observation = self.env.set_state(within(arrays, "env."), info["env"])
-        self.steps_done, self.updates_done = info["steps"], info["updates"]
-        self.replay.written = info["written"]
-        self.rng.bit_generator.state = info["rng"]

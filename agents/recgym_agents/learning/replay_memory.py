@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from recgym_agents.agent import EnvironmentSpec, Transitions
+from recgym_agents.checkpointing import Arrays, Checkpointed
 
 
-class Replay:
+class Replay(Checkpointed):
     """The last ``capacity`` transitions, sampled uniformly with replacement."""
 
     def __init__(self, capacity: int, spec: EnvironmentSpec) -> None:
@@ -37,3 +40,14 @@ class Replay:
         """Draws ``size`` transitions."""
         rows = rng.integers(len(self), size=size)
         return Transitions(*(memory[rows] for memory in self.memory))
+
+    def state(self) -> tuple[Arrays, Any]:
+        """Returns what is filled of the memory, and how much was ever written."""
+        filled = self.memory._asdict().items()
+        return {name: values[: len(self)] for name, values in filled}, {"written": self.written}
+
+    def set_state(self, arrays: Arrays, info: Any) -> None:
+        """Goes on from what ``state`` returned."""
+        for name, values in self.memory._asdict().items():
+            values[: len(arrays[name])] = arrays[name]
+        self.written = info["written"]

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from recgym.envs import SlateVectorEnv
-from recgym_agents.agent import Arrays, within
-from recgym_agents.learning.episode_memory import EpisodeLoopConfig, EpisodeStore
-from recgym_agents.learning.episodes import EpisodeAgent, EpisodeLog, Episodes
-from recgym_agents.learning.loop import check_finite, means
+from recgym_agents.learning.episode_memory import EpisodeMemory
+from recgym_agents.learning.episodes import EpisodeAgent, EpisodeLog
+from recgym_agents.learning.loop import Loop, means
 
 
 def roll_out(agent: EpisodeAgent, env: SlateVectorEnv, sessions: int) -> EpisodeLog:
@@ -30,7 +27,7 @@ def roll_out(agent: EpisodeAgent, env: SlateVectorEnv, sessions: int) -> Episode
     while (episode < sessions).any():
         slate = agent.act(observation, explore=1.0)
         after, reward, terminated, truncated, info = env.step(slate)
-        played.append((episode, observation, slate, info["item"], reward, terminated))
+        played.append((episode, observation, after, slate, info["item"], reward, terminated))
         done = terminated | truncated
         if done.any():
             episode = episode.copy()
@@ -38,9 +35,14 @@ def roll_out(agent: EpisodeAgent, env: SlateVectorEnv, sessions: int) -> Episode
             begun += int(done.sum())
             after, _ = env.reset(options={"reset_mask": done})
         observation = after
-    number, seen, slate, item, reward, left = map(np.concatenate, zip(*played, strict=True))
+    number, seen, next_seen, slate, item, reward, left = map(
+        np.concatenate, zip(*played, strict=True)
+    )
     order = np.argsort(number, kind="stable")[: np.count_nonzero(number < sessions)]
     offsets = np.searchsorted(number[order], np.arange(sessions + 1))
+    every = None
+    if not agent.spec.ids:
+        every = np.insert(seen[order], offsets[1:], next_seen[order][offsets[1:] - 1], axis=0)
     return EpisodeLog(
         history=seen[order][offsets[:-1]],
         offsets=offsets,
@@ -48,32 +50,38 @@ def roll_out(agent: EpisodeAgent, env: SlateVectorEnv, sessions: int) -> Episode
         slate=slate[order],
         item=item[order],
         reward=reward[order],
+        seen=every,
     )
 
 
-class RolloutLoop:
-    """Plays a round of episodes, learns from it once, and goes through those stored, if any are.
+class RolloutLoop(Loop):
+    """Plays a round of episodes, learns from it once, and goes through those kept, if any are.
 
     Args:
         agent: what acts and learns.
         env: made with ``autoreset_mode="disabled"``.
-        config: the schedule.
+        sessions: episodes that are played in a round.
+        epochs: passes over all kept episodes after each round.
         steps: environment steps of the episodes that the whole training will learn from.
         seed: of the environment.
-        store: takes what is played, to be learned from again; None for learning online alone.
+        memory: takes what is played, to be learned from again; None for learning online alone.
     """
+
+    agent: EpisodeAgent
+    kept = (*Loop.kept, "env", "memory")
 
     def __init__(
         self,
         agent: EpisodeAgent,
         env: SlateVectorEnv,
-        config: EpisodeLoopConfig,
+        sessions: int,
+        epochs: int,
         steps: int,
         seed: int,
-        store: EpisodeStore | None = None,
+        memory: EpisodeMemory | None = None,
     ) -> None:
-        self.agent, self.env, self.config, self.steps, self.store = agent, env, config, steps, store
-        self.steps_done, self.updates_done = 0, 0
+        super().__init__(agent, steps)
+        self.env, self.sessions, self.epochs, self.memory = env, sessions, epochs, memory
         env.reset(seed=seed)
 
     def iterate(self) -> dict[str, float]:
@@ -82,38 +90,14 @@ class RolloutLoop:
         Raises:
             RecGymError: a loss is no longer a finite number.
         """
-        played = roll_out(self.agent, self.env, self.config.sessions)
+        played = roll_out(self.agent, self.env, self.sessions)
         self.steps_done += len(played.reward)
-        reports = [self._update(played.batch(np.arange(len(played))))]
-        if self.store is not None:
-            self.store.add(played)
-            count = self.config.epochs * self.store.batches
-            reports += [self._update(self.store.draw()) for _ in range(count)]
+        reports = [self.update(played.batch(np.arange(len(played))))]
+        if self.memory is not None:
+            self.memory.add(played)
+            count = self.epochs * self.memory.batches
+            reports += [self.update(self.memory.draw()) for _ in range(count)]
         return means(reports) | {
             "reward": float(played.reward.mean()),
             "click_rate": float((played.item >= 0).mean()),
         }
-
-    def _update(self, batch: Episodes) -> dict[str, float]:
-        """Updates the agent once, and stops a training that diverges."""
-        report = self.agent.update(batch)
-        self.updates_done += 1
-        check_finite(report, self.updates_done, self.steps_done)
-        return report
-
-    def state(self) -> tuple[Arrays, Any]:
-        """Returns all of the loop but the agent."""
-        arrays, env = self.env.get_state()
-        arrays = {f"env.{name}": values for name, values in arrays.items()}
-        info: dict[str, Any] = {"steps": self.steps_done, "updates": self.updates_done, "env": env}
-        if self.store is not None:
-            stored, info["store"] = self.store.state()
-            arrays |= {f"store.{name}": values for name, values in stored.items()}
-        return arrays, info
-
-    def set_state(self, arrays: Arrays, info: Any) -> None:
-        """Goes on from what ``state`` returned."""
-        self.env.set_state(within(arrays, "env."), info["env"])
-        self.steps_done, self.updates_done = info["steps"], info["updates"]
-        if self.store is not None:
-            self.store.set_state(within(arrays, "store."), info["store"])

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recgym_agents.learning.episodes import Episodes, click_sequences
-from recgym_agents.networks.encoders import Cell, RecurrentEncoder, features_of
+from recgym_agents.networks.encoders import features_of
+from recgym_agents.networks.recurrent_encoder import Cell, RecurrentEncoder
 
 TEMPERATURE = 0.1
 """Of the softmax that stands for the user's favourite item of a slate (appendix 1)."""

@@ -10,9 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 Activation = Literal["elu", "relu", "linear"]
-Cell = Literal["gru", "lstm"]
-Carried = Tensor | tuple[Tensor, Tensor]
-"""What a recurrent network carries from click to click: (layers, B, H), of an LSTM two of them."""
 
 
 class ItemFeatures(nn.Module):
@@ -86,59 +83,3 @@ class PositionWeightEncoder(nn.Module):
         if self.activation != "linear":
             state = getattr(functional, self.activation)(state + self.bias)
         return state.flatten(1)
-
-
-class RecurrentEncoder(nn.Module):
-    """A user's state as a recurrent summary of the clicks (Bai et al., NeurIPS 2019, section 4).
-
-    ``s_t = h(s_{t-1}, e_{t-1})`` from a state of zeros. A state reads the last ``window`` clicks:
-    who acts on an observation sees no more of them, and is trained on what it sees.
-
-    Args:
-        window: clicked items read, W.
-        features: length of a feature vector, D.
-        cell: h.
-        layers: networks one on top of the other.
-        hidden: units of each, H.
-        generator: draws the initial weights, uniform in +-1 / sqrt(H).
-    """
-
-    def __init__(
-        self,
-        window: int,
-        features: int,
-        cell: Cell,
-        layers: int,
-        hidden: int,
-        generator: torch.Generator,
-    ) -> None:
-        super().__init__()
-        self.window, self.state_size = window, hidden
-        kind = nn.GRU if cell == "gru" else nn.LSTM
-        unset = kind(features, hidden, layers, batch_first=True, device="meta")
-        self.network: nn.RNNBase = unset.to_empty(device="cpu")
-        for parameter in self.network.parameters():
-            nn.init.uniform_(parameter, -(hidden**-0.5), hidden**-0.5, generator=generator)
-
-    def read(self, clicks: Tensor, carried: Carried | None = None) -> tuple[Tensor, Carried]:
-        """Reads clicks (B, L, D), oldest first, L at least 1, from what is carried or from nothing.
-
-        Returns:
-            The state after each of them (B, L, H), and what is carried on.
-        """
-        states, carried_on = self.network(clicks, carried)
-        return states, carried_on
-
-    def forward(self, clicks: Tensor) -> Tensor:
-        """Returns the states (B, L + 1, H) before the first of the clicks, and after each of them.
-
-        The sequences (B, L, D), L at least 1, are read in one pass; where they are longer than the
-        window, so is each window that begins later.
-        """
-        states, _ = self.read(clicks[:, : self.window])
-        parts = [torch.zeros_like(states[:, :1]), states]
-        if clicks.shape[1] > self.window:
-            later = clicks.unfold(1, self.window, 1)[:, 1:].transpose(2, 3)  # (B, L - W, W, D)
-            last = self.read(later.flatten(0, 1))[0][:, -1]
-            parts.append(last.reshape(*later.shape[:2], -1))
-        return torch.cat(parts, 1)

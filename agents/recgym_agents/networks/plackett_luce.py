@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from recgym_agents.networks.candidate_scan import exclude
+from recgym_agents.networks.slate_heads import exclude
 
 
 class PlackettLuceHead(nn.Module):

@@ -1,14 +1,25 @@
-"""Slate heads: networks that value slates, and how the greedy slate is found in each."""
+"""Slate heads: networks that value slates, and how the greedy slate is found in each.
+
+A slot's network is ``q . relu(L [s; f_1 .. f_{j-1}; f_a] + c)``. The candidate a enters the first
+layer by its own columns of L only, so its share of that layer, ``L_a f_a + c``, is a row of a table
+(N, H) that is computed once for a network. The share of everything else, the base (B, H), is
+computed once for a slot. What is left is a scan: ``relu(base + table) . q`` over B x N pairs.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from recgym_agents.networks.candidate_scan import ScoreFunction, candidate_table, exclude
 from recgym_agents.networks.encoders import features_of, with_no_item
+
+ScoreFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
+"""``score(table_NH, base_BH, output_H) -> scores_BN``; contiguous float32, no gradient."""
+BLOCK = 1 << 20
+"""Hidden units that the eager scan holds at once; what fits a core's cache is fastest."""
 
 
 class Candidates(NamedTuple):
@@ -124,24 +135,6 @@ class CascadeHead(nn.Module):
         return (state @ weight).reshape(-1, *self.bias.shape) + self.bias
 
 
-def concatenated_greedy(
-    head: CascadeHead, state: Tensor, excluded: Tensor, features: Tensor
-) -> Tensor:
-    """Finds a cascade's greedy slate as Eq. 9 is written: every candidate's input is concatenated.
-
-    What ``CascadeHead.greedy`` is tested against, and is many times faster than. Arguments as
-    there; ``features`` are (N + 1, D), as ``Candidates`` holds them.
-    """
-    for j in range(head.slate_size):
-        shown = features[excluded[:, excluded.shape[1] - j :]].flatten(1)  # (B, j * D)
-        fixed = torch.cat([state, shown], 1)[:, None].expand(-1, len(features), -1)
-        inputs = torch.cat([fixed, features.expand(len(state), -1, -1)], 2)
-        first_layer = torch.cat([head.state_weight[j], head.item_weight[j, : j + 1].flatten(0, 1)])
-        scores = torch.relu(inputs @ first_layer + head.bias[j]) @ head.output[j]
-        excluded = torch.cat([excluded, exclude(scores, excluded).argmax(1, keepdim=True)], 1)
-    return excluded[:, -head.slate_size :]
-
-
 class AdditiveHead(nn.Module):
     """One Q-network over items, summed over the slate (GAN-GDQN in Chen et al., 2019, section 6.2).
 
@@ -191,6 +184,50 @@ class AdditiveHead(nn.Module):
             assert forced is not None
             slate[:, j : j + 1] = _force(slate[:, j : j + 1], forced[:, j : j + 1], slate)
         return slate
+
+
+def candidate_table(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Returns each item's share of a slot's first layer.
+
+    Args:
+        features: item feature vectors (N, D), or (B, N, D) where rows have their own candidates.
+        weight: the candidate's columns of the first layer (D, H).
+        bias: (H,).
+
+    Returns:
+        A table (N, H) or (B, N, H), to be computed again when the network has changed.
+    """
+    return torch.nn.functional.linear(features, weight.T, bias)
+
+
+@torch.no_grad()
+def score_eager(table: Tensor, base: Tensor, output: Tensor) -> Tensor:
+    """Returns ``relu(base + table) . output`` for every row and item (B, N), in blocks of items."""
+    (n_rows, hidden), n_items = base.shape, len(table)
+    block = min(max(BLOCK // (n_rows * hidden), 1), n_items)
+    scores, units = base.new_empty(n_rows, n_items), base.new_empty(n_rows, block, hidden)
+    for start in range(0, n_items, block):
+        items = table[start : start + block]
+        active = torch.add(base[:, None], items, out=units[:, : len(items)]).relu_()
+        scores[:, start : start + block] = active @ output
+    return scores
+
+
+def score_plain(table: Tensor, base: Tensor, output: Tensor) -> Tensor:
+    """The definition of a scan in one line; run eagerly, it writes (B, N, H) numbers twice.
+
+    The only one that takes a table of every row's own candidates (B, N, H).
+    """
+    return (torch.relu(base[:, None, :] + table) * output).sum(-1)
+
+
+def exclude(scores: Tensor, items: Tensor) -> Tensor:
+    """Sets the scores (B, N + 1) of ``items`` (B, X) to minus infinity, in place.
+
+    The last column belongs to "no item" (id N), which is always excluded, so ``items`` may hold N.
+    """
+    scores[:, -1] = -torch.inf
+    return scores.scatter_(1, items, -torch.inf)
 
 
 def _force(item: Tensor, forced: Tensor, shown: Tensor) -> Tensor:

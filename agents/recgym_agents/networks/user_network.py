@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -12,13 +10,16 @@ from torch.nn import functional
 from recgym.users import recurrent
 from recgym.users.gan import Params
 from recgym.users.likelihood import initial_params
-from recgym.users.page_tensors import network_weights
 from recgym.users.recurrent import RecurrentUserConfig
+from recgym.users.recurrent_learning import (
+    Reward,
+    network_weights,
+    step_log_likelihood,
+    torch_network,
+)
 from recgym_agents.learning.episodes import Episodes, click_sequences
 from recgym_agents.networks.encoders import features_of
 
-Reward = Literal["bernoulli", "normal"]
-"""What a click's reward is taken for: 1 or 0, or any number, with a variance of 1."""
 EMBEDDING_SCALE = 0.1
 """Standard deviation of the initial item embeddings, as where user models are fitted."""
 
@@ -43,10 +44,8 @@ class UserNetwork(nn.Module):
         self.own = nn.ParameterDict({name.replace(".", "/"): p for name, p in start.items()})
         drawn = EMBEDDING_SCALE * rng.standard_normal((n_items, config.features))
         self.items = nn.Parameter(torch.tensor(drawn, dtype=torch.float32))
-        kind = nn.LSTM if config.cell == "lstm" else nn.GRU
-        self._cells = [  # in a list, so that its own parameters, which are not used, are not ours
-            kind(config.features, config.units, config.layers, batch_first=True, device="meta")
-        ]
+        # In a list, so that its own parameters, which are not used, are not ours.
+        self._cells = [torch_network(config, device="meta")]
 
     def tables(self) -> Params:
         """Returns what the functions of ``recgym.users.recurrent`` read."""
@@ -77,14 +76,10 @@ class UserNetwork(nn.Module):
         logits = logits.masked_fill(functional.pad(slate < 0, (0, 1)), -torch.inf)
         clicked = item[:, 0] >= 0
         slot = torch.where(clicked, (slate == item).int().argmax(1), slate.shape[1])
-        log_likelihood = -functional.cross_entropy(logits, slot, reduction="none")
-        found = rewards.gather(1, slot.clamp(max=slate.shape[1] - 1)[:, None])[:, 0]
-        given = torch.as_tensor(batch.reward)[shown]
-        if self.reward == "bernoulli":
-            of_reward = -functional.binary_cross_entropy_with_logits(found, given, reduction="none")
-        else:
-            of_reward = -0.5 * (given - found).square()
-        log_likelihood = log_likelihood + reward_weight * torch.where(clicked, of_reward, 0.0)
+        paid = torch.as_tensor(batch.reward)[shown]
+        log_likelihood = step_log_likelihood(
+            logits, rewards, slot, clicked, paid, reward_weight, self.reward
+        )
         return torch.zeros(shown.shape).masked_scatter(shown, log_likelihood)
 
     def preferences(self, history: np.ndarray) -> Tensor:

@@ -1,4 +1,4 @@
-"""Schedules: which loop trains an agent, what it is given, and how policies are selected."""
+"""What a training is put together from: its environment, log, loop, and validation."""
 
 from __future__ import annotations
 
@@ -6,19 +6,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from recgym.data import Dataset, Split
 from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
 from recgym.settings import changed
 from recgym_agents.agent import EnvironmentSpec
-from recgym_agents.learning.episode_memory import EpisodeLoopConfig, EpisodeStore
 from recgym_agents.learning.episodes import EpisodeLog
-from recgym_agents.learning.log_loop import LogLoop
-from recgym_agents.learning.loop import Loop
-from recgym_agents.learning.replay_loop import LoopConfig, ReplayLoop
-from recgym_agents.learning.rollout_loop import RolloutLoop
+from recgym_agents.learning.loop import Loop, Schedule
 from recgym_agents.runs.evaluation import ROWS, make_vector_env, run_episodes
 from recgym_agents.runs.run_folder import TrainConfig, environment_of
 
@@ -29,7 +23,7 @@ Validate = Callable[[], tuple[float, dict[str, float]]]
 def loop_of(
     agent: Any,
     env: SlateVectorEnv | None,
-    schedule: LoopConfig | EpisodeLoopConfig,
+    schedule: Schedule,
     steps: int,
     seeds: Sequence[int],
     dataset: Dataset | None = None,
@@ -44,21 +38,14 @@ def loop_of(
         seeds: of what is drawn from memory, and of the environment.
         dataset: a log, whose training users are learned from.
     """
-    rng = np.random.default_rng(seeds[0])
-    store = None
-    if isinstance(schedule, EpisodeLoopConfig) and schedule.schedule != "online":
-        given = None if dataset is None else _episodes(dataset, "train", agent.spec)
-        store = EpisodeStore(given, agent.spec.n_items, schedule, rng)
-        if schedule.schedule == "offline":
-            return LogLoop(agent, store, steps)
-    assert env is not None
-    if isinstance(schedule, LoopConfig):
-        return ReplayLoop(agent, env, schedule, steps, rng, seeds[1])
-    return RolloutLoop(agent, env, schedule, steps, seeds[1], store)
+    log = None
+    if dataset is not None:
+        log = _episodes(dataset, "train", agent.spec)
+    return schedule.loop(agent, env, steps, seeds, log)
 
 
 def validation_of(
-    config: TrainConfig, loop: Loop, dataset: Dataset | None, seed: int
+    config: TrainConfig, schedule: Schedule, loop: Loop, dataset: Dataset | None, seed: int
 ) -> Validate | None:
     """Returns how policies are validated: in the environment, or offline on logged users.
 
@@ -67,12 +54,12 @@ def validation_of(
     """
     if config.validation_episodes == 0:
         return None
-    if isinstance(loop, LogLoop):
+    if schedule.log_use == "must":
         assert dataset is not None
         held_out = _episodes(dataset, "validation", loop.agent.spec)
 
         def score() -> tuple[float, dict[str, float]]:
-            found = loop.validate(held_out)
+            found = loop.score(held_out)
             return found, {"validation_score": found}
 
         return score
@@ -92,16 +79,15 @@ def validation_of(
     return play
 
 
-def env_of(config: TrainConfig, schedule: LoopConfig | EpisodeLoopConfig) -> SlateVectorEnv | None:
+def env_of(config: TrainConfig, schedule: Schedule) -> SlateVectorEnv | None:
     """Makes the environment that an agent learns in, if any.
 
     Raises:
         RecGymError: none is named, and the schedule is not offline; or see ``make_vector_env``.
     """
-    offline = isinstance(schedule, EpisodeLoopConfig) and schedule.schedule == "offline"
-    if config.env is None and offline:
+    if config.env is None and schedule.log_use == "must":
         return None
-    name = environment_of(config, learns_from_logs=isinstance(schedule, EpisodeLoopConfig))
+    name = environment_of(config, learns_from_logs=schedule.log_use != "never")
     return make_vector_env(name, config.env_args, schedule.num_envs, "disabled")
 
 
@@ -142,34 +128,33 @@ def spec_of(
     return EnvironmentSpec(dataset.catalog.n_items, given.slate_size, given.window, features)
 
 
-def read_log(config: TrainConfig, schedule: LoopConfig | EpisodeLoopConfig) -> Dataset | None:
+def read_log(config: TrainConfig, schedule: Schedule) -> Dataset | None:
     """Reads the log that an agent learns from, if any.
 
     Raises:
         RecGymError: a log that the schedule has no use for, or that it lacks; or one without users
             or propensities that are needed.
     """
-    name = schedule.schedule if isinstance(schedule, EpisodeLoopConfig) else "replay"
+    use = schedule.log_use
     if config.log is None:
-        if name == "offline":
+        if use == "must":
             raise RecGymError("schedule=offline: needs a log, the folder of a prepared dataset")
         return None
-    if name == "replay":
+    if use == "never":
         raise RecGymError(f"log={config.log!r}: {config.agent} does not learn from logs; omit it")
-    if name == "online":
+    if use == "not now":
         raise RecGymError(
             f"log={config.log!r}: not read with schedule=online; set the loop's schedule to offline"
             " or online-offline, or omit it"
         )
     dataset = Dataset.load(config.log)
     needed: list[Split] = ["train"]
-    if name == "offline" and config.validation_episodes:
+    if use == "must" and config.validation_episodes:
         needed.append("validation")
     for split in needed:
         if dataset.pages(split).n_pages == 0:
             raise RecGymError(f"{config.log}: no {split} users; divide its users again")
-    assert isinstance(schedule, EpisodeLoopConfig)
-    if schedule.logging_policy == "propensity" and dataset.sessions.slot_propensities is None:
+    if schedule.needs_propensities and dataset.sessions.slot_propensities is None:
         raise RecGymError(
             f"{config.log}: has no propensities; set logging_policy=frequency, which estimates them"
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,6 +20,8 @@ from recgym.users.page_arrays import pages_of
 from recgym.users.scoring import choice_logits
 from recgym_agents.runs.evaluation import evaluate
 from recgym_agents.runs.html_report import Section, commands, image, table
+from recgym_agents.runs.run_files import CONFIG
+from recgym_agents.runs.run_metrics import read_metrics
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig
 
@@ -44,18 +45,20 @@ class Policy:
     """By world."""
 
 
-def score_policy(folder: Path, episodes: int, seed: int) -> Policy:
+def score_policy(folder: Path, episodes: int, seed: int, *, trust: bool = False) -> Policy:
     """Scores a trained agent in the train users' and in the test users' model.
 
     Args:
         folder: of the agent.
         episodes: in each world.
         seed: the same seed meets every agent with the same users and luck.
+        trust: read agents of Stable-Baselines3 too; see ``load_agent``.
 
     Raises:
-        RecGymError: the folder holds no agent, or its environment has no held-out users.
+        RecGymError: the folder holds no agent or no run, or its environment has no held-out users.
     """
-    agent, about = load_agent(folder)
+    agent, about = load_agent(folder, trust=trust)
+    name = read_json(folder / CONFIG)["agent"]
     if about["env"] is None:
         raise RecGymError(f"{folder}: learned from a log alone; a report needs an environment")
     env_args = {name: value for name, value in about["env_args"].items() if name != "ensemble"}
@@ -64,7 +67,6 @@ def score_policy(folder: Path, episodes: int, seed: int) -> Policy:
         arguments = {**env_args, "split": spec}
         found = evaluate(agent, about["env"], arguments, episodes, seed)
         reward[spec], click_rate[spec], _ = found.estimates()
-    name = read_json(folder / "config.json")["agent"]
     return Policy(name, folder, about, reward, click_rate)
 
 
@@ -90,13 +92,9 @@ def learning_section(policy: Policy, others: Sequence[Policy]) -> Section:
     """The learning curve from ``metrics.jsonl``, against the other policies in the train model.
 
     Raises:
-        RecGymError: the run has no metrics.
+        RecGymError: the run has no metrics, or they are damaged.
     """
-    path = policy.folder / "metrics.jsonl"
-    if not path.is_file():
-        raise RecGymError(f"{path}: no such file; train the agent again")
-    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    lines = [line for line in lines if "validation_reward" in line]
+    lines = [line for line in read_metrics(policy.folder) if "validation_reward" in line]
     levels = {other.name: other.reward["train"].mean for other in others}
     steps, values = ([line[name] for line in lines] for name in ("steps", "validation_reward"))
     figure = learning_curve(steps, values, policy.name, levels)
@@ -172,14 +170,20 @@ def commands_section(
 ) -> Section:
     """The commands that made everything."""
     lines = [dataset.info["command"], model.info["command"]]
-    lines += [_train_command(policy) for policy in policies]
+    for policy in policies:
+        lines += _train_commands(policy)
     return Section("Commands", "Run in this order.", (commands([*lines, last]),))
 
 
-def _train_command(policy: Policy) -> str:
-    """The command line of a training, from its configuration."""
-    config = read_json(policy.folder / "config.json")
-    words = ["python", "scripts/train.py", "--out", str(policy.folder)]
+def _train_commands(policy: Policy) -> list[str]:
+    """The command lines of a training, from its configuration; one each time it went on."""
+    config = read_json(policy.folder / CONFIG)
+    steps = [*config.get("continued", []), config["steps"]]
+    return [_train_command(policy.folder, config | {"steps": count}) for count in steps]
+
+
+def _train_command(folder: Path, config: dict[str, Any]) -> str:
+    words = ["python", "scripts/train.py", "--out", str(folder)]
     for name in ("env", "agent", "steps", "seed"):
         words += [f"--{name}", str(config[name])]
     for name, value in config["env_args"].items():

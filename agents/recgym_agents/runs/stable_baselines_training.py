@@ -3,52 +3,51 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from recgym.errors import RecGymError
-from recgym.files import write_json, write_text
+from recgym.locks import locked
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.stable_baselines import (
     StableBaselinesAgent,
     actions_a_slate,
     algorithm_of,
-    row_of,
     view_name,
 )
 from recgym_agents.learning.loop import means
 from recgym_agents.runs.evaluation import ROWS, make_vector_env, run_episodes
+from recgym_agents.runs.run_files import remove_leftovers, write_done, writing
 from recgym_agents.runs.run_folder import (
-    CONFIG,
-    DONE,
     TrainConfig,
     Watch,
+    begin,
     check_run,
     environment_of,
     is_done,
-    open_metrics,
     record_of,
 )
+from recgym_agents.runs.run_metrics import metrics_writer
 from recgym_agents.runs.saved_agents import save_agent
+from recgym_agents.zoo import Entry
 
 
-def train_stable_baselines(config: TrainConfig, watch: Watch) -> None:
-    """Trains an agent of ``STABLE_BASELINES`` and writes its folder; see ``train``.
+def train_stable_baselines(config: TrainConfig, row: Entry, watch: Watch) -> None:
+    """Trains an agent of Stable-Baselines3 and writes its folder; see ``train``.
 
     Steps are slates: where K actions name one, ``learn`` is asked for K times as many. The folder
     holds what the others' do, with the policy in ``model.zip``, as Stable-Baselines3 saves it, and
-    with its own TensorBoard events. A run that was stopped begins again.
+    with its own TensorBoard events. A run that was stopped begins again, and one that is done does
+    not go on to more steps: Stable-Baselines3 does not keep all that this takes.
 
     Raises:
         RecGymError: bad settings, a package that is not installed, a view that does not suit the
-            world, a folder with another run, or a training that diverges.
+            world, a folder with another run or in use or that cannot be written, or a training
+            that diverges.
     """
-    row = row_of(config.agent, config.agent_args)
-    if config.loop_args:
-        raise RecGymError(f"{config.agent}: has no loop_args; all its settings are agent_args")
     if config.compile == "always":
         raise RecGymError(f"compile='always': {config.agent} scans no candidates; leave it out")
     if config.log is not None:
@@ -58,21 +57,27 @@ def train_stable_baselines(config: TrainConfig, watch: Watch) -> None:
     seeds = [int(s) for s in np.random.SeedSequence(config.seed).generate_state(4)]
     first = make_vector_env(environment_of(config), config.env_args, 1, "disabled", ids=False)
     spec = EnvironmentSpec.of(first, ids=False)
+    row = replace(row, config=row.config.suited(spec))
     model = _model(config, row.config, spec, seeds[0])
     agent = StableBaselinesAgent(model, row.config, spec)
     record = record_of(config, spec)
     if is_done(folder, record):
         return
-    write_json(folder / CONFIG, record)
-    for events in folder.glob("events.out.tfevents.*"):  # of the run that was stopped
-        events.unlink()
-    with open_metrics(folder, 0, 0) as write:
+    about = {name: getattr(config, name) for name in ("env", "env_args", "seed", "steps")}
+    with locked(folder):
+        if is_done(folder, record):  # since it was asked above
+            return
+        remove_leftovers(folder)
+        begin(folder, record)
+        for events in folder.glob("events.out.tfevents.*"):  # of the run that was stopped
+            events.unlink()
+        write = metrics_writer(folder, 0, 0)
         training = _Training(config, agent, write, watch, validation_seed=seeds[3])
         training.learn()
-    agent.save(folder)
-    about = {name: getattr(config, name) for name in ("env", "env_args", "seed", "steps")}
-    save_agent(folder, agent, config.agent, row, about)
-    write_text(folder / DONE, "")
+        with writing(folder):
+            agent.save(folder)
+            save_agent(folder, agent, config.agent, row, about)
+            write_done(folder, config.steps)
 
 
 def _model(config: TrainConfig, settings: Any, spec: EnvironmentSpec, seed: int) -> Any:
@@ -81,7 +86,7 @@ def _model(config: TrainConfig, settings: Any, spec: EnvironmentSpec, seed: int)
     ``gamma`` and ``gae_lambda`` are a slate's: K actions that name one share them, each with the
     K-th root, and so the policy that is best does not depend on the view.
     """
-    algorithm = algorithm_of(config.agent)
+    algorithm = algorithm_of(settings)
     from stable_baselines3.common.noise import NormalActionNoise
     from stable_baselines3.common.vec_env import VecMonitor
 
@@ -90,9 +95,10 @@ def _model(config: TrainConfig, settings: Any, spec: EnvironmentSpec, seed: int)
     view = view_name(settings)
     env = SB3VecEnv(environment_of(config), settings.num_envs, view=view, **config.env_args)
     keywords = asdict(settings)
-    for name in ("view", "num_envs"):
+    for name in ("view", "num_envs", "hidden"):
         keywords.pop(name)
-    keywords["policy_kwargs"] = {"net_arch": [keywords.pop("hidden")] * 2}
+    given = keywords.pop("arguments")
+    keywords["policy_kwargs"] = {"net_arch": settings.layers} | given.get("policy_kwargs", {})
     for name in ("gamma", "gae_lambda"):
         if name in keywords:
             keywords[name] **= 1.0 / actions_a_slate(settings, spec.slate_size)
@@ -101,7 +107,11 @@ def _model(config: TrainConfig, settings: Any, spec: EnvironmentSpec, seed: int)
         keywords["action_noise"] = NormalActionNoise(zeros, zeros + keywords.pop("noise"))
     if "buffer_size" in keywords:
         keywords["train_freq"] = 1
-    return algorithm("MlpPolicy", VecMonitor(env), seed=seed, device=config.device, **keywords)
+    keywords = {**given, "seed": seed, "device": config.device} | keywords
+    try:
+        return algorithm("MlpPolicy", VecMonitor(env), **keywords)
+    except (TypeError, ValueError) as error:
+        raise RecGymError(f"{config.agent}: arguments={given}: {error}") from None
 
 
 class _Training:
@@ -183,7 +193,8 @@ class _Training:
                 self.best = {name: value.clone() for name, value in policy.items()}
                 self.best_reward = line["validation_session_reward"]
         self.write(line)
-        self.agent.model.dump_logs()
+        with writing(Path(self.config.out)):
+            self.agent.model.dump_logs()
 
     def _check(self) -> None:
         """Raises RecGymError if a parameter is no longer a finite number."""

@@ -17,9 +17,9 @@ from recgym_agents.experiments.irecgan.slate_mdp_sessions import (
     oracles,
     sessions_in,
 )
-from recgym_agents.learning.episode_memory import EpisodeLoopConfig
+from recgym_agents.learning.episode_loop import EpisodeLoopConfig
 from recgym_agents.runs.devices import CPU
-from recgym_agents.runs.run_folder import kept_report
+from recgym_agents.runs.run_metrics import kept_report
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train
 

@@ -19,7 +19,7 @@ from recgym_agents.experiments.irecgan.slate_mdp_sessions import (
     oracles,
     sessions_in,
 )
-from recgym_agents.learning.episode_memory import EpisodeLoopConfig, EpisodeStore
+from recgym_agents.learning.episode_memory import EpisodeMemory
 from recgym_agents.learning.loop import check_finite
 from recgym_agents.learning.rollout_loop import roll_out
 from recgym_agents.zoo import entry_of
@@ -126,8 +126,8 @@ def learn(method: Method, seed: int, budget: Budget) -> Result:
     )
     agent: Any = entry.builder(entry.config, EnvironmentSpec.of(own), seed)
     shown: Any = _Greedy(agent) if method.greedy else agent
-    assert isinstance(entry.loop, EpisodeLoopConfig)
-    store = EpisodeStore(None, world.n_items, entry.loop, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    memory = EpisodeMemory(None, world.n_items, budget["batch"], "frequency", rng)
     own.reset(seed=seed)
     found, steps, updates = [], 0, 0
     for iteration in range(budget["iterations"]):
@@ -136,14 +136,14 @@ def learn(method: Method, seed: int, budget: Budget) -> Result:
         found.append(_measures(drawn))
         for _ in range(budget["sessions"] // budget["round"]):
             played = roll_out(shown, own, budget["round"])
-            store.add(played)
+            memory.add(played)
             steps += len(played.reward)
             if method.online:
                 updates += 1
                 check_finite(agent.update(played.batch(np.arange(len(played)))), updates, steps)
         for _ in range(budget["updates"] if method.offline else 0):
             updates += 1
-            check_finite(agent.update(store.draw()), updates, steps)
+            check_finite(agent.update(memory.draw()), updates, steps)
     luck = LUCK * (seed + 1) + budget["iterations"]
     greedy = sessions_in(env, world, greedy_policy(agent), budget["measured"], luck)
     by_iteration = {name: [one[name] for one in found] for name in MEASURES}

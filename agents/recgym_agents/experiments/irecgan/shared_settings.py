@@ -15,7 +15,7 @@ def as_irecgan_is_paid(dataset: Dataset, agent: str) -> Dataset:
     That is 1 + lambda_r r for a reward of r (Bai et al., 2019, Eq. 10 with q_D = 1). IRecGAN and
     its ablations do so themselves: for them the log stays as it is.
     """
-    if isinstance(AGENTS[agent].config, IRecGANConfig):
+    if isinstance(AGENTS.find(agent).config, IRecGANConfig):
         return dataset
     sessions = dataset.sessions
     paid = 1.0 + IRecGANConfig.reward_weight * sessions.reward

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 
 import recgym  # noqa: F401  (registers the environments)
 from recgym.metrics import holm, mean_and_error, paired_bootstrap, paired_t
-from recgym_agents.algorithms.stable_baselines import STABLE_BASELINES, row_of
 from recgym_agents.experiments.experiment import (
     Budget,
     Cell,
@@ -29,6 +28,7 @@ from recgym_agents.experiments.results_report import dots, p_text, seeds_text, t
 from recgym_agents.runs.evaluation import evaluate
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train
+from recgym_agents.zoo import entry_of
 
 ENVIRONMENT = "SlateMDP-v0"
 LUCK = 1_000
@@ -98,7 +98,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
         validation_episodes=budget["validation_episodes"],
     )
     train(config)
-    agent, _ = load_agent(folder)
+    agent, _ = load_agent(folder, trust=True)  # trained here, just now
     found = evaluate(agent, ENVIRONMENT, env_args, budget["episodes"], LUCK + cell["seed"])
     sessions = found.session_reward
     return {
@@ -202,8 +202,8 @@ def _row(name: str, runs: list[Finished], known: Known, budget: Budget) -> list[
     entrant = ENTRANTS[name]
     session = by_seed(runs, "session")
     steps = budget["steps"].get(name)
-    trained = entrant.agent in STABLE_BASELINES
-    view = row_of(entrant.agent, entrant.agent_args).config.view if trained else ""
+    entry = entry_of(entrant.agent, entrant.agent_args, {})
+    view = entry.config.view if entry.library else ""
     return [
         name,
         str(entrant.slate_size),
