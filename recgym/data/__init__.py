@@ -2,6 +2,7 @@
 
 from recgym.data.catalog import Catalog
 from recgym.data.cikm import read_cikm_cup
+from recgym.data.click_tables import read_clicks
 from recgym.data.collecting import as_dataset, collect
 from recgym.data.dataset import SPLITS, Dataset, Split, split_users
 from recgym.data.display_sets import read_display_sets
@@ -21,6 +22,7 @@ from recgym.data.session_filters import filter_sessions, sessions_as_users
 from recgym.data.sessions import Columns, Sessions
 from recgym.data.trivago import read_trivago
 from recgym.data.trivial_rules import floors
+from recgym.data.user_table import UserTable
 
 __all__ = [
     "SPLITS",
@@ -32,6 +34,7 @@ __all__ = [
     "Sessions",
     "Shown",
     "Split",
+    "UserTable",
     "as_dataset",
     "collect",
     "fetch_movielens_100k",
@@ -40,6 +43,7 @@ __all__ = [
     "from_minari",
     "greedy_policy",
     "read_cikm_cup",
+    "read_clicks",
     "read_display_sets",
     "read_movielens",
     "read_trivago",

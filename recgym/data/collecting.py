@@ -10,7 +10,8 @@ import numpy as np
 
 from recgym.arrays import Array
 from recgym.data.catalog import Catalog
-from recgym.data.dataset import Dataset, click_facts, split_users
+from recgym.data.dataset import Dataset, split_users
+from recgym.data.descriptions import click_facts
 from recgym.data.logging_policies import ActionPolicy, LoggingPolicy, Shown
 from recgym.data.sessions import Sessions
 from recgym.errors import RecGymError

@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 
 from recgym.data.catalog import Catalog
-from recgym.data.dataset import Dataset, click_facts
+from recgym.data.dataset import Dataset
+from recgym.data.descriptions import click_facts
 from recgym.data.raw import ROW, RawTable, source_of
 from recgym.data.sessions import Sessions, rank_within
 from recgym.settings import AT_LEAST_0, check_number

@@ -11,7 +11,8 @@ import polars as pl
 
 from recgym.arrays import Array
 from recgym.data.catalog import Catalog
-from recgym.data.dataset import Dataset, click_facts, split_users
+from recgym.data.dataset import Dataset, split_users
+from recgym.data.descriptions import click_facts
 from recgym.data.movielens_files import Movie, MovieLensFiles, find_files, read_movies, read_ratings
 from recgym.data.movielens_wheel import fetch_movielens_100k
 from recgym.data.raw import RawTable, source_of

@@ -11,7 +11,8 @@ import polars as pl
 
 from recgym.arrays import Array
 from recgym.data.catalog import Catalog
-from recgym.data.dataset import Dataset, click_facts, split_users
+from recgym.data.dataset import Dataset, split_users
+from recgym.data.descriptions import click_facts
 from recgym.data.raw import ROW, RawTable, source_of
 from recgym.data.session_filters import filter_sessions
 from recgym.data.sessions import Sessions, rank_within

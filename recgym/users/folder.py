@@ -148,9 +148,8 @@ def _read_config(stored: Any, path: Path) -> UserConfig:
         raise RecGymError(f"{path}: not the configuration of a {kind} user model")
     if not isinstance(info.get("repeat_clicks"), bool):
         raise RecGymError(f"{path}: does not say whether users click an item twice (repeat_clicks)")
-    given = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
     try:
-        config: UserConfig = changed(KINDS[kind](), given, str(path))
+        config: UserConfig = changed(KINDS[kind](), values, str(path))
     except RecGymError as error:
         raise RecGymError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     return config
