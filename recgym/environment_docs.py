@@ -1,7 +1,7 @@
 """The documentation's page of each environment, written from its own docstring and registration.
 
-``python -m recgym.environment_docs`` writes them all into docs/environments, each with a picture of
-a rollout (which needs matplotlib).
+``python -m recgym.environment_docs`` writes them all into docs/environments, each with a film of
+random slates (which needs Pillow).
 """
 
 from __future__ import annotations
@@ -14,14 +14,21 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-from recgym.files import atomic_write, write_text
+from recgym.files import write_text
+from recgym.recording import record, write_gif
 from recgym.registry import ENVIRONMENTS
 from recgym.simulators import SIMULATORS
 from recgym.simulators.learned_user import load_user_model
 
 FOLDER = Path("docs") / "environments"
-FRAMES = 3
-"""Slates in the picture of a rollout."""
+STEPS = 6
+"""Slates in a film."""
+
+_ABOUT_TITLES = (
+    "The items are movies of MovieLens, whose licence does not let RecGym ship their titles:",
+    '`titles="movielens"` fetches them, and shows genres in the place of clusters.',
+    "",
+)
 
 
 def page(name: str) -> str:
@@ -58,8 +65,9 @@ def page(name: str) -> str:
             'Random slates, as `render_mode="rgb_array"` shows them;'
             " where an episode ends, another begins:",
             "",
-            f"![{FRAMES} slates; what was clicked is marked]({name}.png)",
+            f"![{STEPS} slates; what was clicked is marked]({name}.gif)",
             "",
+            *(_ABOUT_TITLES if "user_model" in arguments else ()),
             "## Arguments",
             "Beside those of every environment ([environments](../environments.md)):",
             "",
@@ -72,29 +80,12 @@ def page(name: str) -> str:
     )
 
 
-def picture(name: str) -> np.ndarray:
-    """Returns random slates of an environment id side by side, uint8 (height, width, 3).
+def film(name: str) -> list[np.ndarray]:
+    """Returns frames of random slates of an environment id, uint8 (height, width, 3).
 
     Where an episode ends, the next begins.
     """
-    env = gymnasium.make(name, render_mode="rgb_array")
-    env.reset(seed=0)
-    env.action_space.seed(0)
-    frames: list[Any] = []
-    for _ in range(FRAMES):
-        _, _, terminated, truncated, _ = env.step(env.action_space.sample())
-        frames.append(env.render())
-        if terminated or truncated:
-            env.reset()
-    return np.concatenate(frames, axis=1)
-
-
-def write_picture(path: Path, image: np.ndarray) -> None:
-    """Writes an image (height, width, 3) as PNG."""
-    from matplotlib.image import imsave
-
-    with atomic_write(path) as temporary:
-        imsave(temporary, image, format="png", metadata={"Software": "recgym.environment_docs"})
+    return record(gymnasium.make(name, render_mode="rgb_array"), None, steps=STEPS)
 
 
 def _card(user_model: str) -> list[str]:
@@ -160,4 +151,4 @@ def _split(docstring: str) -> tuple[str, dict[str, str]]:
 if __name__ == "__main__":
     for environment in ENVIRONMENTS:
         write_text(FOLDER / f"{environment}.md", page(environment))
-        write_picture(FOLDER / f"{environment}.png", picture(environment))
+        write_gif(FOLDER / f"{environment}.gif", film(environment), fps=1)

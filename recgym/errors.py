@@ -1,6 +1,9 @@
-"""The one exception that RecGym raises for a mistake its user can mend."""
+"""What RecGym raises for a mistake its user can mend."""
 
 from __future__ import annotations
+
+SHOWN = 80
+"""Characters of a value that a message shows."""
 
 
 class RecGymError(ValueError):
@@ -8,3 +11,26 @@ class RecGymError(ValueError):
 
     Scripts print the line and exit with status 2; no stack is shown.
     """
+
+
+class UnknownArgumentError(RecGymError, TypeError):
+    """An argument that there is not: a ``TypeError`` too, as Python's own for a function is.
+
+    Libraries try an argument, and go on without it where Python's words come back. To those,
+    ``gymnasium.make`` adds the arguments that were given, whose further lines are left out.
+    """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message.partition("\n")[0])
+
+
+def shortened(text: str) -> str:
+    r"""Returns text for a message: on one line, and its start alone where it is long.
+
+    >>> shortened("ids\n" * 40)
+    'ids ids ids ids ids ids ids ids ids ids ids ids ids ids ids ids ids ids ids ids... (159 characters)'
+    """  # noqa: E501
+    line = " ".join(text.split())
+    if len(line) <= SHOWN:
+        return line
+    return f"{line[:SHOWN].rstrip()}... ({len(line):,} characters)"

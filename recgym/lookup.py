@@ -20,7 +20,7 @@ class Registry(Mapping[str, "T | str"], Generic[T]):
     """
 
     def __init__(self, kind: str, entries: Mapping[str, T | str]) -> None:
-        self.kind, self._entries = kind, dict(entries)
+        self.kind, self.entries = kind, dict(entries)
 
     def register(self, name: str, entry: T | str) -> None:
         """Adds a thing.
@@ -28,11 +28,11 @@ class Registry(Mapping[str, "T | str"], Generic[T]):
         Raises:
             RecGymError: the name is taken, or holds a colon, which stands between module and name.
         """
-        if name in self._entries:
+        if name in self.entries:
             raise RecGymError(f"{self.kind} {name!r}: is registered already; choose another name")
         if not name or ":" in name:
             raise RecGymError(f"{self.kind} {name!r}: a name has no colon, and is not empty")
-        self._entries[name] = entry
+        self.entries[name] = entry
 
     def find(self, name: str) -> T:
         """Returns the thing of a name.
@@ -45,13 +45,13 @@ class Registry(Mapping[str, "T | str"], Generic[T]):
             RecGymError: there is none, or its module cannot be imported.
         """
         module, colon, own = name.partition(":")
-        entry: Any = self._entries.get(name)
+        entry: Any = self.entries.get(name)
         if entry is None and colon:
             held = self._imported(name, module)
-            entry = self._entries.get(own)
+            entry = self.entries.get(own)
             entry = getattr(held, own, None) if entry is None else entry
         if entry is None:
-            known = ", ".join(self._entries)
+            known = ", ".join(self.entries)
             raise RecGymError(f"{self.kind} {name!r}: unknown; there are {known}, or 'module:name'")
         if isinstance(entry, str):
             module, _, own = entry.partition(":")
@@ -67,12 +67,12 @@ class Registry(Mapping[str, "T | str"], Generic[T]):
 
     def __getitem__(self, name: str) -> T | str:
         """Returns the entry as it stands in the table."""
-        return self._entries[name]
+        return self.entries[name]
 
     def __iter__(self) -> Iterator[str]:
         """Goes through the names, in the order in which they were entered."""
-        return iter(self._entries)
+        return iter(self.entries)
 
     def __len__(self) -> int:
         """How many there are."""
-        return len(self._entries)
+        return len(self.entries)

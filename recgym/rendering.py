@@ -1,123 +1,113 @@
-"""Pictures of a slate and of what its user did with it: text, and that text as an image."""
+"""What a picture of a slate says, and that as text."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Callable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from recgym.errors import RecGymError
-
-Titles = Callable[[int], str]
-"""What an item id is called."""
-
-PAPER, INK, MARKED = (255, 255, 255), (40, 40, 40), (255, 214, 102)
-"""Colours of the image: background, text, and the clicked slot's background."""
-WIDTH = 40
-"""Characters in a line of the image; longer titles are cut."""
-SCALE = 3
-"""Pixels across one dot of a glyph."""
-
-CHARACTERS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ-.,:'()!?/&+> "
-GLYPHS = (  # five rows of three dots for each character, each row an octal digit
-    "75557262277174771717557117471774757711117575775717257556565634443655567464774644"
-    "34553557557222711152556554444757755655552555265644255636565534216722225555755552"
-    "55775552555522271247007000000200024020202200012221422242220271202112442525602720"
-    "4212400000"
-)
+FRAME_SIZE = (960, 540)
+"""Width and height of every image, in pixels."""
+TOLD = 5
+"""So many of the things that a user likes are named in the text, the most liked first."""
 
 
-class Page(NamedTuple):
-    """A slate that was shown, and its answer."""
+class Card(NamedTuple):
+    """An item in a slot."""
+
+    slot: int
+    """Counted from 0."""
+    title: str
+    kinds: tuple[int, ...] = ()
+    """Places of the item's kinds among the scene's."""
+    note: str = ""
+    """What else there is to say of the item."""
+
+
+class Bars(NamedTuple):
+    """What the user is like now, as values by name."""
+
+    what: str
+    names: tuple[str, ...]
+    values: tuple[float, ...]
+    kinds: tuple[int, ...]
+    """The place of each name among the scene's kinds, -1 for none."""
+    low: float
+    high: float
+
+
+class Scene(NamedTuple):
+    """A slate that was shown, its answer, and its user afterwards."""
 
     step: int
     """Slates shown in this episode, this one included."""
-    user: int | None
-    slate: Sequence[int]
-    """Item ids by slot; none before the first slate, -1 where nothing was shown."""
-    click: int
+    horizon: int
+    slots: int
+    """K."""
+    user: str = ""
+    """What is known of who it is, such as "user 7"."""
+    cards: tuple[Card, ...] = ()
+    """By slot, as far as they are filled."""
+    click: int = -1
     """Clicked slot, -1 for none."""
-    reward: float
+    outcome: str = "nothing shown yet"
+    """What happened, in words."""
+    reward: float = 0.0
+    so_far: float = 0.0
+    """Reward of the episode until now."""
+    kinds: tuple[str, ...] = ()
+    """The kinds of items: genres, topics."""
+    bars: Bars | None = None
 
 
-def load_titles(folder: str | None, n_items: int) -> Titles:
-    """Returns the items' titles and genres in a prepared dataset, or "item 12" where it has none.
+def answer(click: int, left: bool, over: bool) -> str:
+    """Says what a user did with a slate.
 
     Args:
-        folder: the dataset's folder; None for no titles.
-        n_items: items that the dataset must have.
-
-    Raises:
-        RecGymError: no such dataset, or one of other items.
+        click: slot, -1 for none.
+        left: whether the user left with it.
+        over: whether the episode was over with it.
     """
-    if folder is None:
-        return "item {}".format
-    from recgym.data.catalog import Catalog
-
-    catalog = Catalog.load(Path(folder) / "catalog.parquet")
-    if catalog.n_items != n_items:
-        raise RecGymError(
-            f"titles={folder!r}: a dataset of {catalog.n_items} items cannot name this world's"
-            f" {n_items}; give the folder that the user model was fitted on"
-        )
-    genres = catalog.groups("genre:")
-
-    def title(item: int) -> str:
-        name = f"item {item}" if catalog.title is None else catalog.title[item]
-        own = [genre for genre, members in genres.items() if members[item]]
-        return f"{name} ({', '.join(own)})" if own else name
-
-    return title
+    did = f"clicked slot {click + 1}" if click >= 0 else "nothing clicked"
+    if left:
+        return f"{did}, and the user left"
+    return f"{did}, and the episode is over" if over else did
 
 
-def render(mode: str, page: Page, titles: Titles) -> str | np.ndarray:
-    """Draws a page.
+def render(mode: str, scene: Scene) -> str | np.ndarray:
+    """Draws a scene.
 
     Args:
         mode: "ansi" or "rgb_array".
-        page: what to draw.
-        titles: how items are called.
+        scene: what to draw.
 
     Returns:
         Text, or a uint8 image (height, width, 3).
     """
-    lines = _lines(page, titles)
-    return "\n".join(lines) + "\n" if mode == "ansi" else _image(lines)
+    if mode == "ansi":
+        return text(scene)
+    from recgym.frames import image
+
+    return image(scene)
 
 
-def _lines(page: Page, titles: Titles) -> list[str]:
-    """Returns a heading, and a line a slot; the clicked slot's begins with ">"."""
-    user = "" if page.user is None else f"user {page.user}  "
-    heading = f"{user}step {page.step}  reward {page.reward:.3f}"
-    slots = [
-        f"{'>' if slot == page.click else ' '} {slot + 1:2d} {titles(item)}"
-        for slot, item in enumerate(page.slate)
-        if item >= 0
-    ]
-    return [heading, *slots, "" if page.click >= 0 or not slots else "  nothing clicked"]
+def text(scene: Scene) -> str:
+    """Returns a scene in lines of text; the clicked slot's begins with ">"."""
+    user = f"{scene.user}, " if scene.user else ""
+    reward = f"reward {scene.reward:.3f}, {scene.so_far:.3f} so far"
+    lines = [f"{user}step {scene.step} of {scene.horizon}, {reward}"]
+    for card in scene.cards:
+        mark = ">" if card.slot == scene.click else " "
+        kinds = [scene.kinds[kind] for kind in card.kinds if scene.kinds[kind] not in card.title]
+        about = "; ".join(filter(None, [", ".join(kinds), card.note]))
+        lines.append(f"{mark} {card.slot + 1:2d} {card.title}" + (f" ({about})" if about else ""))
+    lines.append(f"  {scene.outcome}")
+    if scene.bars is not None:
+        lines.append(f"  {_told(scene.bars)}")
+    return "\n".join(lines) + "\n"
 
 
-def _image(lines: list[str]) -> np.ndarray:
-    height = 7 * SCALE
-    image = np.full((height * len(lines), (4 * WIDTH + 2) * SCALE, 3), PAPER, np.uint8)
-    for number, line in enumerate(lines):
-        band = image[number * height : (number + 1) * height]
-        if line.startswith(">"):
-            band[:] = MARKED
-        dots = _dots(line[:WIDTH])
-        band[SCALE:-SCALE, SCALE : SCALE + dots.shape[1]][dots] = INK
-    return image
-
-
-def _dots(line: str) -> np.ndarray:
-    """Returns a line of text as a bool picture (5 * SCALE, 4 * SCALE * characters)."""
-    plain = unicodedata.normalize("NFKD", line).encode("ascii", "ignore").decode().upper()
-    known = [CHARACTERS.index(character if character in CHARACTERS else "?") for character in plain]
-    rows = np.array(list(GLYPHS), np.uint8).reshape(-1, 5)[known]
-    bits = (rows[:, :, None] >> np.array([2, 1, 0])) & 1
-    bits = np.concatenate([bits, np.zeros_like(bits[:, :, :1])], axis=2)
-    picture = bits.transpose(1, 0, 2).reshape(5, -1).astype(bool)
-    return picture.repeat(SCALE, axis=0).repeat(SCALE, axis=1)
+def _told(bars: Bars) -> str:
+    """Returns the highest bars in one line."""
+    most = sorted(zip(bars.values, bars.names, strict=True), key=lambda pair: -pair[0])[:TOLD]
+    return f"{bars.what}: " + ", ".join(f"{name} {value:.2f}" for value, name in most)

@@ -6,28 +6,41 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from types import UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
 
-from recgym.errors import RecGymError
+from recgym.errors import RecGymError, shortened
 
 AT_LEAST_0, AT_LEAST_1, SHARE = (0.0, math.inf), (1.0, math.inf), (0.0, 1.0)
 POSITIVE = (float(np.finfo(np.float32).tiny), math.inf)
 """Ranges, ends included."""
+UNIONS = (Union, UnionType)
+"""What ``Literal["a"] | None`` and ``int | None`` are."""
 
 
 def check_ranges(config: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
-    """Checks that the fields of a dataclass are finite numbers within their ranges.
+    """Checks that the fields of a dataclass, or all numbers in one, are within their ranges.
 
     Raises:
         RecGymError: one is not; its name, its value and its range are in the message.
     """
-    for name, (low, high) in ranges.items():
+    for name, bounds in ranges.items():
         value = getattr(config, name)
-        if not (math.isfinite(value) and low <= value <= high):
-            text = f"at least {low:g}" if high == math.inf else f"in {low:g}..{high:g}"
-            raise RecGymError(f"{name}={value}: must be {text}")
+        for number in value if isinstance(value, tuple) else (value,):
+            check_number(name, number, bounds)
+
+
+def check_number(name: str, value: float, bounds: tuple[float, float]) -> None:
+    """Checks that a setting is a finite number from ``bounds[0]`` to ``bounds[1]``.
+
+    Raises:
+        RecGymError: it is not; its name, its value and its range are in the message.
+    """
+    low, high = bounds
+    if not low <= value <= high or value in (math.inf, -math.inf):
+        text = f"at least {low:g}" if high == math.inf else f"in {low:g}..{high:g}"
+        raise RecGymError(f"{name}={shortened(str(value))}: must be {text}")
 
 
 def changed(config: Any, values: Mapping[str, Any], where: str) -> Any:
@@ -45,15 +58,16 @@ def changed(config: Any, values: Mapping[str, Any], where: str) -> Any:
             raise RecGymError(f"{where}: no setting {name!r}; there are {known}")
         fitting[name] = tuple(value) if isinstance(value, list) else value
         if not _fits(fitting[name], types[name]):
-            raise RecGymError(f"{where}: {name}={value!r} does not fit {_text(types[name])}")
+            given = f"{name}={shortened(repr(value))}"
+            raise RecGymError(f"{where}: {given} does not fit {_text(types[name])}")
     return dataclasses.replace(config, **fitting)
 
 
 def _fits(value: Any, kind: Any) -> bool:
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Literal:
-        return value in parts
-    if origin is UnionType:
+        return any(value == part and type(value) is type(part) for part in parts)
+    if origin in UNIONS:
         return any(_fits(value, part) for part in parts)
     if origin is tuple:
         return isinstance(value, tuple) and all(_fits(part, parts[0]) for part in value)
@@ -68,7 +82,7 @@ def _text(kind: Any) -> str:
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Literal:
         return " | ".join(map(str, parts))
-    if origin is UnionType:
+    if origin in UNIONS:
         return " | ".join(map(_text, parts))
     if origin is tuple:
         return f"a list of {_text(parts[0])}"

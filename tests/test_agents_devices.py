@@ -20,7 +20,7 @@ from recgym_agents.experiments.irecgan.figure_2_runs import SMOKE, run_cell
 from recgym_agents.experiments.runner import Outcome
 from recgym_agents.runs import stable_baselines_training
 from recgym_agents.runs.devices import on_device
-from recgym_agents.runs.run_folder import CONFIG
+from recgym_agents.runs.run_files import CONFIG, DONE
 from recgym_agents.runs.saved_agents import PARAMS
 from recgym_agents.runs.training import TrainConfig, train
 from recgym_agents.zoo import AGENTS
@@ -138,6 +138,7 @@ def test_a_run_made_before_devices_were_recorded_was_on_the_cpu(log: str, tmp_pa
     record = read_json(tmp_path / CONFIG)
     assert record.pop("device") == "cpu"
     write_json(tmp_path / CONFIG, record)
+    (tmp_path / DONE).write_text("")  # nor were digests
     train(done)
     with StandInDevice(), pytest.raises(RecGymError, match="with device='cpu', not 'cuda'"):
         train(replace(done, device="cuda"))

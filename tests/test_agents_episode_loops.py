@@ -110,7 +110,7 @@ def test_a_log_is_gone_through_and_no_environment_is_met() -> None:
     assert loop.steps_done == sum(batch.steps.sum() for batch in agent.batches)
     held_out = loop.memory.log
     rewards = np.add.reduceat(held_out.reward, held_out.offsets[:-1])
-    assert loop.validate(held_out) == pytest.approx(rewards.mean())
+    assert loop.score(held_out) == pytest.approx(rewards.mean())
 
 
 @pytest.mark.parametrize("schedule", ["online", "offline", "online-offline"])

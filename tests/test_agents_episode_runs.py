@@ -145,6 +145,15 @@ def test_wrong_logs_are_refused_and_leave_nothing_behind(log: str, tmp_path: Pat
     replace(small, split=everyone).save(tmp_path / "undivided")
     sessions = replace(small.sessions, slot_propensities=None)
     replace(small, sessions=sessions).save(tmp_path / "unknown")
+    pages = small.sessions.n_pages
+    clicks = replace(
+        sessions,
+        slate_items=sessions.slate_items[:0],
+        slate_offsets=np.zeros(pages + 1, np.int64),
+        click=np.full(pages, -1),
+        slate_propensities=None,
+    )
+    replace(small, sessions=clicks).save(tmp_path / "clicks")
     offline = {"schedule": "offline"}
     for changes, message in (
         ({"log": None}, "schedule=offline: needs a log"),
@@ -154,6 +163,7 @@ def test_wrong_logs_are_refused_and_leave_nothing_behind(log: str, tmp_path: Pat
         ({"log": str(tmp_path / "none")}, "no prepared data here"),
         ({"log": str(tmp_path / "other")}, "13 items, the environment has 12"),
         ({"log": str(tmp_path / "undivided")}, "no validation users; divide its users again"),
+        ({"log": str(tmp_path / "clicks")}, "no page of a train user has a slate; agents learn"),
         (
             {
                 "log": str(tmp_path / "unknown"),
@@ -222,7 +232,7 @@ def test_an_agent_of_a_log_alone_is_evaluated_where_one_says(log: str, tmp_path:
         command.main(tmp_path)
     settings = tuple(f"{name}={value}" for name, value in WORLD.items())
     command.main(tmp_path, episodes=5, env="SlateMDP-v0", env_args=settings)
-    assert read_json(tmp_path / "evaluation.json")["env"] == "SlateMDP-v0"
+    assert read_json(tmp_path / "evaluation-SlateMDP-v0.json")["env"] == "SlateMDP-v0"
 
 
 def test_a_run_on_another_log_is_refused(log: str, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from recgym.users import recurrent
 from recgym_agents.algorithms.irecgan import IRecGAN, IRecGANConfig
 from recgym_agents.checkpointing import arrays_of
 from recgym_agents.learning.episodes import Episodes
-from recgym_agents.runs.run_folder import describe_end, kept_report
+from recgym_agents.runs.run_metrics import describe_end, kept_report
 from recgym_agents.runs.training import CHECKPOINT, METRICS, train
 from recgym_agents.zoo import entry_of
 from tests.fixtures.slate_mdp_runs import (

@@ -73,6 +73,17 @@ def test_clicks_become_pages_and_what_is_bought_later_pays(tmp_path: Path) -> No
         "sessions_of_one_page_then_left_out": 0,
         "sessions_not_drawn": 0,
     }
+    assert dataset.info["lines"] == {
+        cikm.QUERIES: {"header": 1, "queries": 4, "queries_without_pages": 1},
+        cikm.CLICKS: {
+            "header": 1,
+            "pages": 6,
+            "repeated_clicks_dropped": 1,
+            "clicks_of_unknown_queries_dropped": 1,
+            "clicks_outside_their_page_dropped": 2,
+        },
+        cikm.PURCHASES: {"header": 1, "purchases": 5},
+    }
 
 
 def many(folder: Path, sessions: int) -> Dataset:

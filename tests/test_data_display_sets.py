@@ -45,6 +45,12 @@ def test_display_sets_are_mended_and_counted(tmp_path: Path) -> None:
         "clicks_after_the_first_of_a_page_dropped": 1,
         "users_in_several_splits": 1,
     }
+    assert dataset.info["lines"]["log.tsv"] == {
+        "header": 1,
+        "items_on_pages": 6,
+        "repeats_within_a_page_dropped": 1,
+        "clicks_after_the_first_of_a_page_dropped": 1,
+    }
     assert dataset.info["no_click"] is True
     assert dataset.info["repeat_clicks"] is False
 
@@ -60,7 +66,7 @@ def test_display_sets_do_not_give_the_click_away_by_its_slot(tmp_path: Path) -> 
     ("line", "message"),
     [
         ("ann\tsoon\tx\t0\t0\t0\t0\t0", r"line 3, column 'Time': 'soon' is not a number"),
-        ("ann\t2.5\tx\t0\t0\t0\t0\t0", r"line 3, column 'Time': '2.5' is not a number"),
+        ("ann\t2.5\tx\t0\t0\t0\t0\t0", r"line 3, column 'Time': '2.5' is not a whole number"),
         ("ann\t2\tx\t2\t0\t0\t0\t0", "line 3, column 'is_click': a click is 0 or 1"),
         ("ann\t2\tx\t0\t0\t0\t0\t7", "line 3, column 'tr_val_tst': a split is 0, 1 or 2"),
         ("ann\t2\tx", "line 3: 3 fields, not 8"),

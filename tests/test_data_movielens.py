@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -137,7 +138,7 @@ def test_a_gap_ends_a_session_with_a_page_without_a_click(tmp_path: Path) -> Non
     np.testing.assert_array_equal(rated.slate_items, without.sessions.slate_items)
     assert "meaning" not in without.info
     assert outside_option(without.sessions) is None
-    with pytest.raises(RecGymError, match="a gap is 1 minute or more"):
+    with pytest.raises(RecGymError, match="session_gap=0: must be in 1"):
         read_movielens(tmp_path, session_gap=0)
 
 
@@ -193,7 +194,8 @@ def test_a_folder_without_movielens_is_named(tmp_path: Path) -> None:
 
 def test_titles_lose_their_year(tmp_path: Path) -> None:
     write_1m(tmp_path)
-    movies = read_movies(find_files(tmp_path))
+    movies, lines = read_movies(find_files(tmp_path))
+    assert lines == {"header": 0, "blank": 0, "movies": 6}
     assert [movie.title for movie in movies][:2] == ["Amélie", "Brazil, part: two"]
     assert [movie.year for movie in movies] == [1995, 1995, 1995, 1984, None, None]
 
@@ -225,3 +227,74 @@ def test_pages_show_the_rated_item_and_its_own_year_uniformly() -> None:
     assert np.abs(shares - [1, 0.75, 0.75, 0.75, 0.75]).max() < 0.05  # 5 standard deviations
     slots = np.bincount(slot[rated < 5]) / 10_000
     assert np.abs(slots - 0.25).max() < 0.022  # 5 standard deviations
+
+
+@pytest.mark.parametrize(
+    ("write", "ratings", "movies", "header"),
+    [
+        (write_100k, "u.data", "u.item", 0),
+        (write_1m, "ratings.dat", "movies.dat", 0),
+        (write_25m, "ratings.csv", "movies.csv", 1),
+        (write_atomic, "ml-100k.inter", "ml-100k.item", 1),
+    ],
+)
+def test_every_line_of_both_files_is_accounted_for(
+    write: Callable[[Path], None], ratings: str, movies: str, header: int, tmp_path: Path
+) -> None:
+    write(tmp_path)
+    for name in (ratings, movies):
+        content = (tmp_path / name).read_bytes()
+        (tmp_path / name).write_bytes(b"\n" + content.replace(b"\n", b"\r\n\r\n", 2) + b"\n")
+    dataset = read_movielens(tmp_path, min_ratings=1, users=1)
+    kept = dataset.sessions.n_pages
+    lines = dataset.info["lines"]
+    assert lines[ratings].pop("header", 0) == header
+    assert lines[ratings] == {
+        "blank": 4,
+        "ratings": kept,
+        "ratings_of_users_left_out_or_dropped": len(RATINGS) - kept,
+    }
+    assert lines[movies] == {"header": header, "blank": 4, "movies": len(TITLES)}
+
+
+@pytest.mark.parametrize(
+    ("write", "name", "line", "message"),
+    [
+        (write_25m, "movies.csv", b'7,"Gattaca,Drama', "line 8: unexpected end of data"),
+        (write_25m, "movies.csv", b"7,Gattac\xe1,Drama", "line 8: .*0xe1"),
+        (write_25m, "movies.csv", b"9" * 5_000 + b",Gattaca,Drama", "line 8, column 'item': '99"),
+        (write_25m, "movies.csv", b"1" * 200_000 + b",a,b", "line 8: field larger"),
+        (write_25m, "ratings.csv", b"5," + b"9" * 5_000 + b",3,1", "line 8, column 'movieId': '99"),
+        (write_25m, "ratings.csv", b"5,18446744073709551616,3,1", "line 8, column 'movieId'"),
+        (write_atomic, "ml-100k.item", "٣\tGattaca\t1997\tDrama".encode(), "line 8, column 'item'"),
+        (write_100k, "u.data", b"\xe9\t1\t3\t1", "line 7: byte 0xe9 is not UTF-8"),
+    ],
+)
+def test_a_line_that_would_change_the_log_in_silence_is_named(
+    write: Callable[[Path], None], name: str, line: bytes, message: str, tmp_path: Path
+) -> None:
+    write(tmp_path)
+    with open(tmp_path / name, "ab") as file:
+        file.write(line + b"\n")
+    with pytest.raises(RecGymError, match=message) as caught:
+        read_movielens(tmp_path, min_ratings=1)
+    assert len(str(caught.value)) < len(str(tmp_path)) + 200
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"seed": -1},
+        {"page_size": 1},
+        {"page_size": 10**9},
+        {"users": 0},
+        {"min_ratings": -1},
+        {"session_gap": -5},
+        {"session_gap": 10**30},
+    ],
+)
+def test_a_setting_out_of_its_range_is_one_line(setting: dict[str, int], tmp_path: Path) -> None:
+    write_1m(tmp_path)
+    (name,) = setting
+    with pytest.raises(RecGymError, match=f"{name}={setting[name]}: must be"):
+        read_movielens(tmp_path, **setting)  # type: ignore[arg-type]

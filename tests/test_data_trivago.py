@@ -74,6 +74,7 @@ def test_trivago_by_hand(tmp_path: Path, name: str) -> None:
     assert sessions.click.tolist() == [-1, -1, 1, 1]
     assert sessions.reward.tolist() == [0, 0, 1, 1]
     assert dataset.info["mended"] == {
+        "actions_not_about_an_item_dropped": 1,
         "events_without_item_id_dropped": 1,
         "repeats_within_a_page_dropped": 1,
         "clickouts_without_reference_dropped": 1,
@@ -82,6 +83,40 @@ def test_trivago_by_hand(tmp_path: Path, name: str) -> None:
         "events_after_last_clickout_dropped": 2,
         "users_without_clickout_dropped": 1,
     }
+    lines = dataset.info["lines"][name]
+    assert lines.pop("header", 0) == (name == "train.csv")
+    assert sum(lines.values()) == len(TRIVAGO_ROWS)
+    assert lines["pages_and_events"] == 4
+
+
+@pytest.mark.parametrize(
+    ("damaged", "message"),
+    [
+        # all that stands between the two quotes was one field of one row
+        ({2: 'u,early,10,1,{image},13,,"', 9: 'u,later,95,2,{image},12,,"'}, "line 2: a quote is"),
+        ({3: "u,early,11,2,{image},13,"}, "line 3: 7 fields, not 8"),
+        ({3: "u,early,11,2,{image},13,,,"}, "line 3: 9 fields, not 8"),
+        ({3: 'u,early,11,2,"",13,,'}, "line 3, column 'action_type': no value"),
+        ({3: "u,early,11,2,,13,,"}, "line 3, column 'action_type': no value"),
+    ],
+)
+def test_lines_of_trivago_that_would_be_lost_are_refused(
+    damaged: dict[int, str], message: str, tmp_path: Path
+) -> None:
+    path = write_trivago(tmp_path / "train.csv", TRIVAGO_ROWS)
+    lines = path.read_text().splitlines()
+    for number, line in damaged.items():
+        lines[number - 1] = line.format(image=IMAGE)
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(RecGymError, match=message):
+        read_trivago(path)
+
+
+def test_users_whose_names_are_no_text_are_not_merged(tmp_path: Path) -> None:
+    path = write_trivago(tmp_path / "train.csv", TRIVAGO_ROWS)
+    path.write_bytes(path.read_bytes().replace(b"\nu,", b"\n\xe9,").replace(b"\nv,", b"\n\xe8,"))
+    with pytest.raises(RecGymError, match="line 2: byte 0xe9 is not UTF-8"):
+        read_trivago(path)
 
 
 def test_interactions_can_be_clicks_on_what_is_displayed_next(tmp_path: Path) -> None:
@@ -112,6 +147,7 @@ def test_interactions_can_be_clicks_on_what_is_displayed_next(tmp_path: Path) ->
     assert mended["events_off_the_next_clickouts_page_dropped"] == 2
     assert mended["clicks_outside_their_page_dropped"] == 1
     assert mended["sessions_of_other_lengths_left_out"] == 1
+    assert sum(dataset.info["lines"]["log.parquet"].values()) == len(rows)
 
 
 def test_trivago_features_are_of_training_users_alone(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from tests.fixtures.tiny_world import TinyWorld
 
 @pytest.fixture(autouse=True)
 def _tiny_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SIMULATORS, "tiny", TinyWorld)
+    monkeypatch.setitem(SIMULATORS.entries, "tiny", TinyWorld)
 
 
 class TestBadInput:
@@ -68,7 +68,7 @@ class TestBadInput:
     @pytest.mark.parametrize("make", [SlateEnv, SlateVectorEnv])
     def test_arguments(self, make: Any) -> None:
         for arguments, message in [
-            ({"horizons": 3}, "unknown environment argument 'horizons'.*known: n_items, .*horizon"),
+            ({"horizons": 3}, "unexpected keyword argument 'horizons'.*knows: n_items, .*horizon"),
             ({"render_mode": "human"}, "render_mode='human': must be one of ansi, rgb_array"),
             ({"horizon": 3, "max_episode_steps": 4}, "give one of them"),
             ({"horizon": 0}, "horizon=0"),
@@ -78,10 +78,42 @@ class TestBadInput:
         env = make("tiny", max_episode_steps=9)
         assert env.simulator.horizon == 9
 
+    @pytest.mark.parametrize("make", [SlateEnv, SlateVectorEnv])
+    def test_steps_of_an_episode_are_actions(self, make: Any) -> None:
+        item_by_item: dict[str, Any] = {"view": "item-by-item", "slate_size": 3}
+        assert make("tiny", max_episode_steps=6, **item_by_item).simulator.horizon == 2
+        assert make("tiny", max_episode_steps=6, horizon=2, **item_by_item).simulator.horizon == 2
+        for steps, message in [
+            (7, "a multiple of the 3 actions"),
+            ("6", "a multiple of"),
+            (0, "horizon=0"),
+        ]:
+            with pytest.raises(RecGymError, match=message):
+                make("tiny", max_episode_steps=steps, **item_by_item)
+
+    @pytest.mark.parametrize("make", [SlateEnv, SlateVectorEnv])
+    @pytest.mark.parametrize(
+        "keys", ["obs", ["obs"], ["obs", "obs"], ["obs", 1], {"obs": "mask"}, []]
+    )
+    def test_mask_keys_are_two_names(self, make: Any, keys: Any) -> None:
+        with pytest.raises(RecGymError, match="mask_keys=.*: must be two names"):
+            make("tiny", view="item-by-item", mask_keys=keys)
+        with pytest.raises(RecGymError, match="only view='item-by-item' has masks"):
+            make("tiny", mask_keys=["obs", "mask"])
+
+    def test_an_unknown_argument_is_of_pythons_kind(self) -> None:
+        with pytest.raises(
+            TypeError, match="got an unexpected keyword argument 'horizons'"
+        ) as error:
+            SlateEnv("tiny", horizons=3)
+        assert isinstance(error.value, RecGymError)
+        assert str(type(error.value)("one\ntwo")) == "one"
+
     def test_arguments_of_the_vector_environment(self) -> None:
         for arguments, message in [
             ({"num_envs": 0}, "num_envs=0"),
-            ({"autoreset_mode": "NextStep"}, "must be one of next-step, same-step, disabled"),
+            ({"autoreset_mode": "NoStep"}, "must be one of next-step, same-step, disabled"),
+            ({"autoreset_mode": None}, "autoreset_mode=None: must be one of next-step"),
             ({"backend": "jax"}, "backend='jax': must be one of numpy, torch"),
             ({"compile": True}, "need backend='torch'"),
             ({"device": "cuda"}, "need backend='torch'"),
@@ -123,9 +155,10 @@ class TestBadInput:
         assert found.stdout.startswith("compile=True: torch.compile does not work here (")
         assert found.stdout.count("\n") == 1
 
-    def test_one_seed_for_all_rows(self) -> None:
-        with pytest.raises(RecGymError, match="seed must be one integer"):
-            SlateVectorEnv("tiny", 2).reset(seed=[1, 2])  # type: ignore[arg-type]
+    @pytest.mark.parametrize("seed", [[1], [1, 2, 3], [1, None], [0.5, 1], [-1, 2]])
+    def test_lists_of_seeds(self, seed: Any) -> None:
+        with pytest.raises(RecGymError, match="seed must be one whole number, or 2 of them"):
+            SlateVectorEnv("tiny", 2).reset(seed=seed)
 
     @pytest.mark.parametrize("make", [SlateEnv, SlateVectorEnv])
     def test_reset_options(self, make: Any) -> None:

@@ -30,6 +30,7 @@ from recgym_agents.experiments.experiment import (
 )
 from recgym_agents.experiments.results_report import write_page
 from recgym_agents.experiments.runner import Outcome, run_cells
+from recgym_agents.runs.run_files import CHECKPOINT
 
 
 def toy_cells(budget: Budget) -> list[Cell]:
@@ -210,3 +211,48 @@ def test_an_experiment_has_one_size_at_a_time() -> None:
         reproduce.main("irecgan-fig2", smoke=True, paper=True)
     with pytest.raises(RecGymError, match="--paper: worlds has no other size"):
         reproduce.main("worlds", paper=True)
+
+
+def test_a_second_reproduction_in_a_folder_is_refused(tmp_path: Path) -> None:
+    refused: list[str] = []
+
+    def report(cell: str, line: str) -> None:
+        message = f"toy: in use by process {os.getpid()} on "
+        with pytest.raises(RecGymError, match=message):
+            run_cells(TOY, TOY.budget, tmp_path, tmp_path, workers=1)
+        refused.append(cell)
+
+    outcome = run_cells(TOY, TOY.smoke_budget, tmp_path, tmp_path, 1, report)
+    assert refused == ["good_seed0"]
+    assert len(outcome.finished) == 1
+    assert times_run(tmp_path, "good_seed0") == 1
+
+
+def test_leftovers_and_checkpoints_are_removed(tmp_path: Path) -> None:
+    """A half-written result goes at the start; what a cell's training kept, at its end."""
+    folder = tmp_path / "toy" / "good_seed0" / "agent"
+    folder.mkdir(parents=True)
+    (folder / CHECKPOINT).write_text("")
+    (tmp_path / "toy" / ".good_seed0.json.123.tmp").write_text("{")
+    run_kinds(tmp_path, "good")
+    left = {path.name for path in tmp_path.rglob("*")}
+    assert left == {"toy", "good_seed0", "agent", "ran", "good_seed0.json"}
+
+
+def test_a_result_that_is_none_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "toy").mkdir()
+    (tmp_path / "toy" / "good_seed0.json").write_text("[]")
+    with pytest.raises(RecGymError, match="good_seed0.json: not the result of a cell; remove it"):
+        run_kinds(tmp_path, "good")
+
+
+@pytest.mark.parametrize("name", ["out", "docs"])
+def test_folders_that_are_files_are_noticed_before_any_cell_runs(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reproduce, "run_cells", lambda *arguments: pytest.fail("ran"))
+    (tmp_path / "file").write_text("")
+    folders = {"out": tmp_path / "runs", "docs": tmp_path / "pages", name: tmp_path / "file"}
+    with pytest.raises(RecGymError, match="file: is a file; a folder is needed"):
+        reproduce.main("irecgan-fig2", **folders)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]

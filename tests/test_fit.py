@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -127,15 +128,37 @@ def test_what_cannot_be_fitted_is_one_line_and_writes_nothing(
     prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
 ) -> None:
     before = sorted(path.name for path in prepared.iterdir())
+    (tmp_path / "file").touch()
+    out = ["--out", str(tmp_path / "a")]
+    recurrent = [*out, "--model", "irecgan-lstm"]
     for extra, message in [
-        (["--epochs", "0", "--out", str(tmp_path / "a")], "--epochs 0: at least 1 is needed"),
-        (["--out", str(prepared)], "holds prepared data; choose another folder"),
+        ([*out, "--epochs", "0"], "epochs=0: must be at least 1"),
+        ([*out, "--seed", "-1"], "seed=-1: must be at least 0"),
+        ([*out, "--threads", "0"], "threads=0: must be in 1..1024"),
+        ([*out, "--bags", "-1"], "bags=-1: must be in 0..1000"),
+        ([*out, "--hidden", "0"], "hidden=0: must be in 1..8192"),
+        ([*out, "--hidden", *["9"] * 65], "hidden layers=65: must be in 1..64"),
+        ([*out, "--features", "-3"], "features=-3: must be in"),
+        ([*out, "--window", "0"], "window=0: must be in"),
+        ([*out, "--eta", "0"], "eta=0.0: must be at least"),
+        ([*out, "--eta", "nan"], "eta=nan: must be at least"),
+        ([*out, "--units", "0"], "units=0: must be in"),
+        ([*recurrent, "--layers", "1000000000"], "layers=1000000000: must be in 1..64"),
+        ([*recurrent, "--units", "8192"], "parameters is too large"),
+        ([*recurrent, "--reward-weight", "-1"], "reward_weight=-1.0: must be at least 0"),
+        ([*out, "--compare", str(tmp_path / "nowhere")], "nowhere: no user model here"),
+        (["--out", str(tmp_path / "file")], "exists and is not a user model"),
+        (["--out", str(prepared)], "exists and is not a user model; name another folder"),
+        (["--out", str(tmp_path / "file" / "below")], "below: cannot be written"),
+        (["--out", str(tmp_path / os.fsdecode(b"\xe9"))], "is not UTF-8"),
     ]:
         monkeypatch.setattr(sys, "argv", ["fit.py", "--data", str(prepared), *extra])
         with pytest.raises(SystemExit) as stop:
             run(fit.main)
         assert stop.value.code == 2
-        assert message in capsys.readouterr().err
+        error = capsys.readouterr().err
+        assert message in error
+        assert error.count("\n") == 1
     assert not (tmp_path / "a").exists()
     assert sorted(path.name for path in prepared.iterdir()) == before
 

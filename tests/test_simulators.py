@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from recgym import RecGymError
 from recgym.simulators import Noise, Simulator, build, choose
-from recgym.simulators.learned_user import UNROLLED, LearnedUser, learned_user
+from recgym.simulators.learned_user import LearnedUser, learned_user
+from recgym.simulators.spent_items import UNROLLED
 from recgym.users import gan, recurrent
 from tests.fixtures.user_model import random_user_model
 
@@ -333,9 +334,9 @@ class TestBadInput:
             learned_user(str(tmp_path / "absent"))
 
     def test_unknown_simulator_or_argument(self) -> None:
-        with pytest.raises(RecGymError, match="unknown simulator 'typo'; known: learned-user"):
+        with pytest.raises(RecGymError, match="simulator 'typo': unknown; there are learned-user"):
             build("typo", {})
         with pytest.raises(RecGymError, match="'no_such_module:world' cannot be imported"):
             build("no_such_module:world", {})
-        with pytest.raises(RecGymError, match=r"unknown environment argument 'slates'.*slate_size"):
+        with pytest.raises(RecGymError, match=r"unexpected keyword argument 'slates'.*slate_size"):
             build("learned-user", {"slates": 3})

@@ -16,9 +16,10 @@ import torch
 
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json
+from recgym_agents.networks import compiled_scan
 from recgym_agents.runs import training
 from recgym_agents.runs.evaluation import make_vector_env, run_episodes
-from recgym_agents.runs.run_folder import describe_end
+from recgym_agents.runs.run_metrics import describe_end
 from recgym_agents.runs.saved_agents import PARAMS, load_agent
 from recgym_agents.runs.training import CHECKPOINT, DONE, METRICS, TrainConfig, train
 from tests.small_world import random_user_model
@@ -87,7 +88,7 @@ def test_a_run_leaves_what_it_should(whole: Path, model: str) -> None:
     assert lines[-1]["updates"] == (400 - 40) // 8 + 1
     assert {"loss", "q", "reward", "click_rate", "explore", "validation_reward"} <= set(lines[-1])
     assert list(whole.glob("events.out.tfevents.*"))
-    assert not (whole / CHECKPOINT).exists()
+    assert (whole / CHECKPOINT).exists()
     assert read_json(whole / "config.json")["agent_args"] == {"hidden": 8, "target_period": 7}
     agent, about = load_agent(whole)
     assert about["env_args"]["user_model"] == model
@@ -311,14 +312,14 @@ def test_an_altered_checkpoint_is_refused(model: str, tmp_path: Path) -> None:
     [
         ({"env": "Nowhere-v0"}, "environment 'Nowhere-v0'"),
         ({"env": "CartPole-v1"}, "not one of RecGym's"),
-        ({"env_args": {"slates": 3}}, "unknown environment argument 'slates'"),
+        ({"env_args": {"slates": 3}}, "unexpected keyword argument 'slates'"),
         ({"agent": "user-greedy-ensemble", "loop_args": {}}, None),
         ({"loop_args": {"update": 3}}, "loop: no setting 'update'"),
         ({"loop_args": {"capacity": 0}}, "capacity=0: must be at least 1"),
         ({"agent": "random", "agent_args": {}, "loop_args": {"updates": 2}}, "has no loop_args"),
         (
             {"agent": "popularity", "agent_args": {}, "loop_args": {}, "compile": "always"},
-            "popularity scans no candidates",
+            "this agent scans no candidates",
         ),
         ({"agent_args": {"discount": 1.5}}, "discount=1.5: must be in 0..1"),
         ({"steps": -1}, "steps=-1"),
@@ -350,8 +351,8 @@ def test_without_a_compiler_auto_goes_on_and_always_says_so(
     def compiled_score() -> None:
         raise RecGymError("compile: torch.compile does not work here (no g++)")
 
-    monkeypatch.setattr(training, "compiled_score", compiled_score)
-    monkeypatch.setattr(training, "WORTH_COMPILING", 1.0)
+    monkeypatch.setattr(compiled_scan, "compiled_score", compiled_score)
+    monkeypatch.setattr(compiled_scan, "WORTH_COMPILING", 1.0)
     train(config(model, tmp_path / "auto", compile="auto", steps=48))
     with pytest.raises(RecGymError, match="does not work here"):
         train(config(model, tmp_path / "always", compile="always", steps=48))
@@ -361,8 +362,8 @@ def test_without_a_compiler_auto_goes_on_and_always_says_so(
 def test_nothing_is_compiled_for_another_device(
     model: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(training, "WORTH_COMPILING", 1.0)
-    monkeypatch.setattr(training, "compiled_score", lambda: pytest.fail("compiled"))
+    monkeypatch.setattr(compiled_scan, "WORTH_COMPILING", 1.0)
+    monkeypatch.setattr(compiled_scan, "compiled_score", lambda: pytest.fail("compiled"))
     with StandInDevice():
         train(config(model, tmp_path, compile="auto", steps=48, device="cuda"))
 
@@ -373,3 +374,17 @@ def test_there_is_nothing_to_say_of_how_a_run_ended_that_learned_nothing(
     idle = config(model, tmp_path, agent="user-greedy", agent_args={}, loop_args={})
     train(replace(idle, compile="auto"))
     assert describe_end(tmp_path, idle.steps) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, "[" * 990 + "]" * 990, "[" * 20_000 + "]" * 20_000, "1" * 5_000]
+)
+def test_settings_that_no_message_could_show_are_one_line(
+    text: str, repository: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(repository / "scripts")
+    from train import settings
+
+    with pytest.raises(RecGymError, match="setting hidden: ") as caught:
+        settings((f"hidden={text}",))
+    assert "\n" not in str(caught.value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, save_arrays, write_json
 from recgym.users import SHIPPED, FittedUserModel, GANUserConfig, gan
+from recgym.users.folder import FILES
 from recgym.users.kinds import functions_of
 from tests.fixtures.user_model import random_user_model
 
@@ -124,6 +126,127 @@ def test_arrays_that_do_not_fit_the_configuration_are_refused(tmp_path: Path) ->
     save_arrays(path, arrays | {"histories.train": np.full((2, 3), 8)}, info)
     with pytest.raises(RecGymError, match="histories of 'train'"):
         FittedUserModel.load(tmp_path)
+
+
+def without(name: str) -> Callable[[dict[str, np.ndarray]], object]:
+    return lambda arrays: arrays.pop(name)
+
+
+def renamed(name: str, other: str) -> Callable[[dict[str, np.ndarray]], object]:
+    return lambda arrays: arrays.update({other: arrays.pop(name)})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without("features"), "no item features"),
+        (without("train/reward.item"), r"'train' has a wrong or missing 'reward\.item'"),
+        (without("histories.test"), "no histories of 'test'"),
+        (renamed("bag1/reward.bias0", "bag1/reward.bias"), "'bag1' has a wrong or missing"),
+        (renamed("bag1/reward.bias0", "bag1x2/reward.bias0"), "has a wrong or missing"),
+        (renamed("bag1/reward.bias0", "Ä/reward.bias0"), "has a wrong or missing"),
+        (renamed("histories.train", "histories.validation"), "no histories of 'train'"),
+        (lambda arrays: arrays["features"].fill(np.nan), "not a finite"),
+        (lambda arrays: arrays["test/reward.output"].fill(np.inf), "not a finite"),
+        (
+            lambda arrays: arrays.update(features=np.zeros((7, 4), np.int64)),
+            "not a finite floating-point number",
+        ),
+        (
+            lambda arrays: arrays.update({"histories.train": np.zeros((9, 3), np.float32)}),
+            "histories of 'train'",
+        ),
+        (
+            lambda arrays: arrays.update({"histories.train": np.zeros((0, 3), np.int64)}),
+            "histories of 'train'",
+        ),
+    ],
+)
+def test_parameters_that_are_missing_or_renamed_under_a_valid_digest_are_one_line(
+    change: Callable[[dict[str, np.ndarray]], object], message: str, tmp_path: Path
+) -> None:
+    model().save(tmp_path)
+    path = tmp_path / "params.safetensors"
+    arrays, info = load_arrays(path)
+    change(arrays)
+    save_arrays(path, arrays, info)
+    with pytest.raises(RecGymError, match=message) as error:
+        FittedUserModel.load(tmp_path)
+    assert str(error.value).startswith(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("window", 0, r"window=0: must be in 1\.\.1000"),
+        ("window", "3", "window='3' does not fit int"),
+        ("hidden", [], "hidden layers=0: must be in"),
+        ("hidden", [5, 0], "hidden=0: must be"),
+        ("hidden", 5, "hidden=5 does not fit a list of int"),
+        ("hidden", [8_192] * 64, "parameters is too large"),
+        ("eta", 0.0, "eta=0.0: must be at least"),
+        ("no_click", 1, "no_click=1 does not fit bool"),
+        ("history", "gru", "history='gru' does not fit position-weight | lstm"),
+    ],
+)
+def test_a_configuration_that_no_model_has_is_one_line(
+    name: str, value: object, message: str, tmp_path: Path
+) -> None:
+    model().save(tmp_path)
+    path = tmp_path / "params.safetensors"
+    arrays, info = load_arrays(path)
+    info["config.json"]["config"][name] = value
+    write_json(tmp_path / "config.json", info["config.json"])
+    save_arrays(path, arrays, info)
+    with pytest.raises(RecGymError, match=message) as error:
+        FittedUserModel.load(tmp_path)
+    assert str(error.value).startswith(str(tmp_path / "config.json"))
+
+
+@pytest.mark.parametrize("key", ["config", "info"])
+@pytest.mark.parametrize("value", [None, [], "text", {}])
+def test_a_configuration_of_another_form_is_one_line(
+    key: str, value: object, tmp_path: Path
+) -> None:
+    model().save(tmp_path)
+    path = tmp_path / "params.safetensors"
+    arrays, info = load_arrays(path)
+    info["config.json"][key] = value
+    write_json(tmp_path / "config.json", info["config.json"])
+    save_arrays(path, arrays, info)
+    with pytest.raises(RecGymError, match=r"config\.json: (not the config|does not say)"):
+        FittedUserModel.load(tmp_path)
+
+
+def test_json_that_is_too_deep_is_one_line(tmp_path: Path) -> None:
+    model().save(tmp_path)
+    (tmp_path / "scores.json").write_text("[" * 100_000)
+    with pytest.raises(RecGymError, match=r"scores\.json: not JSON"):
+        FittedUserModel.load(tmp_path)
+
+
+def test_scores_may_be_no_numbers(tmp_path: Path) -> None:
+    replace(model(), scores={"log_likelihood": float("nan")}).save(tmp_path)
+    assert np.isnan(FittedUserModel.load(tmp_path).scores["log_likelihood"])
+
+
+def test_equal_models_are_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        model().save(tmp_path / name)
+    for file in FILES:
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes()
+
+
+def test_a_model_replaces_a_model_and_nothing_else(tmp_path: Path) -> None:
+    folder = tmp_path / "user"
+    model().save(folder)
+    replace(model(), scores={"log_likelihood": -9.0}).save(folder)
+    assert FittedUserModel.load(folder).scores == {"log_likelihood": -9.0}
+    (folder / "notes.txt").touch()
+    (tmp_path / "file").touch()
+    for other in (folder, tmp_path / "file"):
+        with pytest.raises(RecGymError, match="exists and is not a user model"):
+            model().save(other)
 
 
 @pytest.mark.parametrize("name", sorted(SHIPPED))

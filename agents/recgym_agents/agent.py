@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import reprlib
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
@@ -227,18 +228,24 @@ def recommend(agent: Policy, history: Sequence[int]) -> list[int]:
     """What every agent's ``recommend`` does: pads or cuts the history, and acts on it.
 
     Raises:
-        RecGymError: what is no integer, an id that is not in the catalog, or an agent that reads no
-            ids.
+        RecGymError: what is no sequence of integers, an id that is not in the catalog, or an agent
+            that reads no ids.
     """
     spec = agent.spec
     if not spec.ids:
         raise RecGymError("recommend: this agent reads observations, not item ids; call its act")
-    for item in history:
-        if not isinstance(item, int | np.integer):
-            raise RecGymError(f"history: {item!r} is no item id; ids are integers")
-    clicked = np.array(history, np.int64)
-    unknown = clicked[(clicked < 0) | (clicked >= spec.n_items)]
-    if len(unknown):
-        raise RecGymError(f"history: item {unknown[0]} is not in 0..{spec.n_items - 1}")
-    observation = np.append(np.full(spec.window, spec.n_items), clicked)[-spec.window :]
+    unordered = isinstance(history, Set | Mapping | str | bytes)
+    if unordered or not isinstance(history, Iterable) or getattr(history, "ndim", 1) == 0:
+        kind = type(history).__name__
+        raise RecGymError(f"history: a {kind}; give a list of item ids, oldest click first")
+    clicked = list(history)
+    for item in clicked:
+        if isinstance(item, bool) or not isinstance(item, int | np.integer):
+            text = " ".join(reprlib.repr(item).split())
+            raise RecGymError(f"history: {text} is no item id; ids are integers")
+        if not 0 <= item < spec.n_items:
+            text = str(item) if int(item).bit_length() <= 64 else "of more than 64 bits"
+            raise RecGymError(f"history: item {text} is not in 0..{spec.n_items - 1}")
+    observation = np.full(spec.window, spec.n_items)
+    observation = np.append(observation, np.array(clicked, np.int64))[-spec.window :]
     return [int(item) for item in agent.act(observation[None])[0]]

@@ -2,14 +2,17 @@
 
 from recgym.data.catalog import Catalog
 from recgym.data.cikm import read_cikm_cup
+from recgym.data.click_tables import read_clicks
 from recgym.data.collecting import as_dataset, collect
 from recgym.data.dataset import SPLITS, Dataset, Split, split_users
 from recgym.data.display_sets import read_display_sets
 from recgym.data.logging_policies import (
+    ActionPolicy,
     LoggingPolicy,
     Shown,
     greedy_policy,
     slate_mdp_policy,
+    uniform_actions,
     uniform_policy,
 )
 from recgym.data.minari_datasets import from_minari, to_minari
@@ -19,9 +22,11 @@ from recgym.data.session_filters import filter_sessions, sessions_as_users
 from recgym.data.sessions import Columns, Sessions
 from recgym.data.trivago import read_trivago
 from recgym.data.trivial_rules import floors
+from recgym.data.user_table import UserTable
 
 __all__ = [
     "SPLITS",
+    "ActionPolicy",
     "Catalog",
     "Columns",
     "Dataset",
@@ -29,6 +34,7 @@ __all__ = [
     "Sessions",
     "Shown",
     "Split",
+    "UserTable",
     "as_dataset",
     "collect",
     "fetch_movielens_100k",
@@ -37,6 +43,7 @@ __all__ = [
     "from_minari",
     "greedy_policy",
     "read_cikm_cup",
+    "read_clicks",
     "read_display_sets",
     "read_movielens",
     "read_trivago",
@@ -44,5 +51,6 @@ __all__ = [
     "slate_mdp_policy",
     "split_users",
     "to_minari",
+    "uniform_actions",
     "uniform_policy",
 ]

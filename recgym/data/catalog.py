@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,9 +10,8 @@ import numpy as np
 import polars as pl
 
 from recgym.arrays import Array
-from recgym.data.parquet import read_parquet
-from recgym.errors import RecGymError
-from recgym.files import atomic_write
+from recgym.data.parquet import UNREADABLE, polars_name, read_parquet, write_parquet
+from recgym.errors import RecGymError, shortened
 
 ITEM_ID = "item_id"
 TITLE = "title"
@@ -57,32 +57,20 @@ class Catalog:
             RecGymError: shapes disagree, an id or a feature name repeats, or a feature is not
                 finite.
         """
-        shape = (self.n_items, len(self.feature_names))
-        if self.features.shape != shape:
-            raise RecGymError(f"catalog features have shape {self.features.shape}, not {shape}")
         if self.title is not None and len(self.title) != self.n_items:
             raise RecGymError(f"catalog has {len(self.title)} titles for {self.n_items} items")
-        names = (ITEM_ID, TITLE, *self.feature_names)
-        for values, what in ((self.item_id, "item id"), (names, "column name")):
-            if len(set(values)) != len(values):
-                raise RecGymError(f"catalog: an {what} occurs twice; they must be unique")
-        finite = np.isfinite(self.features).all(axis=1)
-        if not finite.all():
-            name = self.item_id[int(np.argmin(finite))]
-            raise RecGymError(f"catalog: item {name!r} has a feature that is not a finite number")
+        if len(set(self.item_id)) != self.n_items:
+            raise RecGymError("catalog: an item id occurs twice; they must be unique")
+        names = (ITEM_ID, TITLE)
+        check_rows("catalog", self.item_id, self.features, self.feature_names, names)
 
     def save(self, path: Path | str) -> None:
         """Writes the items as Parquet, one row an item, one column a feature."""
         self.validate()
-        columns = [pl.Series(ITEM_ID, self.item_id, dtype=pl.String)]
+        texts = {ITEM_ID: self.item_id}
         if self.title is not None:
-            columns.append(pl.Series(TITLE, self.title, dtype=pl.String))
-        columns += [
-            pl.Series(name, self.features[:, column].astype(np.float32))
-            for column, name in enumerate(self.feature_names)
-        ]
-        with atomic_write(path) as temporary:
-            pl.DataFrame(columns).write_parquet(temporary)
+            texts[TITLE] = self.title
+        write_rows(path, texts, self.features, self.feature_names)
 
     @staticmethod
     def load(path: Path | str) -> Catalog:
@@ -91,16 +79,8 @@ class Catalog:
         Raises:
             RecGymError: the file is missing, is not Parquet, or breaks a rule of ``validate``.
         """
-        names = _feature_names(path)
-        types = {ITEM_ID: pl.String, **dict.fromkeys(names, pl.Float32)}
-        frame = read_parquet(path, types, {TITLE: pl.String})
-        features = [frame[name].to_numpy() for name in names]
-        catalog = Catalog(
-            item_id=tuple(frame[ITEM_ID].to_list()),
-            title=tuple(frame[TITLE].to_list()) if TITLE in frame.columns else None,
-            features=np.column_stack([np.zeros((frame.height, 0), np.float32), *features]),
-            feature_names=names,
-        )
+        texts, features, names = read_rows(path, (ITEM_ID,), (TITLE,))
+        catalog = Catalog(texts[ITEM_ID], texts.get(TITLE), features, names)
         try:
             catalog.validate()
         except RecGymError as error:
@@ -108,9 +88,75 @@ class Catalog:
         return catalog
 
 
-def _feature_names(path: Path | str) -> tuple[str, ...]:
+def check_rows(
+    what: str,
+    ids: Sequence[str],
+    features: Array,
+    feature_names: Sequence[str],
+    others: Sequence[str],
+) -> None:
+    """Checks the features of items or users.
+
+    Args:
+        what: they are of, for messages.
+        ids: R of them.
+        features: (R, F).
+        feature_names: F names.
+        others: names of columns that are no features.
+
+    Raises:
+        RecGymError: shapes disagree, a name repeats, or a feature is not finite.
+    """
+    shape = (len(ids), len(feature_names))
+    if features.shape != shape:
+        raise RecGymError(f"{what} features have shape {features.shape}, not {shape}")
+    names = (*others, *feature_names)
+    if len(set(names)) != len(names):
+        raise RecGymError(f"{what}: a column name occurs twice; they must be unique")
+    finite = np.isfinite(features).all(axis=1)
+    if not finite.all():
+        name = ids[int(np.argmin(finite))]
+        one = "item" if what == "catalog" else "user"
+        name = shortened(repr(name))
+        raise RecGymError(f"{what}: {one} {name} has a feature that is not a finite number")
+
+
+def write_rows(
+    path: Path | str,
+    texts: Mapping[str, Sequence[str]],
+    features: Array,
+    feature_names: Sequence[str],
+) -> None:
+    """Writes columns of text, and one column a feature, as Parquet."""
+    columns = [pl.Series(name, values, dtype=pl.String) for name, values in texts.items()]
+    columns += [
+        pl.Series(name, features[:, column].astype(np.float32))
+        for column, name in enumerate(feature_names)
+    ]
+    write_parquet(pl.DataFrame(columns), path)
+
+
+def read_rows(
+    path: Path | str, texts: Sequence[str], optional: Sequence[str] = ()
+) -> tuple[dict[str, tuple[str, ...]], Array, tuple[str, ...]]:
+    """Reads what ``write_rows`` wrote: columns of text by name, features (R, F), their F names.
+
+    Raises:
+        RecGymError: the file is missing, is not Parquet, or lacks a column.
+    """
+    names = _feature_names(path, (*texts, *optional))
+    types = {**dict.fromkeys(texts, pl.String), **dict.fromkeys(names, pl.Float32)}
+    frame = read_parquet(path, types, dict.fromkeys(optional, pl.String))
+    columns = [frame[name].to_numpy() for name in names]
+    found = {
+        name: tuple(frame[name].to_list()) for name in (*texts, *optional) if name in frame.columns
+    }
+    return found, np.column_stack([np.zeros((frame.height, 0), np.float32), *columns]), names
+
+
+def _feature_names(path: Path | str, others: Sequence[str]) -> tuple[str, ...]:
     try:
-        names = pl.read_parquet_schema(path)
-    except (pl.exceptions.PolarsError, OSError):
+        names = pl.scan_parquet(polars_name(path), glob=False).collect_schema()
+    except UNREADABLE:
         return ()  # read_parquet says what is wrong
-    return tuple(name for name in names if name not in (ITEM_ID, TITLE))
+    return tuple(name for name in names if name not in others)

@@ -10,16 +10,24 @@ import numpy as np
 import polars as pl
 
 from recgym.data.catalog import Catalog
-from recgym.data.dataset import Dataset, click_facts, split_users
+from recgym.data.dataset import Dataset, split_users
+from recgym.data.descriptions import click_facts
 from recgym.data.raw import ROW, RawTable, source_of
 from recgym.data.session_filters import filter_sessions, select_pages
 from recgym.data.sessions import Sessions, rank_within
 from recgym.errors import RecGymError
+from recgym.settings import AT_LEAST_0, check_number
 
 QUERIES, CLICKS, PURCHASES = "train-queries.csv", "train-clicks.csv", "train-purchases.csv"
 QUERY_TYPES: dict[str, Any] = {"queryId": pl.Int64, "sessionId": pl.Int64, "items": pl.String}
 CLICK_TYPES: dict[str, Any] = {"queryId": pl.Int64, "timeframe": pl.Int64, "itemId": pl.Int64}
 PURCHASE_TYPES: dict[str, Any] = {"sessionId": pl.Int64, "timeframe": pl.Int64, "itemId": pl.Int64}
+OF_CLICKS = (
+    "repeated_clicks_dropped",
+    "clicks_of_unknown_queries_dropped",
+    "clicks_outside_their_page_dropped",
+)
+"""Why a click is no page."""
 DIVISION = (65_284, 1_718, 1_820)
 """Training, validation and test sessions (Bai et al., NeurIPS 2019, section 7.2)."""
 
@@ -44,6 +52,7 @@ def read_cikm_cup(folder: Path | str, *, seed: int = 0) -> Dataset:
         RecGymError: a file is missing or empty, lacks a column, or has a malformed row, which is
             named by line and column; or no session is left.
     """
+    check_number("seed", seed, AT_LEAST_0)
     paths = [Path(folder) / name for name in (QUERIES, CLICKS, PURCHASES)]
     tables = [
         RawTable.delimited(path, ";", list(types))
@@ -55,11 +64,19 @@ def read_cikm_cup(folder: Path | str, *, seed: int = 0) -> Dataset:
     tables[0].refuse(queries, twice, "queryId", "the query has a line already")
     clicks = _clicks(tables[1].parse(CLICK_TYPES), queries, mended)
     slots = _slots(tables[0], queries.join(clicks, on="queryId", how="semi"), mended)
-    pages = _pages(clicks, slots, tables[2].parse(PURCHASE_TYPES), mended)
+    purchases = tables[2].parse(PURCHASE_TYPES)
+    pages = _pages(clicks, slots, purchases, mended)
     if pages.is_empty():
         raise RecGymError(f"{paths[1]}: an empty log (no click among the items of its query)")
+    clicked = pages["queryId"].n_unique()
+    lines = {
+        **tables[0].account({"queries": clicked, "queries_without_pages": len(queries) - clicked}),
+        **tables[1].account({"pages": len(pages)} | {name: mended[name] for name in OF_CLICKS}),
+        **tables[2].account({"purchases": len(purchases)}),
+    }
     slots = pages.select("page", "queryId").join(slots, on="queryId").sort("page", "slot")
-    return _drawn(filter_sessions(_dataset(paths, pages, slots, mended)), seed)
+    dataset = _dataset(paths, pages, slots, {"mended": mended, "lines": lines})
+    return _drawn(filter_sessions(dataset), seed)
 
 
 def _clicks(clicks: pl.DataFrame, queries: pl.DataFrame, mended: dict[str, int]) -> pl.DataFrame:
@@ -102,7 +119,7 @@ def _pages(
 
 
 def _dataset(
-    paths: list[Path], pages: pl.DataFrame, slots: pl.DataFrame, mended: dict[str, int]
+    paths: list[Path], pages: pl.DataFrame, slots: pl.DataFrame, counts: dict[str, Any]
 ) -> Dataset:
     """Returns the log, still undivided: all sessions are for training."""
     raw_ids, shown = np.unique(slots["shown"].to_numpy(), return_inverse=True)
@@ -128,7 +145,7 @@ def _dataset(
         "name": "cikm-cup",
         "licence": "none stated (CIKM Cup 2016, track 2)",
         **source_of(*paths),
-        "mended": mended,
+        **counts,
         **click_facts(sessions),
     }
     return Dataset(sessions, catalog, np.zeros(int(user[-1]) + 1, np.int8), info)

@@ -11,19 +11,25 @@ import polars as pl
 
 from recgym.arrays import Array
 from recgym.data.catalog import Catalog
-from recgym.data.parquet import read_parquet
+from recgym.data.descriptions import described
+from recgym.data.parquet import read_parquet, write_parquet
 from recgym.data.sessions import Sessions
+from recgym.data.user_table import UserTable
 from recgym.errors import RecGymError
-from recgym.files import atomic_write, read_json, write_json
+from recgym.files import read_json, settle, write_json
+from recgym.whole_folders import DIGESTS, check_digests, replace_folder, write_digests
 
 Split = Literal["train", "validation", "test"]
 SPLITS: tuple[Split, ...] = ("train", "validation", "test")
+"""Names of the splits; a user's split is stored as the position of its name here."""
 REQUIRED_INFO = ("name", "licence", "sha256", "no_click", "repeat_clicks")
 """What every prepared log says of itself."""
-"""Names of the splits; a user's split is stored as the position of its name here."""
 
-FILES = ("sessions.parquet", "catalog.parquet", "split.parquet", "info.json")
-"""The files of a prepared dataset."""
+FILES = ("sessions.parquet", "catalog.parquet", "split.parquet", "users.parquet", "info.json")
+"""The files of a prepared dataset; beside them stands ``SHA256SUMS``. One that does not name its
+users has no ``users.parquet``."""
+FOLDER = "prepared data"
+"""What a folder of them is called in messages."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,8 +42,12 @@ class Dataset:
     """(U,) int8: 0 train, 1 validation, 2 test, by user id"""
     info: dict[str, Any]
     """where the log comes from and what was done to it, in plain JSON: ``name``, ``licence``,
-    ``source`` (file name -> sha256), ``sha256``, ``mended`` (what -> count), ``command``,
-    ``no_click`` (pages without a click exist), ``repeat_clicks`` (a user clicks an item twice)"""
+    ``source`` (file name -> sha256), ``sha256``, ``mended`` (what -> count), ``lines`` (file
+    name -> what became of its lines -> how many; they add up to the file's), ``command``,
+    ``no_click`` (pages without a click exist), ``repeat_clicks`` (a user clicks an item twice),
+    ``counts`` and ``floors``; ``save`` fills in what is missing, see ``described``"""
+    users: UserTable | None = None
+    """what the raw log calls its users, and their features"""
 
     @property
     def n_users(self) -> int:
@@ -49,11 +59,11 @@ class Dataset:
         return self.sessions.select(self.split[self.sessions.user] == SPLITS.index(split))
 
     def validate(self) -> None:
-        """Checks sessions, catalog and split.
+        """Checks sessions, catalog, split and users.
 
         Raises:
-            RecGymError: see ``Sessions.validate`` and ``Catalog.validate``; or a user has no split,
-                or a split outside 0..2.
+            RecGymError: see ``validate`` of each; or a user has no split, or a split outside 0..2;
+                or there are more or fewer users than the split has.
         """
         self.catalog.validate()
         self.sessions.validate(self.catalog.n_items)
@@ -63,29 +73,49 @@ class Dataset:
         bad = (self.split < 0) | (self.split >= len(SPLITS))
         if bad.any():
             raise RecGymError(f"user {int(np.argmax(bad))}: a split is 0, 1 or 2")
+        if self.users is not None:
+            self.users.validate()
+            if len(self.users.user_id) != self.n_users:
+                named, count = len(self.users.user_id), self.n_users
+                raise RecGymError(f"{named} users are named, the split names {count}")
 
     def save(self, folder: Path | str) -> None:
-        """Writes ``sessions.parquet``, ``catalog.parquet``, ``split.parquet``, ``info.json``."""
-        folder = Path(folder)
-        self.sessions.save(folder / "sessions.parquet")
-        self.catalog.save(folder / "catalog.parquet")
-        with atomic_write(folder / "split.parquet") as temporary:
-            frame = pl.DataFrame({"user": np.arange(self.n_users), "split": self.split})
-            frame.write_parquet(temporary)
-        write_json(folder / "info.json", self.info)
+        """Writes the tables as Parquet, and ``info.json``, complete (see ``described``).
+
+        Their digests are in ``SHA256SUMS``. Prepared data that is there already is replaced as a
+        whole: stopped at any moment, the folder is the one before or the one after.
+
+        Raises:
+            RecGymError: a rule of ``validate`` is broken, ``info`` is not plain JSON, or the folder
+                holds something else, or cannot be written.
+        """
+        self.validate()
+        info = described(self, Path(folder).resolve().name)
+        with replace_folder(folder, (*FILES, DIGESTS), FOLDER) as fresh:
+            self.sessions.save(fresh / "sessions.parquet")
+            self.catalog.save(fresh / "catalog.parquet")
+            split = pl.DataFrame({"user": np.arange(self.n_users), "split": self.split})
+            write_parquet(split, fresh / "split.parquet")
+            if self.users is not None:
+                self.users.save(fresh / "users.parquet")
+            write_json(fresh / "info.json", info)
+            write_digests(fresh)
 
     @staticmethod
     def load(folder: Path | str) -> Dataset:
         """Reads what ``save`` wrote, and checks it.
 
         Raises:
-            RecGymError: the folder or a file in it is missing or damaged, or a rule of
+            RecGymError: the folder or a file in it is missing, damaged or altered, or a rule of
                 ``validate`` is broken.
         """
         folder = Path(folder)
+        if not folder.exists():
+            settle(folder.resolve())
         if not folder.is_dir():
             message = f"{folder}: no prepared data here; make it with scripts/prepare.py"
             raise RecGymError(message)
+        check_digests(folder, FILES)
         split = read_parquet(folder / "split.parquet", {"user": pl.Int64, "split": pl.Int8})
         split = split.sort("user")
         if not np.array_equal(split["user"].to_numpy(), np.arange(len(split))):
@@ -99,6 +129,7 @@ class Dataset:
             catalog=Catalog.load(folder / "catalog.parquet"),
             split=split["split"].to_numpy(),
             info=info,
+            users=UserTable.load(users) if (users := folder / "users.parquet").exists() else None,
         )
         try:
             dataset.validate()
@@ -118,18 +149,12 @@ def split_users(
         fractions: the shares of the three; the default is the paper's (section 6.1).
 
     Returns:
-        (U,) int8: 0 train, 1 validation, 2 test. The counts are the rounded shares.
+        (U,) int8: 0 train, 1 validation, 2 test. The counts are the rounded shares, but of three
+        users or more each split has one.
     """
     bounds = np.rint(np.cumsum(fractions) * n_users)[:2]
+    if n_users >= len(SPLITS):
+        bounds[1] = np.clip(bounds[1], 2, n_users - 1)
+        bounds[0] = np.clip(bounds[0], 1, bounds[1] - 1)
     rank = np.random.default_rng(seed).permutation(n_users)
     return np.searchsorted(bounds, rank, side="right").astype(np.int8)
-
-
-def click_facts(sessions: Sessions) -> dict[str, bool]:
-    """Returns the two facts about clicks that a user model must know, as stored in ``info``."""
-    clicked = sessions.item >= 0
-    pairs = sessions.user[clicked] * (sessions.item.max() + 1) + sessions.item[clicked]
-    return {
-        "no_click": bool(((sessions.slate_sizes > 0) & (sessions.click < 0)).any()),
-        "repeat_clicks": len(np.unique(pairs)) < len(pairs),
-    }

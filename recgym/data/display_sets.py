@@ -8,9 +8,11 @@ import numpy as np
 import polars as pl
 
 from recgym.data.catalog import Catalog
-from recgym.data.dataset import Dataset, click_facts
+from recgym.data.dataset import Dataset
+from recgym.data.descriptions import click_facts
 from recgym.data.raw import ROW, RawTable, source_of
 from recgym.data.sessions import Sessions, rank_within
+from recgym.settings import AT_LEAST_0, check_number
 
 TYPES = {
     "SessionId": pl.String,
@@ -39,6 +41,7 @@ def read_display_sets(path: Path | str, *, seed: int = 0) -> Dataset:
         RecGymError: the file is missing or empty, lacks a column, or has a malformed row, which is
             named by line and column.
     """
+    check_number("seed", seed, AT_LEAST_0)
     path = Path(path)
     table = RawTable.delimited(path, "\t", list(TYPES))
     rows = table.parse(TYPES)
@@ -55,6 +58,7 @@ def read_display_sets(path: Path | str, *, seed: int = 0) -> Dataset:
     )
     users = rows.unique("user").sort("user")
     kept, mended = _mend(rows)
+    lines = table.account({"items_on_pages": len(kept), **mended})
     order = pl.Series(np.random.default_rng(seed).permutation(len(kept)))
     kept = kept.sort("user", "Time", order)
     sessions = _sessions(kept)
@@ -64,6 +68,7 @@ def read_display_sets(path: Path | str, *, seed: int = 0) -> Dataset:
         "licence": "none stated by its authors",
         **source_of(path),
         "mended": mended,
+        "lines": lines,
         **click_facts(sessions),
     }
     return Dataset(sessions, catalog, users["tr_val_tst"].to_numpy().astype(np.int8), info)

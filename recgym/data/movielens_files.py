@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from recgym.data.raw import RawTable
-from recgym.errors import RecGymError
+from recgym.errors import RecGymError, shortened
 
 GENRES_100K = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary",
@@ -125,39 +125,58 @@ def read_ratings(files: MovieLensFiles) -> tuple[RawTable, pl.DataFrame]:
     return table, rows.rename(dict(zip(names, common, strict=True)))
 
 
-def read_movies(files: MovieLensFiles) -> list[Movie]:
+def read_movies(files: MovieLensFiles) -> tuple[list[Movie], dict[str, int]]:
     """Reads the movies.
 
+    Returns:
+        The movies; and how many lines are movies, a ``header``, or ``blank``.
+
     Raises:
-        RecGymError: a line has another number of fields, or an id that is no number or not new.
+        RecGymError: a line is not in the encoding of the edition, has a quote that is not closed on
+            it, another number of fields, or an id that is no number or not new.
     """
     movies: dict[int, Movie] = {}
+    counts = {"header": 0, "blank": 0}
     for line, fields in _lines(files):
         where = f"{files.movies}, line {line}"
+        if not fields:
+            counts["blank"] += 1
+            continue
+        if files.format.header and not counts["header"]:
+            counts["header"] = 1
+            continue
         if len(fields) != files.format.movie_fields:
             expected = files.format.movie_fields
             raise RecGymError(f"{where}: {len(fields)} fields, not {expected}")
-        if not fields[0].isdecimal():
-            raise RecGymError(f"{where}, column 'item': {fields[0]!r} is not a number")
+        if not re.fullmatch(r"[0-9]{1,18}", fields[0]):
+            what = f"{shortened(repr(fields[0]))} is not a number of 18 digits at most"
+            raise RecGymError(f"{where}, column 'item': {what}")
         movie = _movie(fields)
         if movie.item in movies:
             raise RecGymError(f"{where}, column 'item': {movie.item} occurs twice")
         movies[movie.item] = movie
     if not movies:
         raise RecGymError(f"{files.movies}: no movies")
-    return list(movies.values())
+    counts["movies"] = len(movies)
+    return list(movies.values()), counts
 
 
 def _lines(files: MovieLensFiles) -> Iterator[tuple[int, list[str]]]:
+    """Yields the number of every line and its fields, none of a blank one."""
     form = files.format
-    with open(files.movies, encoding=form.movie_encoding, errors="replace", newline="") as file:
-        if form.movie_separator == ",":
-            rows: Iterator[list[str]] = csv.reader(file)
-        else:
-            rows = (text.rstrip("\r\n").split(form.movie_separator) for text in file)
-        for line, fields in enumerate(rows, 1):
-            if fields not in ([], [""]) and not (form.header and line == 1):
-                yield line, fields
+    with open(files.movies, "rb") as file:
+        for line, content in enumerate(file, 1):
+            try:
+                text = content.rstrip(b"\r\n").decode(form.movie_encoding).removeprefix("\ufeff")
+                yield line, _fields(text, form.movie_separator) if text else []
+            except (UnicodeDecodeError, csv.Error) as error:
+                raise RecGymError(f"{files.movies}, line {line}: {error}") from None
+
+
+def _fields(text: str, separator: str) -> list[str]:
+    if separator == ",":
+        return next(csv.reader([text], strict=True))
+    return text.split(separator)
 
 
 def _movie(fields: list[str]) -> Movie:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
 from recgym.errors import RecGymError
-from recgym.files import atomic_write, sha256_of
+from recgym.files import atomic_write, beside, settle, sha256_of, writing
 
 REQUIREMENT = "recbole==1.2.1"
 WHEEL = "recbole-1.2.1-py3-none-any.whl"
@@ -19,11 +18,16 @@ FOLDER_IN_WHEEL = "recbole/dataset_example/ml-100k/"
 FILES = ("ml-100k.inter", "ml-100k.item")
 
 
-def fetch_movielens_100k() -> Path:
+def fetch_movielens_100k(
+    instead: str = "name a folder that holds MovieLens with --path",
+) -> Path:
     """Returns a folder with MovieLens 100K, downloading it (2 MB) the first time.
 
     The wheel is downloaded without its dependencies into ``$RECGYM_CACHE`` (or
     ``~/.cache/recgym``), checked by its sha256, and only read: it is not installed or imported.
+
+    Args:
+        instead: what an error says that one can do without the download.
 
     Raises:
         RecGymError: the download failed, or is not the file expected.
@@ -31,7 +35,7 @@ def fetch_movielens_100k() -> Path:
     cache = Path(os.environ.get("RECGYM_CACHE") or Path.home() / ".cache" / "recgym")
     wheel = cache / WHEEL
     if not (wheel.is_file() and sha256_of(wheel) == WHEEL_SHA256):
-        _download(wheel)
+        _download(wheel, instead)
     folder = cache / "ml-100k"
     with zipfile.ZipFile(wheel) as archive:
         for name in FILES:
@@ -40,23 +44,28 @@ def fetch_movielens_100k() -> Path:
     return folder
 
 
-def _download(wheel: Path) -> None:
-    wheel.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=wheel.parent) as folder:
+def _download(wheel: Path, instead: str) -> None:
+    with writing(wheel):
+        wheel.parent.mkdir(parents=True, exist_ok=True)
+        settle(wheel)
+        folder = beside(wheel, "new")
+        folder.mkdir()
+    try:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-        command += ["--dest", folder, REQUIREMENT]
+        command += ["--dest", str(folder), REQUIREMENT]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        found = Path(folder) / WHEEL
+        found = folder / WHEEL
         if done.returncode or not found.is_file():
             said = (done.stderr.strip() or "no wheel came").split("\n")[-1]
             raise RecGymError(
                 f"MovieLens 100K could not be downloaded (pip download {REQUIREMENT}: {said}); "
-                "name a folder that holds MovieLens with --path"
+                f"{instead}"
             )
         digest = sha256_of(found)
         if digest != WHEEL_SHA256:
             raise RecGymError(
-                f"{WHEEL}: the download's sha256 is {digest}, not {WHEEL_SHA256}; "
-                "name a folder that holds MovieLens with --path"
+                f"{WHEEL}: the download's sha256 is {digest}, not {WHEEL_SHA256}; {instead}"
             )
         os.replace(found, wheel)
+    finally:
+        settle(wheel)

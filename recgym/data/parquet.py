@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import polars as pl
 
 from recgym.arrays import Array
-from recgym.errors import RecGymError
+from recgym.errors import RecGymError, shortened
+from recgym.files import atomic_write, reason
+
+UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+"""What polars raises for a file that is damaged or not there."""
 
 
 def read_parquet(
@@ -23,16 +28,17 @@ def read_parquet(
             another type, or a null.
     """
     try:
-        file = pl.scan_parquet(path)
+        file = pl.scan_parquet(polars_name(path), glob=False)
         present = file.collect_schema().names()
         for name in required:
             if name not in present:
-                raise RecGymError(f"{path}: no column {name!r} (it has {', '.join(present)})")
+                have = shortened(", ".join(present))
+                raise RecGymError(f"{path}: no column {name!r} (it has {have})")
         types = {n: t for n, t in {**required, **(optional or {})}.items() if n in present}
         frame = file.select(*types).collect()
     except FileNotFoundError:
         raise RecGymError(f"{path}: no such file") from None
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise RecGymError(f"{path}: not a Parquet file ({first_line(error)})") from None
     for name, type_ in types.items():
         try:
@@ -71,6 +77,42 @@ def lists_to_flat(lists: pl.Series, path: Path | str) -> tuple[Array, Array]:
     return values.to_numpy(), offsets
 
 
-def first_line(error: Exception) -> str:
-    """Returns the first line of an error's message."""
-    return str(error).strip().split("\n", 1)[0]
+def write_parquet(frame: pl.DataFrame, path: Path | str) -> None:
+    """Writes a table atomically.
+
+    Raises:
+        RecGymError: it cannot be written, see ``atomic_write``.
+    """
+    with atomic_write(path) as temporary:
+        try:
+            frame.write_parquet(polars_name(temporary))
+        except UNREADABLE as error:
+            raise RecGymError(f"{path}: cannot be written ({first_line(error)})") from None
+
+
+def polars_name(path: Path | str) -> str:
+    """Returns the name by which polars opens a file.
+
+    Raises:
+        RecGymError: the name is not UTF-8, which polars needs.
+    """
+    try:
+        os.fsencode(path).decode()
+    except UnicodeDecodeError:
+        name = os.fsencode(path).decode(errors="replace")
+        raise RecGymError(f"{name}: the name is not UTF-8; rename the file or folder") from None
+    return str(path)
+
+
+def refuse_file(path: Path | str, error: BaseException) -> NoReturn:
+    """Raises RecGymError for a file that polars could not read."""
+    if isinstance(error, FileNotFoundError):
+        raise RecGymError(f"{path}: no such file") from None
+    raise RecGymError(f"{path}: cannot be read ({first_line(error)})") from None
+
+
+def first_line(error: BaseException) -> str:
+    """Returns what an error says, on one line."""
+    if isinstance(error, OSError):
+        return reason(error)
+    return shortened(str(error).strip().split("\n", 1)[0])

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import polars as pl
 
-from recgym.data.parquet import first_line
-from recgym.errors import RecGymError
+from recgym.data.parquet import UNREADABLE, polars_name, refuse_file
+from recgym.data.raw_lines import check_lines
+from recgym.errors import RecGymError, shortened
 from recgym.files import sha256_of
 
 ROW = "__row__"
 """The column that numbers a raw table's rows as its file does."""
+MOST_EXACT = 2.0**53
+"""From it on a floating-point number may stand for several whole ones."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,9 +31,8 @@ class RawTable:
     """the wanted columns, and ``ROW``"""
     unit: str
     """what ``ROW`` counts: ``line`` (of text, from 1) or ``row`` (of Parquet, from 0)"""
-    separator: str = ""
-    width: int = 0
-    """fields on a line; 0 where that is not checked (Parquet, and text with quoted fields)"""
+    skipped: Mapping[str, int] = field(default_factory=dict)
+    """lines of the file that are no rows: ``header``, ``blank``"""
 
     @staticmethod
     def delimited(
@@ -39,38 +42,52 @@ class RawTable:
         header: bool = True,
         quote: str | None = None,
     ) -> RawTable:
-        """Opens delimited text; every column is a string.
+        """Opens delimited text, checks its lines, and skips blank ones; every column is a string.
 
         Args:
-            path: a UTF-8 file (bytes that are not UTF-8 are replaced).
+            path: a UTF-8 file.
             separator: one byte.
             columns: names wanted of those in the header (where a ``:`` and what follows it, the
                 type in an atomic file, are no part of a name). Without a header, names for all.
             header: whether the first line names the columns.
-            quote: the character around fields that hold a separator.
+            quote: the character around fields that hold a separator; such a field ends on its line.
 
         Raises:
-            RecGymError: the file is missing or empty, or lacks a column.
+            RecGymError: the file is missing or empty, or lacks a column; or for a line that is
+                malformed, see ``check_lines``.
         """
         try:
+            name = polars_name(path)
+            lines = check_lines(path, separator, quote)
+            if len(lines.blank) == lines.total:
+                raise RecGymError(f"{path}: an empty file")
+            leading = int(
+                np.argmax(np.append(lines.blank, 0) != np.arange(1, len(lines.blank) + 2))
+            )
             frame = pl.scan_csv(
-                path,
+                name,
                 separator=separator,
                 has_header=header,
                 new_columns=None if header else list(columns),
+                skip_rows=0 if header else leading,  # before a header it does so itself
                 infer_schema=False,
                 quote_char=quote,
-                encoding="utf8-lossy",
                 row_index_name=ROW,
-                row_index_offset=2 if header else 1,
+                row_index_offset=leading + (2 if header else 1),
+                glob=False,
             )
+            if lines.blank:
+                frame = frame.filter(~pl.col(ROW).is_in(lines.blank))
             if header:
                 frame = frame.rename(lambda name: name.split(":")[0])
             present = frame.collect_schema().names()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            _refuse_file(path, error)
-        width = 0 if quote else len(present) - 1
-        return RawTable(path, _wanted(frame, path, present, columns), "line", separator, width)
+        except UNREADABLE as error:
+            refuse_file(path, error)
+        for column in columns:
+            if f"{column}_duplicated_0" in present:
+                raise RecGymError(f"{path}: two columns are named {column!r}")
+        skipped = {"header": int(header), "blank": len(lines.blank)}
+        return RawTable(path, _wanted(frame, path, present, columns), "line", skipped)
 
     @staticmethod
     def parquet(path: Path, columns: Sequence[str]) -> RawTable:
@@ -80,10 +97,10 @@ class RawTable:
             RecGymError: the file is missing, is not Parquet, or lacks a column.
         """
         try:
-            frame = pl.scan_parquet(path, row_index_name=ROW)
+            frame = pl.scan_parquet(polars_name(path), row_index_name=ROW, glob=False)
             present = frame.collect_schema().names()
-        except (pl.exceptions.PolarsError, OSError) as error:
-            _refuse_file(path, error)
+        except UNREADABLE as error:
+            refuse_file(path, error)
         return RawTable(path, _wanted(frame, path, present, columns), "row")
 
     def parse(self, types: Mapping[str, Any], optional: Sequence[str] = ()) -> pl.DataFrame:
@@ -91,22 +108,29 @@ class RawTable:
 
         Args:
             types: column -> type. Whole numbers may be written as ``3.0``.
-            optional: columns of strings in which a value may be missing.
+            optional: columns of strings in which a value may be missing; an empty one is.
 
         Raises:
-            RecGymError: there are no rows; a line has another number of fields; a field is missing
-                or is not of its type. Names line (or row) and column.
+            RecGymError: there are no rows; a field is missing or is not of its type. Names line (or
+                row) and column.
         """
-        self._check_widths()
         parsed = self._collect(self.frame.select(ROW, *(_cast(n, t) for n, t in types.items())))
         if parsed.is_empty():
             raise RecGymError(f"{self.path}: an empty log (no rows)")
         for name in types:
             row = parsed.filter(pl.col(name).is_null())[ROW].min()
             if row is not None and name not in optional:
-                text = self._collect(self.frame.filter(pl.col(ROW) == row).select(name)).item()
-                self.fail(row, name, "no value" if text is None else f"{text!r} is not a number")
+                self.fail(row, name, self._why_missing(row, name))
         return parsed
+
+    def account(self, became: Mapping[str, int]) -> dict[str, dict[str, int]]:
+        """Returns what became of every line, by the name of the file, for a dataset's ``lines``.
+
+        Args:
+            became: what -> how many lines (or rows); together all that were parsed.
+        """
+        counts = {**self.skipped, **became}
+        return {self.path.name: {what: count for what, count in counts.items() if count}}
 
     def refuse(self, rows: pl.DataFrame, bad: pl.Expr, column: str, why: str) -> None:
         """Raises RecGymError at the first of the rows (which have ``ROW``) that is bad."""
@@ -118,35 +142,21 @@ class RawTable:
         """Raises RecGymError naming file, line (or row) and column."""
         raise RecGymError(f"{self.path}, {self.unit} {row}, column {column!r}: {why}")
 
+    def _why_missing(self, row: Any, column: str) -> str:
+        value = self._collect(self.frame.filter(pl.col(ROW) == row).select(column)).item()
+        if value is None or value == "":
+            return "no value"
+        try:
+            float(value)
+        except (ValueError, TypeError):
+            return f"{shortened(repr(value))} is not a number"
+        return f"{shortened(repr(value))} is not a whole number of 64 bits at most"
+
     def _collect(self, frame: pl.LazyFrame) -> pl.DataFrame:
         try:
             return frame.collect(engine="streaming")
-        except pl.exceptions.PolarsError as error:
-            raise RecGymError(f"{self.path}: cannot be read ({first_line(error)})") from None
-
-    def _check_widths(self) -> None:
-        """Raises RecGymError at the first line with another number of fields than the file has."""
-        if not self.width:
-            return
-        lines = pl.scan_csv(
-            self.path,
-            separator="\x1f",  # in no log: a line is one field
-            has_header=False,
-            new_columns=["text"],
-            infer_schema=False,
-            quote_char=None,
-            truncate_ragged_lines=True,
-            encoding="utf8-lossy",
-            row_index_name=ROW,
-            row_index_offset=1,
-        )
-        fields = pl.col("text").str.count_matches(self.separator, literal=True) + 1
-        wrong = self._collect(
-            lines.select(ROW, fields=fields).filter(pl.col("fields") != self.width)
-        )
-        if not wrong.is_empty():
-            line, count = wrong.sort(ROW).row(0)
-            raise RecGymError(f"{self.path}, line {line}: {count} fields, not {self.width}")
+        except UNREADABLE as error:
+            refuse_file(self.path, error)
 
 
 def source_of(*paths: Path) -> dict[str, Any]:
@@ -163,7 +173,7 @@ def _wanted(
 ) -> pl.LazyFrame:
     for name in columns:
         if name not in present:
-            have = ", ".join(n for n in present if n != ROW)
+            have = shortened(", ".join(n for n in present if n != ROW))
             raise RecGymError(f"{path}: no column {name!r} (it has {have})")
     return frame.select(ROW, *columns)
 
@@ -171,17 +181,11 @@ def _wanted(
 def _cast(name: str, type_: Any) -> pl.Expr:
     column = pl.col(name)
     if type_ == pl.String:
-        return column.cast(pl.String)
+        text = column.cast(pl.String)
+        return pl.when(text != "").then(text).alias(name)
     if type_.is_float():
         return column.cast(type_, strict=False)
-    fraction = column.cast(pl.Float64, strict=False)
-    whole = pl.when(fraction == fraction.round()).then(fraction).cast(type_, strict=False)
+    number = column.cast(pl.Float64, strict=False)
+    exact = (number == number.round()) & (number.abs() < MOST_EXACT)
+    whole = pl.when(exact).then(number).cast(type_, strict=False)
     return pl.coalesce(column.cast(type_, strict=False), whole).alias(name)
-
-
-def _refuse_file(path: Path, error: Exception) -> NoReturn:
-    if isinstance(error, FileNotFoundError):
-        raise RecGymError(f"{path}: no such file") from None
-    if isinstance(error, pl.exceptions.NoDataError):
-        raise RecGymError(f"{path}: an empty file") from None
-    raise RecGymError(f"{path}: cannot be read ({first_line(error)})") from None

@@ -8,7 +8,8 @@ import numpy as np
 
 from recgym.arrays import Array
 from recgym.data.catalog import Catalog
-from recgym.data.dataset import Dataset, click_facts
+from recgym.data.dataset import Dataset
+from recgym.data.descriptions import click_facts
 from recgym.data.sessions import Sessions
 from recgym.errors import RecGymError
 
@@ -74,7 +75,12 @@ def select_pages(dataset: Dataset, pages: Array) -> Dataset:
     """
     sessions = dataset.sessions.select(pages)
     users, user = np.unique(sessions.user, return_inverse=True)
-    return replace(dataset, sessions=replace(sessions, user=user), split=dataset.split[users])
+    return replace(
+        dataset,
+        sessions=replace(sessions, user=user),
+        split=dataset.split[users],
+        users=None if dataset.users is None else dataset.users.select(users),
+    )
 
 
 def sessions_as_users(dataset: Dataset) -> Dataset:
@@ -87,8 +93,13 @@ def sessions_as_users(dataset: Dataset) -> Dataset:
     first = np.flatnonzero(np.diff(number, prepend=-1))
     sessions = replace(dataset.sessions, user=number, session=number)
     split = dataset.split[dataset.sessions.user[first]]
+    user = dataset.sessions.user[first]
     return replace(
-        dataset, sessions=sessions, split=split, info=dataset.info | click_facts(sessions)
+        dataset,
+        sessions=sessions,
+        split=split,
+        users=None if dataset.users is None else dataset.users.select(user),
+        info=dataset.info | click_facts(sessions),
     )
 
 

@@ -14,9 +14,8 @@ import polars as pl
 
 from recgym.arrays import Array
 from recgym.data import session_checks
-from recgym.data.parquet import flat_to_lists, lists_to_flat, read_parquet
+from recgym.data.parquet import flat_to_lists, lists_to_flat, read_parquet, write_parquet
 from recgym.errors import RecGymError
-from recgym.files import atomic_write
 
 
 class Columns:
@@ -168,8 +167,7 @@ class Sessions:
             columns[Columns.SLOT_PROPENSITY] = lists
         if self.slate_propensities is not None:
             columns[Columns.SLATE_PROPENSITY] = self.slate_propensities
-        with atomic_write(path) as temporary:
-            pl.DataFrame(columns).write_parquet(temporary)
+        write_parquet(pl.DataFrame(columns), path)
 
     @staticmethod
     def load(path: Path | str) -> Sessions:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import polars as pl
 
 from recgym.arrays import Array
 from recgym.data.catalog import Catalog
-from recgym.data.dataset import Dataset, click_facts, split_users
+from recgym.data.dataset import Dataset, split_users
+from recgym.data.descriptions import click_facts
 from recgym.data.raw import ROW, RawTable, source_of
 from recgym.data.session_filters import filter_sessions
 from recgym.data.sessions import Sessions, rank_within
 from recgym.errors import RecGymError
+from recgym.settings import AT_LEAST_0, check_number
 
 Interactions = Literal["history", "clicks"]
 """What a user's interaction with one item is: an event of her history, or a click on a page."""
@@ -63,6 +65,7 @@ def read_trivago(
         RecGymError: the file is missing or empty, lacks a column, or has a malformed row, which is
             named with its column.
     """
+    check_number("seed", seed, AT_LEAST_0)
     path = Path(path)
     if path.suffix == ".parquet":
         table = RawTable.parquet(path, list(TYPES))
@@ -71,20 +74,24 @@ def read_trivago(
     rows = table.parse(TYPES, optional=("reference", "impressions", "prices"))
     mended: dict[str, int] = {}
     rows = _item_rows(rows, mended)
-    slots = _slots(table, rows, mended)
+    slots, mended_slots = _slots(table, rows)
     log = _in_order(_mend_clickouts(rows, slots, mended), mended)
     if log.is_empty():
         raise RecGymError(f"{path}: an empty log (no clickout with a click among its impressions)")
+    left_out = rows["user_id"].n_unique() - log["user_id"].n_unique()
     log = _with_lists(log, slots, interactions, mended)
+    lines = table.account({"pages_and_events": len(log), **mended})
+    mended |= mended_slots | {"users_without_clickout_dropped": left_out}
     slots = log.select("page", "list").join(slots, left_on="list", right_on=ROW)
-    dataset = _dataset(path, log, slots.sort("page", "slot"), mended, seed)
+    slots = slots.sort("page", "slot")
+    dataset = _dataset(path, log, slots, {"mended": mended, "lines": lines}, seed)
     if interactions == "history":
         return dataset
     return filter_sessions(replace(dataset, info=dataset.info | {"name": "trivago-clicks"}))
 
 
 def _item_rows(rows: pl.DataFrame, mended: dict[str, int]) -> pl.DataFrame:
-    """Returns the rows about an item: clickouts, and events with one item."""
+    """Returns the rows about an item: clickouts, and events with one item; counts the others."""
     clickout = pl.col("action_type") == CLICKOUT
     event = pl.col("action_type").str.starts_with("interaction item")
     event = event | (pl.col("action_type") == "search for item")
@@ -94,12 +101,13 @@ def _item_rows(rows: pl.DataFrame, mended: dict[str, int]) -> pl.DataFrame:
         start=pl.col("timestamp").min().over("user_id", "session_id"),
     ).filter(clickout | event)
     kept = about.filter(pl.col("clickout") | pl.col("item").is_not_null())
+    mended["actions_not_about_an_item_dropped"] = len(rows) - len(about)
     mended["events_without_item_id_dropped"] = len(about) - len(kept)
     return kept
 
 
-def _slots(table: RawTable, rows: pl.DataFrame, mended: dict[str, int]) -> pl.DataFrame:
-    """Returns the impressions of all clickouts: ``ROW``, ``slot``, ``shown``, ``price``."""
+def _slots(table: RawTable, rows: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, int]]:
+    """Returns the impressions of all clickouts: ``ROW``, ``slot``, ``shown``, ``price``; counts."""
     pages = rows.filter("clickout").with_columns(
         pl.col("impressions").str.split("|"), pl.col("prices").str.split("|")
     )
@@ -118,8 +126,8 @@ def _slots(table: RawTable, rows: pl.DataFrame, mended: dict[str, int]) -> pl.Da
     no_price = pl.col("price").is_null() | ~pl.col("price").is_finite() | (pl.col("price") <= 0)
     table.refuse(slots, no_price, "prices", "a price is not a number above 0")
     once = slots.unique([ROW, "shown"], keep="first", maintain_order=True)
-    mended["repeats_within_a_page_dropped"] = len(slots) - len(once)
-    return once.with_columns(slot=pl.int_range(pl.len()).over(ROW))
+    mended = {"repeats_within_a_page_dropped": len(slots) - len(once)}
+    return once.with_columns(slot=pl.int_range(pl.len()).over(ROW)), mended
 
 
 def _mend_clickouts(
@@ -144,9 +152,6 @@ def _in_order(rows: pl.DataFrame, mended: dict[str, int]) -> pl.DataFrame:
     kept = once.filter(pl.col("clickout").cum_sum(reverse=True).over("user_id") > 0)
     mended["repeated_item_events_dropped"] = len(rows) - len(once)
     mended["events_after_last_clickout_dropped"] = len(once) - len(kept)
-    mended["users_without_clickout_dropped"] = (
-        rows["user_id"].n_unique() - kept["user_id"].n_unique()
-    )
     return kept.with_columns(
         user=pl.col("user_id").rle_id().cast(pl.Int64),
         session=session.rle_id().cast(pl.Int64),
@@ -172,7 +177,7 @@ def _with_lists(
 
 
 def _dataset(
-    path: Path, log: pl.DataFrame, slots: pl.DataFrame, mended: dict[str, int], seed: int
+    path: Path, log: pl.DataFrame, slots: pl.DataFrame, counts: dict[str, Any], seed: int
 ) -> Dataset:
     raw_ids = np.union1d(slots["shown"].to_numpy(), log["item"].to_numpy())
     session = log["session"].to_numpy()
@@ -202,7 +207,7 @@ def _dataset(
         "name": "trivago",
         "licence": "none stated (RecSys Challenge 2019)",
         **source_of(path),
-        "mended": mended,
+        **counts,
         **click_facts(sessions),
     }
     return Dataset(sessions, catalog, split, info)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
 from recgym.arrays import Array
-from recgym.data.dataset import Dataset, Split
 from recgym.metrics import item_ctr, precision
+
+if TYPE_CHECKING:
+    from recgym.data.dataset import Dataset, Split
 
 YEAR = "year"
 """The catalog's feature that orders items by their age."""

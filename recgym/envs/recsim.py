@@ -10,12 +10,12 @@ import gymnasium
 import numpy as np
 from gymnasium.envs.registration import EnvSpec
 
-from recgym import rendering
 from recgym.envs import actions, infos
 from recgym.envs.options import check_options
-from recgym.envs.shared_arguments import RENDER_MODES
+from recgym.envs.shared_arguments import METADATA, check_render_mode
 from recgym.errors import RecGymError
-from recgym.simulators.arguments import one_of, whole
+from recgym.rendering import Card, Scene, answer, render
+from recgym.simulators.arguments import whole
 from recgym.simulators.recsim_parts import HORIZON
 from recgym.spaces import SlateSpace
 
@@ -47,13 +47,14 @@ class RecSimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         RecGymError: RecSim is not installed, or ``env`` is no such environment.
     """
 
-    metadata = {"render_modes": RENDER_MODES, "render_fps": 4}
+    metadata = METADATA
 
     def __init__(self, env: Any, horizon: int = HORIZON, render_mode: str | None = None) -> None:
         _check_kind(env)
         self.env = env
         self.horizon = whole("horizon", horizon, 1)
-        self.render_mode = render_mode and one_of("render_mode", render_mode, tuple(RENDER_MODES))
+        check_render_mode(render_mode)
+        self.render_mode = render_mode
         inner = env.environment
         self.n_items, self.slate_size = inner.num_candidates, inner.slate_size
         self.action_space = SlateSpace(self.n_items, self.slate_size)
@@ -68,12 +69,13 @@ class RecSimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self._n_response = sum(len(low) for low, _ in bounds[self.n_items + 1 :])
         self._step: int | None = None  # slates shown; None when a reset is due
         self._seeded = False
-        self._shown: tuple[list[int], int, float] = ([], -1, 0.0)
+        self._shown = Scene(0, horizon, self.slate_size)
         self.spec = EnvSpec(
             "RecSim-v0",
             "recgym.envs.recsim:RecSimEnv",
             order_enforce=False,
             disable_env_checker=True,
+            max_episode_steps=self.horizon,
             kwargs={"env": env, "horizon": horizon},
         )
 
@@ -95,7 +97,7 @@ class RecSimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             self._seed_all()
         shown = self.env.reset()
         self._step = 0
-        self._shown = ([], -1, 0.0)
+        self._shown = Scene(0, self.horizon, self.slate_size)
         return self._observation(shown), dict(infos.AT_RESET)
 
     def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
@@ -118,11 +120,21 @@ class RecSimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self._step = None if terminated or truncated else step
         click = next((slot for slot, one in enumerate(shown["response"]) if _clicked(one)), -1)
         info = {
-            "click": click,
-            "item": slate[click] if click >= 0 else -1,
-            "repaired": int(replaced[0]),
+            "click": np.int64(click),
+            "item": np.int64(slate[click] if click >= 0 else -1),
+            "repaired": replaced[0],
         }
-        self._shown = (slate, click, float(reward))
+        if self.render_mode is not None:
+            self._shown = Scene(
+                step,
+                self.horizon,
+                self.slate_size,
+                cards=tuple(Card(slot, f"item {item}") for slot, item in enumerate(slate)),
+                click=click,
+                outcome=answer(click, bool(terminated), truncated),
+                reward=float(reward),
+                so_far=self._shown.so_far + float(reward),
+            )
         return self._observation(shown), float(reward), bool(terminated), truncated, info
 
     def candidates(self, observation: np.ndarray) -> np.ndarray:
@@ -135,8 +147,7 @@ class RecSimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         """Returns a picture of the last slate: text, or an image (height, width, 3)."""
         if self.render_mode is None:
             return None
-        page = rendering.Page(self._step or 0, None, *self._shown)
-        return rendering.render(self.render_mode, page, "item {}".format)
+        return render(self.render_mode, self._shown)
 
     def _observation(self, shown: dict[str, Any]) -> np.ndarray:
         """Lays out what RecSim shows; numbers out of bounds are clipped.

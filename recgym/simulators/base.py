@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self, runtime_checkable
 
 import gymnasium
 import numpy as np
@@ -37,6 +37,34 @@ class Response(NamedTuple):
     """Item ids that were shown, int64 (B, K); -1 where nothing was."""
 
 
+class Kinds(NamedTuple):
+    """Which kind each item is of, and what else there is to say of it."""
+
+    names: tuple[str, ...]
+    """G kinds: topics, for instance."""
+    of_items: Array
+    """The kind of each item, int64 (B, N)."""
+    measure: str = ""
+    """What else an item has, such as "quality"; "" for nothing."""
+    measures: Array | None = None
+    """How much of it each item has, (B, N)."""
+
+
+class Liking(NamedTuple):
+    """What users like now."""
+
+    what: str
+    """What the values are."""
+    names: tuple[str, ...]
+    """What each value is of; empty where there is one for each item."""
+    values: Array
+    """(B, number of names) or (B, N)."""
+    low: float
+    """A bar of this value is empty, or as far to the left as one goes if it is below 0."""
+    high: float
+    """A bar of this value is full."""
+
+
 class Simulator(Protocol):
     """A world of users who answer slates of items.
 
@@ -48,6 +76,8 @@ class Simulator(Protocol):
     Where the items are new at every step, ids are places among them, ``item_features`` is None,
     each observation begins with their N * D features, and a method ``candidates(observation)``
     returns these as (B, N, D).
+
+    A simulator may also be one that ``HasKinds`` or ``HasLiking``: then pictures show it.
     """
 
     n_items: int
@@ -80,6 +110,22 @@ class Simulator(Protocol):
 
     def to(self, backend: str, device: str) -> Self:
         """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""
+
+
+@runtime_checkable
+class HasKinds(Protocol):
+    """A simulator whose items are of kinds; pictures name and colour them by it."""
+
+    def kinds(self, state: State) -> Kinds:
+        """Returns the kinds of the items that can be shown next, for a state in NumPy."""
+
+
+@runtime_checkable
+class HasLiking(Protocol):
+    """A simulator that knows what its users like."""
+
+    def liking(self, state: State) -> Liking:
+        """Returns what the users like now, for a state in NumPy."""
 
 
 def choose(weights: Array, uniform: Array) -> Array:

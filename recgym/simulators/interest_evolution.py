@@ -9,8 +9,9 @@ from gymnasium import spaces
 
 from recgym.arrays import Array, clip, namespace, pick, rows
 from recgym.simulators.arguments import number, one_of, whole
-from recgym.simulators.base import Noise, Response, State, choose
+from recgym.simulators.base import Kinds, Liking, Noise, Response, State, choose
 from recgym.simulators.distributions import Columns, Distribution, Given, noise_of
+from recgym.simulators.made_up import topic_names
 from recgym.simulators.recsim_parts import (
     HORIZON,
     ChoiceModel,
@@ -249,6 +250,15 @@ class InterestEvolution:
         reward = xp.asarray(watched, dtype=xp.float32)
         item = xp.where(clicked, pick(slate, click), -1)
         return after, Response(click, item, reward, after["time_budget"] <= 0, slate)
+
+    def kinds(self, state: State) -> Kinds:
+        """Returns the candidates' topics and qualities."""
+        return Kinds(topic_names(self.n_topics), state["topic"], "quality", state["quality"])
+
+    def liking(self, state: State) -> Liking:
+        """Returns the users' interest in each topic."""
+        names = topic_names(self.n_topics)
+        return Liking("interest in each topic", names, state["user_interests"], -1.0, 1.0)
 
     def to(self, backend: str, device: str) -> Self:
         """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""

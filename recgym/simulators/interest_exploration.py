@@ -10,8 +10,9 @@ from gymnasium import spaces
 from recgym.arrays import Array, namespace, pick, rows
 from recgym.errors import RecGymError
 from recgym.simulators.arguments import numbers, whole
-from recgym.simulators.base import Noise, Response, State, choose, invert
+from recgym.simulators.base import Kinds, Liking, Noise, Response, State, choose, invert
 from recgym.simulators.distributions import Columns, Distribution, Given, noise_of
+from recgym.simulators.made_up import topic_names
 from recgym.simulators.recsim_parts import HORIZON, LogitChoice, draw_noise, moved, repeated
 from recgym.spaces import SlateSpace
 
@@ -192,6 +193,17 @@ class InterestExploration:
         reward = xp.asarray(clicked, dtype=xp.float32)
         item = xp.where(clicked, pick(slate, click), -1)
         return after, Response(click, item, reward, xp.zeros_like(clicked), slate)
+
+    def kinds(self, state: State) -> Kinds:
+        """Returns the candidates' topics and qualities."""
+        return Kinds(topic_names(self.n_topics), state["topic"], "quality", state["quality"])
+
+    def liking(self, state: State) -> Liking:
+        """Returns the users' affinity to each topic."""
+        means, spreads = np.split(self._affinity, 2, axis=1)
+        high = float(np.exp((means + 2.0 * spreads).max()))
+        names = topic_names(self.n_topics)
+        return Liking("affinity to each topic", names, state["affinity"], 0.0, high)
 
     def to(self, backend: str, device: str) -> Self:
         """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""

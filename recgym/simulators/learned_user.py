@@ -9,11 +9,12 @@ from typing import Any, Self
 import numpy as np
 from gymnasium import spaces
 
-from recgym.arrays import Array, beside, contiguous, namespace, pick, rows
+from recgym.arrays import Array, beside, namespace, pick, rows
 from recgym.errors import RecGymError
 from recgym.simulators.arguments import one_of, whole
-from recgym.simulators.base import Noise, Response, Simulator, State
+from recgym.simulators.base import Liking, Noise, Response, Simulator, State
 from recgym.simulators.ensemble import Ensemble
+from recgym.simulators.spent_items import best_unspent, contains
 from recgym.spaces import SlateSpace
 from recgym.users.folder import SHIPPED, FittedUserModel
 from recgym.users.kinds import functions_of
@@ -21,8 +22,6 @@ from recgym.users.recurrent import RecurrentUserConfig
 
 LAST_RESORT = -1e30
 """Utility of clicking nothing where that is no option: above only that of spent items."""
-UNROLLED = 64
-"""Longest history that torch compares column by column, four times faster when compiled."""
 
 
 def learned_user(
@@ -200,7 +199,7 @@ class LearnedUser:
         if self.spends:
             if self.config.outside is None:
                 utilities[:, -1] = LAST_RESORT
-            option = _best_unspent(utilities, slate, state["history"])
+            option = best_unspent(utilities, slate, state["history"])
         else:
             option = utilities.argmax(axis=1)
         item = pick(beside(slate, -1), option)
@@ -212,6 +211,25 @@ class LearnedUser:
         ends = self.config.outside == "end"
         left = item < 0 if ends else xp.zeros(len(item), dtype=xp.bool, device=item.device)
         return after, Response(self._slots[option], item, reward, left, slate)
+
+    def liking(self, state: State) -> Liking:
+        """Returns how probably users would click each item, were it shown alone.
+
+        Where there is no other option than to click, it is each item's share of the clicks were all
+        of them shown, and 1 for the largest. Spent items are never clicked.
+        """
+        n_rows = len(state["step"])
+        every = np.broadcast_to(np.arange(self.n_items), (n_rows, self.n_items))
+        logits, _ = self._respond(self.config, self._tables, state, every)
+        if self.config.outside is None:
+            what = "chance of a click, beside the best item"
+            values = np.exp(logits[:, :-1] - logits[:, :-1].max(axis=1, keepdims=True))
+        else:
+            what = "chance of a click, shown alone"
+            values = 1.0 / (1.0 + np.exp(logits[:, -1:] - logits[:, :-1]))
+        if self.spends:
+            values = np.where(contains(state["history"], every), 0.0, values)
+        return Liking(what, (), values, 0.0, 1.0)
 
     def to(self, backend: str, device: str) -> Self:
         """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""
@@ -256,38 +274,3 @@ def _pad(histories: np.ndarray, width: int, n_items: int) -> np.ndarray:
     kept = histories[:, -width:]
     padded[:, width - kept.shape[1] :] = kept
     return padded
-
-
-def _best_unspent(utilities: Array, slate: Array, spent: Array) -> Array:
-    """Returns the best option of each row whose item is not spent, int64 (B,).
-
-    Args:
-        utilities: of K slots and the outside option (B, K + 1); those of spent items may be
-            overwritten.
-        slate: item ids (B, K).
-        spent: item ids (B, W).
-    """
-    if isinstance(utilities, np.ndarray) and len(slate) == 1:  # sooner than comparing them all
-        ids = spent[0].tolist()
-        for _ in range(slate.shape[1]):
-            option = utilities.argmax(axis=1)
-            slot = option.item()
-            if slot == slate.shape[1] or slate.item(slot) not in ids:
-                return option
-            utilities[0, slot] = -np.inf
-    else:
-        utilities[:, :-1][_contains(spent, slate)] = -np.inf
-    return utilities.argmax(axis=1)
-
-
-def _contains(history: Array, slate: Array) -> Array:
-    """Returns which items of slates (B, K) are in their rows' histories (B, W), bool (B, K)."""
-    if isinstance(history, np.ndarray):
-        by_time, by_slot = contiguous(history.T), contiguous(slate.T)
-        return (by_slot[:, None] == by_time).any(axis=1).T
-    if history.shape[1] > UNROLLED:
-        return (slate[:, :, None] == history[:, None, :]).any(axis=2)
-    found = slate == history[:, :1]
-    for column in range(1, history.shape[1]):  # torch.compile makes one pass of it
-        found = found | (slate == history[:, column : column + 1])
-    return found

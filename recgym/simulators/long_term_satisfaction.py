@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from recgym.arrays import Array, clip, namespace, pick
 from recgym.simulators.arguments import whole
-from recgym.simulators.base import Noise, Response, State
+from recgym.simulators.base import Kinds, Liking, Noise, Response, State
 from recgym.simulators.distributions import Columns, Distribution, Given, noise_of
 from recgym.simulators.recsim_parts import HORIZON, draw_noise, moved, repeated
 from recgym.spaces import SlateSpace
@@ -197,6 +197,22 @@ class LongTermSatisfaction:
         click = first - first  # slot 0
         reward = xp.asarray(engagement, dtype=xp.float32)
         return after, Response(click, first + click, reward, step >= state["time_budget"], slate)
+
+    def kinds(self, state: State) -> Kinds:
+        """Returns which candidates are chocolate, and their clickbait scores."""
+        clickbait = state["clickbait"]
+        kind = (clickbait > 0.5).astype(np.int64)
+        return Kinds(("Kale", "Chocolate"), kind, "clickbait", clickbait)
+
+    def liking(self, state: State) -> Liking:
+        """Returns the users' satisfaction, exposure as a share of its bound, and time left."""
+        exposure = state["net_positive_exposure"]
+        satisfaction = 1.0 / (1.0 + np.exp(-state["sensitivity"] * exposure))
+        bounded = exposure * (1.0 - state["memory_discount"])
+        left = 1.0 - state["step"] / np.maximum(state["time_budget"], 1)
+        values = np.stack([satisfaction, bounded, left], axis=1)
+        names = ("satisfaction", "exposure", "time left")
+        return Liking("exposure: -1 chocolate, 1 kale", names, values, -1.0, 1.0)
 
     def to(self, backend: str, device: str) -> Self:
         """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""

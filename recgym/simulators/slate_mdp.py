@@ -11,7 +11,8 @@ from gymnasium import spaces
 from recgym.arrays import Array, namespace, pick, remember, rows
 from recgym.errors import RecGymError
 from recgym.simulators.arguments import one_of, whole
-from recgym.simulators.base import Noise, Response, State, choose, invert
+from recgym.simulators.base import Kinds, Liking, Noise, Response, State, choose, invert
+from recgym.simulators.made_up import topic_names
 from recgym.simulators.slate_mdp_planning import Plan, SlatePlanner
 from recgym.spaces import SlateSpace
 
@@ -140,6 +141,17 @@ class SlateMDP:
         click = xp.where(clicked, candidate, -1)
         reward = xp.asarray(clicked, dtype=xp.float32)
         return after, Response(click, item, reward, ~clicked, slate)
+
+    def kinds(self, state: State) -> Kinds:
+        """Returns for each item the state that rewards it most; there is a topic for each state."""
+        best = self.click_rewards.argmax(axis=0)
+        names = topic_names(self.n_states)
+        return Kinds(names, np.broadcast_to(best, (len(state["step"]), self.n_items)))
+
+    def liking(self, state: State) -> Liking:
+        """Returns the click probabilities of all candidates in the users' states."""
+        rewards = self.click_rewards[state["state"]]
+        return Liking("chance of a click on the candidate", (), rewards, 0.0, 1.0)
 
     def to(self, backend: str, device: str) -> Self:
         """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""

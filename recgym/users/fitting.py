@@ -15,6 +15,7 @@ from recgym.arrays import Array
 from recgym.data import Dataset
 from recgym.data.dataset import SPLITS
 from recgym.errors import RecGymError
+from recgym.settings import AT_LEAST_0, check_number
 from recgym.users import minimax, scoring
 from recgym.users.folder import FittedUserModel
 from recgym.users.gan import GANUserConfig, Params
@@ -32,6 +33,7 @@ RANDOM_SLATE_SIZE, RANDOM_HORIZON = 5, 20
 """The slates and episodes in which a GAN's click rate of random slates is measured."""
 SESSION_HORIZON = 40
 """The longest session in which a recurrent model's is measured, on pages of the log's size."""
+MOST_BAGS = 1_000
 HELD_OUT_SHARE = 0.2
 """Of the test users' pages, for early stopping of the member fitted on them."""
 
@@ -74,9 +76,11 @@ def fit_user_model(
         The model. ``scoring.score(model, dataset)`` gives its score on every test page.
 
     Raises:
-        RecGymError: the log has no slates for one of the splits, or rewards that the model cannot
-            have; or a fit diverged at once.
+        RecGymError: ``bags`` or ``seed`` is negative; the log has no slates for one of the splits,
+            or rewards that the model cannot have; or a fit diverged at once.
     """
+    check_number("bags", bags, (0, MOST_BAGS))
+    check_number("seed", seed, AT_LEAST_0)
     config = _as_logged(config, dataset)
     pages = pages_of(config, dataset.sessions, dataset.catalog.n_items)
     split = dataset.split[dataset.sessions.user[dataset.sessions.slate_sizes > 0]]

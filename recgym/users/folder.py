@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -11,9 +12,11 @@ import numpy as np
 
 from recgym.arrays import Array
 from recgym.errors import RecGymError
-from recgym.files import load_arrays, read_json, save_arrays, sha256_of_arrays, write_json
+from recgym.files import load_arrays, read_json, save_arrays, settle, sha256_of_arrays, write_json
+from recgym.settings import changed
 from recgym.users.gan import Params
 from recgym.users.kinds import KINDS, UserConfig, functions_of, kind_of
+from recgym.whole_folders import replace_folder
 
 SHIPPED = {
     "recgan": Path(__file__).parent / "shipped" / "recgan",
@@ -21,6 +24,10 @@ SHIPPED = {
     "irecgan": Path(__file__).parent / "shipped" / "irecgan",
 }
 """The folders of the user models that come with the package."""
+FILES = ("params.safetensors", "config.json", "scores.json")
+"""The files of a user model."""
+FOLDER = "a user model"
+"""What a folder of them is called in messages."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +66,13 @@ class FittedUserModel:
         return sha256_of_arrays({"features": self.features})
 
     def save(self, folder: Path | str) -> None:
-        """Writes the folder; each file is whole or absent, ``params.safetensors`` comes last."""
-        folder = Path(folder)
+        """Writes the folder. A user model that is there already is replaced as a whole.
+
+        Stopped at any moment, the folder is the one before or the one after.
+
+        Raises:
+            RecGymError: the folder holds something else, or cannot be written.
+        """
         arrays = {"features": self.features}
         arrays |= {f"histories.{split}": ids for split, ids in self.histories.items()}
         for member, params in self.members.items():
@@ -69,10 +81,11 @@ class FittedUserModel:
         if kind_of(self.config) != "gan":  # the first kind, of folders that name none
             config["kind"] = kind_of(self.config)
         texts = {"config.json": config, "scores.json": dict(self.scores)}
-        for name, value in texts.items():
-            write_json(folder / name, value)
-        written = {name: read_json(folder / name) for name in texts}
-        save_arrays(folder / "params.safetensors", arrays, info=written)
+        with replace_folder(folder, FILES, FOLDER) as fresh:
+            for name, value in texts.items():
+                write_json(fresh / name, value)
+            written = {name: read_json(fresh / name) for name in texts}
+            save_arrays(fresh / "params.safetensors", arrays, info=written)
 
     @staticmethod
     def load(folder: Path | str) -> FittedUserModel:
@@ -83,13 +96,15 @@ class FittedUserModel:
                 do not fit the configuration.
         """
         folder = Path(folder)
+        if not folder.exists():
+            settle(folder.resolve())
         if not folder.is_dir():
             raise RecGymError(f"{folder}: no user model here; make one with scripts/fit.py")
         arrays, written = load_arrays(folder / "params.safetensors")
         if not isinstance(written, dict) or set(written) != {"config.json", "scores.json"}:
             raise RecGymError(f"{folder / 'params.safetensors'}: not the arrays of a user model")
         for name, contents in written.items():
-            if read_json(folder / name) != contents:
+            if _as_text(read_json(folder / name)) != _as_text(contents):
                 raise RecGymError(f"{folder / name}: altered since params.safetensors was written")
         stored = written["config.json"]
         config = _read_config(stored, folder / "config.json")
@@ -104,7 +119,7 @@ class FittedUserModel:
         model = FittedUserModel(
             config=config,
             features=arrays.get("features", np.zeros((0, config.features), np.float32)),
-            members=dict(sorted(members.items(), key=lambda pair: _order(pair[0]))),
+            members={name: members[name] for name in sorted(members, key=_order)},
             histories=histories,
             info=stored["info"],
             scores=written["scores.json"],
@@ -113,25 +128,30 @@ class FittedUserModel:
         return model
 
 
-def _order(member: str) -> tuple[str, int]:
+def _order(member: str) -> tuple[int, str]:
     """Sorts bag2 before bag10."""
-    return member.rstrip("0123456789"), int(member.lstrip("abcdefghijklmnopqrstuvwxyz") or -1)
+    return len(member), member
+
+
+def _as_text(value: Any) -> str:
+    """JSON to compare by: what is not a number equals itself."""
+    return json.dumps(value, sort_keys=True)
 
 
 def _read_config(stored: Any, path: Path) -> UserConfig:
     kind = stored.get("kind", "gan") if isinstance(stored, dict) else None
-    if kind not in KINDS:
+    if not isinstance(kind, str) or kind not in KINDS:
         raise RecGymError(f"{path}: not the configuration of a user model")
     names = {field.name for field in fields(KINDS[kind])}
-    if set(stored.get("config", ())) != names:
+    values, info = stored.get("config"), stored.get("info")
+    if not isinstance(values, dict) or set(values) != names or not isinstance(info, dict):
         raise RecGymError(f"{path}: not the configuration of a {kind} user model")
-    values = stored["config"]
-    config: UserConfig = KINDS[kind](
-        **{
-            name: tuple(value) if isinstance(value, list) else value
-            for name, value in values.items()
-        }
-    )
+    if not isinstance(info.get("repeat_clicks"), bool):
+        raise RecGymError(f"{path}: does not say whether users click an item twice (repeat_clicks)")
+    try:
+        config: UserConfig = changed(KINDS[kind](), values, str(path))
+    except RecGymError as error:
+        raise RecGymError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     return config
 
 
@@ -139,8 +159,16 @@ def _check(model: FittedUserModel, path: Path) -> None:
     """Raises unless every array has the shape that the configuration asks for."""
     if model.features.ndim != 2 or model.features.shape[1] != model.config.features:
         raise RecGymError(f"{path}: item features have shape {model.features.shape}")
+    if not len(model.features):
+        raise RecGymError(f"{path}: no item features")
     if "train" not in model.members:
         raise RecGymError(f"{path}: no member 'train'")
+    for split in ("train", "test"):
+        if split in model.members and split not in model.histories:
+            raise RecGymError(f"{path}: no histories of {split!r}")
+    numbers = [model.features, *(a for member in model.members.values() for a in member.values())]
+    if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in numbers):
+        raise RecGymError(f"{path}: a parameter is not a finite floating-point number")
     expected = functions_of(model.config).shapes(model.config)
     for member, params in model.members.items():
         found = {name: array.shape for name, array in params.items()}
@@ -150,6 +178,8 @@ def _check(model: FittedUserModel, path: Path) -> None:
             )
             raise RecGymError(f"{path}: member {member!r} has a wrong or missing {names[0]!r}")
     for split, ids in model.histories.items():
-        inside = ids.size == 0 or (ids.min() >= 0 and ids.max() <= model.n_items)
+        inside = (
+            ids.dtype == np.int64 and ids.size and ids.min() >= 0 and ids.max() <= model.n_items
+        )
         if ids.ndim != 2 or ids.shape[1] < model.config.window or not inside:
             raise RecGymError(f"{path}: histories of {split!r} do not fit the catalog")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from torch import Tensor
 
 from recgym.arrays import Array
 from recgym.errors import RecGymError
+from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_ranges
 from recgym.users.item_table import ItemTable
 from recgym.users.kinds import UserConfig, functions_of
 from recgym.users.page_arrays import Pages
@@ -72,6 +74,16 @@ class FitConfig:
     """lambda_p: what a reward's log-likelihood counts beside a click's (recurrent user model)."""
     frozen_reward: bool = False
     """Leave out the reward's steps in the game, as in the authors' published code (L2 only)."""
+
+    def __post_init__(self) -> None:
+        """Raises RecGymError for a setting out of its range."""
+        counts = ("patience", "batch_pages", "batch_users")
+        scales = ("embedding_scale", "projection_scale", "embedding_decay", "weight_decay")
+        ranges = dict.fromkeys(counts, AT_LEAST_1)
+        ranges["epochs"] = AT_LEAST_0 if self.static_ridges else AT_LEAST_1
+        ranges |= dict.fromkeys((*scales, "reward_weight"), AT_LEAST_0)
+        ranges |= dict.fromkeys(("learning_rate", "game_learning_rate", "static_ridges"), POSITIVE)
+        check_ranges(self, ranges | {"item_dropout": SHARE, "margin": (-math.inf, math.inf)})
 
     @property
     def dtype(self) -> torch.dtype:

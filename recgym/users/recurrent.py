@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recgym.arrays import Array, beside, contiguous, namespace, product, remember, rows
+from recgym.settings import check_ranges
 from recgym.users.cells import gru_cell, lstm_cell, sigmoid
 from recgym.users.gan import Params, State
+from recgym.users.model_sizes import FEATURES, MOST_LAYERS, WIDTH, WINDOW, check_parameters
 
 GATES = {"lstm": 4, "gru": 3}
 """Blocks of units that a cell computes from its input."""
@@ -41,6 +43,12 @@ class RecurrentUserConfig:
     """Whether a click's reward in simulation is drawn, 0 or 1, or is its probability."""
     window: int = 10
     """Clicked items that an environment shows unless told otherwise; the network reads all."""
+
+    def __post_init__(self) -> None:
+        """Raises RecGymError for a setting out of its range, or too large a model."""
+        layers = {"layers": (1, MOST_LAYERS), "units": WIDTH}
+        check_ranges(self, layers | {"features": FEATURES, "window": WINDOW})
+        check_parameters(shapes(self))
 
     @property
     def summary(self) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 import importlib
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
-from zipfile import BadZipFile
 
 import numpy as np
 from gymnasium import spaces
@@ -59,6 +58,10 @@ class StableBaselinesConfig:
     def layers(self) -> list[int]:
         """The units of every hidden layer."""
         return [self.hidden] * 2 if isinstance(self.hidden, int) else list(self.hidden)
+
+    def suited(self, spec: EnvironmentSpec) -> Self:
+        """Returns what it is in an environment: nothing is left "auto"."""
+        return self
 
     def __post_init__(self) -> None:
         """Raises RecGymError for a setting out of its range."""
@@ -160,10 +163,16 @@ class SACConfig(OffPolicyConfig):
 
     learning_rate: float = 1e-3
     """Adam's step size."""
-    view: Literal["proto-action", "scores"] = "proto-action"
-    """How slates are named."""
+    view: Literal["auto", "proto-action", "scores"] = "auto"
+    """How slates are named; "auto": by proto-actions where items have features, else by scores."""
     tau: float = 0.005
     """Share of the networks that goes into the target networks at each update."""
+
+    def suited(self, spec: EnvironmentSpec) -> Self:
+        """Returns what it is in an environment: nothing is left "auto"."""
+        if self.view != "auto":
+            return self
+        return replace(self, view="scores" if spec.features is None else "proto-action")
 
 
 @dataclass(frozen=True)
@@ -295,8 +304,7 @@ class StableBaselinesAgent:
         algorithm = algorithm_of(config)
         try:
             model = algorithm.load(path, device="cpu")
-        except (ValueError, EOFError, BadZipFile) as error:
-            raise RecGymError(
-                f"{path}: not a whole model of {config.algorithm} ({error})"
-            ) from None
+        except Exception as error:  # unpickling what is damaged can raise anything
+            text = " ".join(f"{type(error).__name__}: {error}".split())
+            raise RecGymError(f"{path}: not a whole model of {config.algorithm} ({text})") from None
         return StableBaselinesAgent(model, config, spec)

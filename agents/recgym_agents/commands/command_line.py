@@ -9,7 +9,7 @@ import io
 import os
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,18 +83,32 @@ def overview() -> str:
 def run(function: Callable[..., Any]) -> None:
     """Runs ``function`` with its arguments read from the command line.
 
-    A wrong argument, a ``RecGymError``, or an ``OSError`` such as a folder that cannot be written,
-    is printed as one line on standard error, and the process exits with status 2.
+    A wrong argument, such as a file name that is not UTF-8, a ``RecGymError``, or an ``OSError``
+    such as a folder that cannot be written, is printed as one line on standard error, and the
+    process exits with status 2.
     """
     from recgym.errors import RecGymError
 
     try:
+        refuse_bytes(sys.argv)
         positional, named = parsed(function)
         function(*positional, **named)
     except (RecGymError, OSError) as error:
         fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def refuse_bytes(arguments: Sequence[str]) -> None:
+    """Raises RecGymError if an argument is not UTF-8: it could not be written to what is made."""
+    from recgym.errors import RecGymError
+
+    for argument in arguments:
+        try:
+            os.fsencode(argument).decode()
+        except UnicodeDecodeError:
+            text = os.fsencode(argument).decode(errors="replace")
+            raise RecGymError(f"{text}: is not UTF-8; rename the file or folder") from None
 
 
 def parsed(function: Callable[..., Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:

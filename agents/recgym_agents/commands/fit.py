@@ -15,11 +15,14 @@ from rich.table import Table
 
 from recgym.data import Dataset
 from recgym.errors import RecGymError
+from recgym.settings import AT_LEAST_0, AT_LEAST_1, check_number
 from recgym.users import FittedUserModel
-from recgym.users.fitting import fit_user_model, progress_bar
+from recgym.users.fitting import MOST_BAGS, fit_user_model, progress_bar
+from recgym.users.folder import FILES, FOLDER
 from recgym.users.kinds import UserConfig
 from recgym.users.likelihood import FitConfig
 from recgym.users.presets import Model, RecurrentModel, preset, recurrent_preset
+from recgym.whole_folders import check_place
 
 
 def main(
@@ -73,10 +76,13 @@ def main(
         threads: of torch; without --double, results depend on it.
         compare: a user model whose scores this one must meet within 1e-3, or nothing is written.
     """
-    if epochs is not None and epochs < 1:
-        raise RecGymError(f"--epochs {epochs}: at least 1 is needed")
-    if (out / "info.json").exists():
-        raise RecGymError(f"--out {out}: holds prepared data; choose another folder")
+    check_number("threads", threads, (1, MOST_THREADS))
+    check_number("bags", bags, (0, MOST_BAGS))
+    check_number("seed", seed, AT_LEAST_0)
+    if epochs is not None:
+        check_number("epochs", epochs, AT_LEAST_1)
+    check_place(out, FILES, FOLDER)
+    recorded = {} if compare is None else dict(FittedUserModel.load(compare).scores)
     torch.set_num_threads(threads)
     dataset = Dataset.load(data)
     config, fit = _preset(dataset.info["name"], model, regularizer)
@@ -115,7 +121,7 @@ def main(
             on_epoch=on_epoch,
         )
     if compare is not None:
-        _compare(dict(fitted.scores), dict(FittedUserModel.load(compare).scores), compare)
+        _compare(dict(fitted.scores), recorded, compare)
     fitted.save(out)
     _print(dataset.info["name"], model, dict(fitted.scores), fitted.info["random_click_rate"])
     static = [name for name, reads in fitted.info.get("reads_clicks", {}).items() if not reads]
@@ -124,6 +130,7 @@ def main(
     Console().print(f"wrote {out}")
 
 
+MOST_THREADS = 1_024
 TOLERANCE = 1e-3
 """How far a re-made model may be from its recorded scores."""
 SCORES = ("log_likelihood", "precision_at_1", "precision_at_2", "reward_log_likelihood")

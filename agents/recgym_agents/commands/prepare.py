@@ -5,28 +5,41 @@ Examples:
     recgym prepare display-sets --path gan_yelp.tsv --out data/yelp
     recgym prepare trivago --path train.csv --out data/trivago
     recgym prepare cikm-cup --path cikm-cup-2016 --out data/cikm-cup
+    recgym prepare clicks --path log.csv --columns user=u shown=s clicked=c --out data/me
 """
 
 from __future__ import annotations
 
-import os
 import shlex
-import shutil
 import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import tyro
 
-from recgym.data import Dataset, read_cikm_cup, read_display_sets, read_movielens, read_trivago
-from recgym.data.dataset import FILES
+from recgym.data import (
+    Dataset,
+    read_cikm_cup,
+    read_clicks,
+    read_display_sets,
+    read_movielens,
+    read_trivago,
+)
+from recgym.data.click_columns import named_columns
+from recgym.data.dataset import FILES, FOLDER
+from recgym.data.descriptions import counts
 from recgym.data.movielens import LowRatings, Rewards
 from recgym.data.trivago import Interactions
-from recgym.data.trivial_rules import floors
-from recgym.errors import RecGymError
+from recgym.files import read_json
+from recgym.whole_folders import DIGESTS, check_place
 
 LEAK = 0.5
+WITHOUT_SLATES = (
+    "  note: no page says what was shown, so no user model can be fitted to this log (fit.py), and"
+    " no agent learns from it; its clicks are histories, for Sessions.histories and models of the"
+    " next click"
+)
 
 
 @dataclass(frozen=True)
@@ -116,8 +129,55 @@ class CIKMCup:
         return read_cikm_cup(self.path, seed=self.seed)
 
 
+@dataclass(frozen=True)
+class Clicks:
+    """A log of your own: a row an impression, a page, or a click (see docs/data.md)."""
+
+    path: Path
+    """a .csv, .tsv, .jsonl or .parquet file, also with .gz after that"""
+    columns: Annotated[tuple[str, ...], tyro.conf.arg(metavar="ROLE=NAME")]
+    """which column is what: user, item, time, shown, clicked, reward, session, split, page"""
+    out: Path
+    """folder to write"""
+    items: Path | None = None
+    """file of the items: the id first, then title and features"""
+    users: Path | None = None
+    """file of the users: the id first, then features"""
+    clicks_only: bool = False
+    """every row is a click, and what was shown is not in the log"""
+    session_gap: float | None = None
+    """minutes without a page after which a session is over; none makes one session a user"""
+    shuffled: bool = False
+    """the order of the slots has no meaning in the log: draw them at random"""
+    list_separator: str = "|"
+    """between the ids of a list in text"""
+    name: str | None = None
+    """of the dataset; the file's if not given"""
+    licence: str | None = None
+    """of the log"""
+    seed: int = 0
+    """of the split of the users, and of slots that are drawn"""
+
+    def read(self) -> Dataset:
+        """Reads the log."""
+        return read_clicks(
+            self.path,
+            named_columns(self.columns),
+            items=self.items,
+            users=self.users,
+            clicks_only=self.clicks_only,
+            session_gap=self.session_gap,
+            shuffled=self.shuffled,
+            list_separator=self.list_separator,
+            name=self.name,
+            licence=self.licence,
+            seed=self.seed,
+        )
+
+
 Source = (
     Annotated[CIKMCup, tyro.conf.subcommand("cikm-cup")]
+    | Annotated[Clicks, tyro.conf.subcommand("clicks")]
     | Annotated[DisplaySets, tyro.conf.subcommand("display-sets")]
     | Annotated[MovieLens, tyro.conf.subcommand("movielens")]
     | Annotated[Trivago, tyro.conf.subcommand("trivago")]
@@ -126,66 +186,34 @@ Source = (
 
 def main(source: Annotated[Source, tyro.conf.arg(name="")]) -> None:
     """Turns a raw log into a prepared dataset."""
-    refuse_foreign_folder(source.out)
+    check_place(source.out, (*FILES, DIGESTS), FOLDER)
     dataset = source.read()
-    dataset.validate()
     command = shlex.join(["recgym", "prepare", *sys.argv[1:]])
-    info = dataset.info | {"command": command, "counts": counts(dataset), "floors": floors(dataset)}
-    dataset = replace(dataset, info=info)
-    save_whole(dataset, source.out)
-    print_summary(dataset, source.out)
+    replace(dataset, info=dataset.info | {"command": command}).save(source.out)
+    saved = read_json(source.out / "info.json")
+    info = dataset.info | {"counts": counts(dataset), "floors": saved["floors"]}
+    print_summary(info, source.out)
 
 
-def counts(dataset: Dataset) -> dict[str, int]:
-    """Returns how much there is of what."""
-    sessions = dataset.sessions
-    return {
-        "users": dataset.n_users,
-        "pages": int((sessions.slate_sizes > 0).sum()),
-        "clicked_pages": int((sessions.click >= 0).sum()),
-        "events_without_slate": int((sessions.slate_sizes == 0).sum()),
-        "pages_of_one_item": int((sessions.slate_sizes == 1).sum()),
-        "items": dataset.catalog.n_items,
-    }
-
-
-def leaks(scores: dict[str, dict[str, float]]) -> list[str]:
+def leaks(scores: dict[str, dict[str, float]], simulated: bool = True) -> list[str]:
     """Returns the rules that no honest page lets find its click more often than not.
 
-    Click rates may do so on small pages of a real log, but not on simulated ones (with years).
+    Click rates may do so on small pages of a real log, but not on simulated ones (with years); and
+    age may on a real log.
     """
-    telling = {"oldest", "newest", "first_slot", "last_slot"}
-    telling |= {"item_ctr"} if "oldest" in scores else set()
+    telling = {"first_slot", "last_slot"}
+    if simulated:
+        telling |= {"oldest", "newest"} | ({"item_ctr"} if "oldest" in scores else set())
     return [rule for rule in scores if rule in telling and scores[rule]["precision_at_1"] > LEAK]
 
 
-def refuse_foreign_folder(out: Path) -> None:
-    """Raises RecGymError if ``out`` holds anything but an earlier prepared dataset."""
-    if not out.exists():
-        return
-    if not out.is_dir() or {path.name for path in out.iterdir()} - set(FILES):
-        raise RecGymError(f"{out}: exists and is not prepared data; name another folder with --out")
-
-
-def save_whole(dataset: Dataset, out: Path) -> None:
-    """Writes a folder beside ``out``, then puts it in its place: ``out`` is never half there."""
-    out = out.resolve()
-    out.parent.mkdir(parents=True, exist_ok=True)
-    fresh, old = (out.with_name(f".{out.name}.{os.getpid()}.{end}") for end in ("new", "old"))
-    try:
-        dataset.save(fresh)
-        if out.exists():
-            os.replace(out, old)
-        os.replace(fresh, out)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
-
-
-def print_summary(dataset: Dataset, out: Path) -> None:
-    """Prints counts, what was mended, and the floors."""
-    info = dataset.info
+def print_summary(info: dict[str, Any], out: Path) -> None:
+    """Prints how the log was read, counts, what was mended, and the floors."""
     print(f"{info['name']} (licence: {info['licence']})")
+    for what, how in info.get("read_as", {}).items():
+        print(f"  {what}: {how}")
+    if "rows" in info:
+        print(f"  rows: {info['rows']['read']:,} read, {info['rows']['kept']:,} kept")
     print("  " + ", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in info["counts"].items()))
     for what, count in info["mended"].items():
         if count:
@@ -193,6 +221,10 @@ def print_summary(dataset: Dataset, out: Path) -> None:
     for rule, scores in info["floors"].items():
         one, two = scores["precision_at_1"], scores["precision_at_2"]
         print(f"  floor on test pages: {rule:10s} P@1 {one:.3f}  P@2 {two:.3f}")
-    for rule in leaks(info["floors"]):
-        print(f"  warning: {rule} finds the click on over half the pages: the pages leak it")
+    own = "read_as" in info
+    why = "if slots have no meaning in the log, add --shuffled" if own else "the pages leak it"
+    for rule in leaks(info["floors"], simulated=not own):
+        print(f"  warning: {rule} finds the click on over half the pages: {why}")
+    if not info["counts"]["pages"]:
+        print(WITHOUT_SLATES)
     print(f"written to {out}")

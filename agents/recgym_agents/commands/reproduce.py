@@ -16,6 +16,7 @@ from recgym_agents.experiments.experiment import Budget, Experiment
 from recgym_agents.experiments.results_report import write_page
 from recgym_agents.experiments.runner import run_cells, unfinished
 from recgym_agents.runs.devices import CPU
+from recgym_agents.runs.run_folder import check_folder
 
 ExperimentName = Annotated[
     tyro.conf.Positional[str], tyro.conf.arg(help=f"one of {', '.join(EXPERIMENTS)}")
@@ -48,6 +49,9 @@ def main(
     experiment = EXPERIMENTS.find(name)
     size, budget = _size(experiment, smoke, paper)
     runs = out / size
+    folder = runs / experiment.name / "page" if size else docs
+    for path in (runs / experiment.name, folder):
+        check_folder(path)
     if device != CPU:
         budget = _on_device(experiment, budget, device)
         if unfinished(experiment, budget, runs):
@@ -68,7 +72,6 @@ def main(
     options = [f"--{size}"] * bool(size) + [f"--device {device}"] * (device != CPU)
     options += ["--data DIR"] * (data is not None)
     command = " ".join(["recgym reproduce", name, *options])
-    folder = runs / experiment.name / "page" if size else docs
     print(write_page(experiment, budget, outcome, folder, command))
 
 

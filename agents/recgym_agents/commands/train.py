@@ -17,7 +17,8 @@ from recgym_agents.runs.devices import torch_threads
 from recgym_agents.runs.parallel_training import train_all
 from recgym_agents.runs.progress import watching
 from recgym_agents.runs.run import default_folder
-from recgym_agents.runs.run_folder import TrainConfig, describe_end
+from recgym_agents.runs.run_folder import TrainConfig
+from recgym_agents.runs.run_metrics import describe_end
 from recgym_agents.runs.training import train as train_run
 from recgym_agents.zoo import AGENTS
 
@@ -33,8 +34,13 @@ def settings(pairs: tuple[str, ...]) -> dict[str, Any]:
             raise RecGymError(f"setting {pair!r}: must be NAME=VALUE")
         try:
             values[name] = json.loads(text)
+            repr(values[name])  # messages show it
         except json.JSONDecodeError:
             values[name] = text
+        except (ValueError, RecursionError):
+            raise RecGymError(
+                f"setting {name}: too long a number, or lists in lists too deep"
+            ) from None
     return values
 
 

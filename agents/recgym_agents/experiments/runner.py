@@ -15,6 +15,7 @@ from typing import Any
 
 from recgym.errors import RecGymError
 from recgym.files import read_json, write_json, write_text
+from recgym.locks import locked
 from recgym_agents.experiments.experiment import (
     Budget,
     Cell,
@@ -24,6 +25,7 @@ from recgym_agents.experiments.experiment import (
     Place,
     cell_id,
 )
+from recgym_agents.runs.run_files import CHECKPOINT
 
 Report = Callable[[str, str], None]
 """Called with a cell's name and one line: what became of it."""
@@ -52,6 +54,7 @@ def run_cells(
 
     A cell's result is ``runs/<experiment>/<cell>.json``, written when it is whole. A finished cell
     is skipped if its factors and budget are today's. A cell that fails does not stop the others.
+    The checkpoints of what a cell trained are removed once its result is written.
 
     Args:
         experiment: what to run.
@@ -62,36 +65,29 @@ def run_cells(
         report: called as each cell ends.
 
     Raises:
-        RecGymError: two cells have the same name, or ``workers`` is below 1.
+        RecGymError: two cells have the same name, ``workers`` is below 1, or another process runs
+            this experiment there.
     """
     if workers < 1:
         raise RecGymError(f"workers: {workers} given; at least 1 is needed")
     folder = runs / experiment.name
     ends: dict[str, tuple[str, str]] = {}
-    waiting = unfinished(experiment, budget, runs)
-    running: dict[Any, tuple[str, Any, Connection]] = {}
-    try:
-        while waiting or running:
-            while waiting and len(running) < workers:
-                cell = waiting.pop(0)
-                name = cell_id(cell)
-                place = Place(data, runs, folder / name)
-                try:
-                    for log in experiment.raw_logs(cell):
-                        place.raw(log)
-                except DataNotAvailable as error:
-                    ends[name] = ("unavailable", str(error))
-                    report(name, ": ".join(ends[name]))
-                    continue
-                process, connection = _start(experiment, cell, budget, place)
-                running[process.sentinel] = (name, process, connection)
-            for sentinel in wait(list(running)) if running else ():
-                name, process, connection = running.pop(sentinel)
-                ends[name] = _end(process, connection)
-                report(name, ": ".join(ends[name]))
-    finally:
-        for _, process, _ in running.values():
-            process.terminate()
+    waiting: list[tuple[Cell, Place]] = []
+    for cell in unfinished(experiment, budget, runs):
+        name = cell_id(cell)
+        place = Place(data, runs, folder / name)
+        try:
+            for log in experiment.raw_logs(cell):
+                place.raw(log)
+            waiting.append((cell, place))
+        except DataNotAvailable as error:
+            ends[name] = ("unavailable", str(error))
+            report(name, ": ".join(ends[name]))
+    if waiting:
+        with locked(folder):
+            for leftover in folder.glob(".*.tmp"):  # of results, by processes that were killed
+                leftover.unlink()
+            ends |= _run_all(experiment, budget, waiting, workers, report)
     cells = experiment.cells(budget)
     finished = [_finished(folder, cell) for cell in cells if _is_finished(folder, cell, budget)]
     return Outcome(
@@ -99,6 +95,33 @@ def run_cells(
         unavailable={name: line for name, (end, line) in ends.items() if end == "unavailable"},
         failed={name: line for name, (end, line) in ends.items() if end == "failed"},
     )
+
+
+def _run_all(
+    experiment: Experiment,
+    budget: Budget,
+    waiting: list[tuple[Cell, Place]],
+    workers: int,
+    report: Report,
+) -> dict[str, tuple[str, str]]:
+    """Runs cells, some at once; returns how each ended."""
+    ends: dict[str, tuple[str, str]] = {}
+    running: dict[Any, tuple[str, Any, Connection]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < workers:
+                cell, place = waiting.pop(0)
+                process, connection = _start(experiment, cell, budget, place)
+                running[process.sentinel] = (cell_id(cell), process, connection)
+            for sentinel in wait(list(running)):
+                name, process, connection = running.pop(sentinel)
+                ends[name] = _end(process, connection)
+                report(name, ": ".join(ends[name]))
+    finally:
+        for _, process, _ in running.values():
+            process.terminate()
+            process.join()  # they are gone before the folder is let go of
+    return ends
 
 
 def unfinished(experiment: Experiment, budget: Budget, runs: Path) -> list[Cell]:
@@ -157,6 +180,8 @@ def _work(
         seconds = round(time.perf_counter() - started, 2)
         record = {"cell": cell, "budget": budget, "result": result, "seconds": seconds}
         write_json(place.folder.with_name(f"{cell_id(cell)}.json"), record)
+        for checkpoint in place.folder.rglob(CHECKPOINT):
+            checkpoint.unlink()
         connection.send(("finished", f"{seconds:.0f} s"))
     except DataNotAvailable as error:
         connection.send(("unavailable", str(error)))
@@ -184,7 +209,9 @@ def _is_finished(folder: Path, cell: Cell, budget: Budget) -> bool:
     if not _path(folder, cell).is_file():
         return False
     record = read_json(_path(folder, cell))
-    return bool(record["cell"] == cell and record["budget"] == budget)
+    if not isinstance(record, dict):
+        raise RecGymError(f"{_path(folder, cell)}: not the result of a cell; remove it")
+    return bool(record.get("cell") == cell and record.get("budget") == budget)
 
 
 def _finished(folder: Path, cell: Cell) -> Finished:

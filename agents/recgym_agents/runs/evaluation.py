@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -12,6 +13,7 @@ import numpy as np
 
 from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
+from recgym.files import read_json
 from recgym.metrics import Estimate, mean_and_error
 from recgym_agents.agent import Actor, EnvironmentSpec, Policy
 from recgym_agents.runs.environment_arguments import arguments_for, find_environment
@@ -129,6 +131,41 @@ def run_episodes(agent: Actor, env: SlateVectorEnv, episodes: int, seed: int) ->
     ]
     whole = (np.concatenate(part)[:episodes] for part in zip(*parts, strict=True))
     return Evaluation((user if n_users > 1 else np.arange(len(user)))[:episodes], *whole)
+
+
+def evaluation_file(
+    folder: Path, about: Mapping[str, Any], env_id: str, env_args: Mapping[str, Any]
+) -> Path:
+    """Returns where the numbers of an evaluation go, in an agent's folder.
+
+    That is ``evaluation.json`` for the world that the agent was trained in, and
+    ``evaluation-test.json`` for that of the test users; the name of another environment has its id
+    in it. An earlier evaluation in the same world is written over, whatever its episodes and seed.
+
+    Args:
+        folder: of the agent.
+        about: what was saved about the agent.
+        env_id: where it is evaluated.
+        env_args: arguments of that.
+
+    Raises:
+        RecGymError: the file holds an evaluation in a world with other arguments.
+    """
+    default = {"split": "train"}
+    split = (default | dict(env_args))["split"]
+    trained = (default | about.get("env_args", {}))["split"]
+    parts = ["evaluation"]
+    parts += [env_id.replace("/", "-").replace(":", "-")] * (env_id != about.get("env"))
+    parts += [str(split)] * (split != trained)
+    path = folder / ("-".join(parts) + ".json")
+    if path.exists():
+        other = read_json(path)
+        found = other.get("env_args") if isinstance(other, dict) else None
+        if not isinstance(found, dict) or default | found != default | dict(env_args):
+            raise RecGymError(
+                f"{path}: holds an evaluation with env_args={found}; name another file with --out"
+            )
+    return path
 
 
 def _run_batch(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,7 +18,9 @@ from recgym_agents.runs.devices import CPU, torch_threads
 from recgym_agents.runs.evaluation import Evaluation, evaluate
 from recgym_agents.runs.learning_curves import learning_curves
 from recgym_agents.runs.progress import watching
-from recgym_agents.runs.run_folder import CONFIG, METRICS, TrainConfig
+from recgym_agents.runs.run_files import CONFIG
+from recgym_agents.runs.run_folder import TrainConfig
+from recgym_agents.runs.run_metrics import read_metrics
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.trained_agent import TrainedAgent, in_world
 
@@ -38,20 +39,23 @@ class Run:
     """What was trained, and how: ``config.json``."""
 
     @staticmethod
-    def load(folder: str | Path) -> Run:
+    def load(folder: str | Path, *, trust: bool = False) -> Run:
         """Reads the folder of a finished training.
+
+        Args:
+            folder: of the run.
+            trust: read an agent of Stable-Baselines3, too; see ``load_agent``.
 
         Raises:
             RecGymError: it holds none, or a damaged one.
         """
-        agent, _ = load_agent(folder)
+        agent, _ = load_agent(folder, trust=trust)
         return Run(Path(folder), agent, read_json(Path(folder) / CONFIG))
 
     @property
     def metrics(self) -> list[dict[str, float]]:
         """The lines of ``metrics.jsonl``, one a report."""
-        text = (self.folder / METRICS).read_text(encoding="utf-8")
-        return [json.loads(line) for line in text.splitlines()]
+        return read_metrics(self.folder)
 
     def evaluate(
         self,
@@ -153,7 +157,7 @@ def train(
                 training.train(config, partial(watch, 0))
         else:
             training.train(config)
-    return Run.load(config.out)
+    return Run.load(config.out, trust=True)  # it was written just now
 
 
 def default_folder(env: str | None, log: str | None, agent: str, seed: int) -> Path:

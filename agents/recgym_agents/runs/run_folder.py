@@ -1,11 +1,10 @@
-"""The folder of a training run, whoever trains: what it is a run of, and what it measured."""
+"""The folder of a training run, whoever trains: what it is a run of, and whether it is done."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -15,12 +14,22 @@ import numpy as np
 from recgym.data import Dataset
 from recgym.envs.backends import check_device
 from recgym.errors import RecGymError
-from recgym.files import read_json, sha256_of_arrays
+from recgym.files import read_json, sha256_of_arrays, write_json
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, check_ranges
 from recgym.users.folder import FittedUserModel
 from recgym_agents.agent import EnvironmentSpec
-
-CONFIG, DONE, METRICS = "config.json", "DONE", "metrics.jsonl"
+from recgym_agents.runs.run_files import (
+    CHECKPOINT,
+    CONFIG,
+    DONE,
+    PARAMS,
+    check_done,
+    done_steps,
+    remedy,
+    writing,
+)
+from recgym_agents.runs.run_metrics import read_metrics
+from recgym_agents.zoo import AGENTS
 
 
 @dataclass(frozen=True)
@@ -64,15 +73,31 @@ def check_run(config: TrainConfig) -> None:
     """Checks the settings that every training has, and that its folder can be one.
 
     Raises:
-        RecGymError: a setting out of its range, a device that torch cannot use, or a file where the
-            folder should be.
+        RecGymError: a setting out of its range, a device that torch cannot use, or a folder that
+            cannot be written.
     """
     lowest = ("steps", "seed", "validation_episodes")
     check_ranges(config, dict.fromkeys(lowest, AT_LEAST_0) | {"reports": AT_LEAST_1})
     check_device(config.device)
-    folder = Path(config.out)
-    if folder.exists() and not folder.is_dir():
-        raise RecGymError(f"{folder}: is a file; a run needs a folder")
+    try:
+        os.fsencode(config.out).decode("utf-8")  # TensorBoard writes no other names
+    except UnicodeDecodeError:
+        raise RecGymError(f"{config.out}: its name is not UTF-8; choose another folder") from None
+    check_folder(Path(config.out))
+
+
+def check_folder(folder: Path) -> None:
+    """Checks that files can be written into a folder, which need not be there yet.
+
+    Raises:
+        RecGymError: it, or the one that it would be made in, is a file or cannot be written.
+    """
+    whole = folder.absolute()
+    there = next(path for path in (whole, *whole.parents) if os.path.lexists(path))
+    if not there.is_dir():
+        raise RecGymError(f"{there}: is a file; a folder is needed")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise RecGymError(f"{there}: cannot be written; choose another folder")
 
 
 def environment_of(config: TrainConfig, *, learns_from_logs: bool = False) -> str:
@@ -101,10 +126,10 @@ def record_of(
     Raises:
         RecGymError: a setting that is no plain JSON.
     """
-    settings = {name: value for name, value in asdict(config).items() if name != "out"}
     try:
+        settings = {name: value for name, value in asdict(config).items() if name != "out"}
         record: dict[str, Any] = json.loads(json.dumps(settings))  # a tuple is a list there
-    except TypeError as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise RecGymError(f"a run's settings must be plain JSON: {error}") from None
     if spec.user_model is not None:
         record["user_model"] = _digest(spec.user_model)
@@ -118,97 +143,83 @@ def record_of(
 def is_done(folder: Path, record: dict[str, Any]) -> bool:
     """Returns whether the run of this configuration is done already.
 
-    Raises:
-        RecGymError: the folder holds a run with another configuration, or user model.
-    """
-    if (folder / CONFIG).exists():
-        other = read_json(folder / CONFIG)
-        if not isinstance(other, dict):
-            raise RecGymError(f"{folder / CONFIG}: not the configuration of a run; remove {folder}")
-        if "user_model" in record:  # runs made before it was recorded are taken on trust
-            other.setdefault("user_model", record["user_model"])
-        other = {"log": None, "device": "cpu"} | other  # as in runs made before there were any
-        differing = [name for name in record if other.get(name) != record[name]]
-        if differing:
-            name = differing[0]
-            label = "user model" if name == "user_model" else name
-            raise RecGymError(
-                f"{folder} holds a run with {label}={other.get(name)!r}, not {record[name]!r};"
-                " choose another --out, or remove it"
-            )
-    return (folder / DONE).exists()
-
-
-@contextmanager
-def open_metrics(
-    folder: Path, length: int, step: int
-) -> Iterator[Callable[[dict[str, float]], int]]:
-    """Opens ``metrics.jsonl``, cut to ``length`` bytes, and TensorBoard, purged after ``step``.
-
-    Yields a function that writes a line, and returns the length of the file after it.
+    It is not if more steps are asked for than a finished run had, which goes on.
 
     Raises:
-        RecGymError: the file is shorter than that.
+        RecGymError: the folder holds a run with another configuration, or user model; one that has
+            more steps, or cannot go on; or a finished one that is not whole any more.
     """
-    from torch.utils.tensorboard import SummaryWriter
-
-    path = folder / METRICS
-    path.touch()
-    found = path.stat().st_size
-    if found < length:
+    if not (folder / CONFIG).exists():
+        if (folder / DONE).exists() or (folder / CHECKPOINT).exists():
+            raise RecGymError(f"{folder / CONFIG}: no such file; {remedy(folder / CONFIG)}")
+        return False
+    other = read_json(folder / CONFIG)
+    if not isinstance(other, dict):
+        raise RecGymError(f"{folder / CONFIG}: not the configuration of a run; remove {folder}")
+    if "user_model" in record:  # runs made before it was recorded are taken on trust
+        other.setdefault("user_model", record["user_model"])
+    other = {"log": None, "device": "cpu"} | other  # as in runs made before there were any
+    differing = [name for name in record if other.get(name) != record[name]]
+    if differing == ["steps"]:
+        _check_goes_on(folder, other, record)
+        return False
+    if differing:
+        name = differing[0]
+        label = "user model" if name == "user_model" else name
         raise RecGymError(
-            f"{path}: {found} bytes, the checkpoint was written after {length}; put the file back,"
-            f" or remove {folder} and train again"
+            f"{folder} holds a run with {label}={other.get(name)!r}, not {record[name]!r};"
+            " choose another --out, or remove it"
         )
-    os.truncate(path, length)
-    writer = SummaryWriter(str(folder), purge_step=step + 1 if step else None)
-    with open(path, "a", encoding="utf-8") as file:
-
-        def write(line: dict[str, float]) -> int:
-            file.write(json.dumps(line) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-            for name, value in line.items():
-                writer.add_scalar(name, value, int(line["steps"]))
-            writer.flush()
-            return file.tell()
-
-        try:
-            yield write
-        finally:
-            writer.close()
+    if not (folder / DONE).exists() or done_steps(folder) not in (None, record["steps"]):
+        return False
+    check_done(folder)
+    if not (folder / PARAMS).exists():
+        raise RecGymError(f"{folder / PARAMS}: no such file; {remedy(folder / PARAMS)}")
+    return True
 
 
-def kept_report(folder: Path) -> dict[str, float]:
-    """Returns the line of metrics of the report whose policy a run has kept.
+def _check_goes_on(folder: Path, held: dict[str, Any], record: dict[str, Any]) -> None:
+    """Checks that a run goes on to more steps; what differs is their number alone.
 
-    It is the last one if none was kept: no validation, or none after pre-training.
+    Raises:
+        RecGymError: it has more already, is not finished, or has nothing to go on from.
     """
-    lines = _metrics(folder)
-    kept = [line for line in lines if line.get("kept")]
-    return (kept or lines)[-1]
+    steps, asked = held.get("steps"), record["steps"]
+    elsewhere = "choose another --out, or remove it"
+    if not isinstance(steps, int):
+        raise RecGymError(f"{folder / CONFIG}: steps={steps!r} is no number; remove {folder}")
+    if asked < steps:
+        raise RecGymError(f"{folder} holds a run with steps={steps}, not {asked}; {elsewhere}")
+    if AGENTS.find(record["agent"]).library:
+        raise RecGymError(
+            f"{folder} holds a run with steps={steps}, and {record['agent']} cannot go on to"
+            f" {asked}; {elsewhere}"
+        )
+    if not (folder / DONE).exists():
+        raise RecGymError(
+            f"{folder} holds an unfinished run with steps={steps}, not {asked}; finish it with"
+            f" {steps} first, or {elsewhere}"
+        )
+    if not (folder / CHECKPOINT).exists() and read_metrics(folder)[-1]["steps"] > 0:
+        raise RecGymError(
+            f"{folder} holds a run with steps={steps} without the checkpoint that it would go on"
+            f" from to {asked}; {elsewhere}"
+        )
 
 
-def describe_end(folder: Path, steps: int) -> list[str]:
-    """Returns what a user should know of how a run of so many steps ended, a line each.
+def begin(folder: Path, record: dict[str, Any]) -> None:
+    """Writes ``config.json``; a run is not done from then on.
 
-    There is nothing to know of an agent that learns nothing, and so takes no steps.
+    Where a finished run goes on to more steps, ``continued`` lists how many it had each time
+    before: its numbers are not those of a run that had them all from the start.
     """
-    last, kept = _metrics(folder)[-1], kept_report(folder)
-    found: list[str] = []
-    if last["steps"] == 0:
-        return found
-    if last["steps"] < steps:
-        found.append(f"ended after {last['steps']:,} of {steps:,} steps: validation got no better")
-    if kept.get("kept"):
-        found.append(f"kept the policy of step {kept['steps']:,}, the best in validation")
-    elif "kept" in last:
-        found.append("kept the last policy: it is still of pre-training, more steps are needed")
-    return found
-
-
-def _metrics(folder: Path) -> list[dict[str, float]]:
-    return [json.loads(line) for line in (folder / METRICS).read_text("utf-8").splitlines()]
+    held = read_json(folder / CONFIG) if (folder / CONFIG).exists() else record
+    continued = held.get("continued", [])
+    if held["steps"] != record["steps"]:
+        continued = [*continued, held["steps"]]
+    with writing(folder):
+        write_json(folder / CONFIG, record | ({"continued": continued} if continued else {}))
+        (folder / DONE).unlink(missing_ok=True)
 
 
 def _digest(model: FittedUserModel) -> str:

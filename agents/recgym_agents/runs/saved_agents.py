@@ -9,13 +9,14 @@ from typing import Any
 import numpy as np
 
 from recgym.errors import RecGymError
-from recgym.files import load_arrays, save_arrays
+from recgym.files import load_arrays, read_json, save_arrays
 from recgym_agents.agent import Actor, EnvironmentSpec, Policy
-from recgym_agents.checkpointing import within
+from recgym_agents.algorithms.stable_baselines import MODEL
+from recgym_agents.checkpointing import Arrays, within
+from recgym_agents.runs.run_files import CONFIG, PARAMS, check_done
 from recgym_agents.runs.trained_agent import TrainedAgent
 from recgym_agents.zoo import Entry, entry_of
 
-PARAMS = "params.safetensors"
 WORLD = ("n_items", "slate_size", "window", "ids", "candidate_features")
 """What of its world an agent's folder keeps, beside the features."""
 
@@ -48,29 +49,64 @@ def save_agent(
     save_arrays(Path(folder) / PARAMS, contents, stored)
 
 
-def load_agent(folder: Path | str) -> tuple[TrainedAgent, dict[str, Any]]:
+def load_agent(folder: Path | str, *, trust: bool = False) -> tuple[TrainedAgent, dict[str, Any]]:
     """Reads the folder of a trained agent; no environment is needed.
 
-    A ``model.zip`` of Stable-Baselines3 holds pickled Python: load only what you trust.
+    Args:
+        folder: that ``train`` or ``save_agent`` wrote.
+        trust: allow an agent of Stable-Baselines3 to be read, whose ``model.zip`` holds pickled
+            Python: whoever made the file can make it run anything. Others are read without.
 
     Returns:
         The agent, and what was saved about it.
 
     Raises:
-        RecGymError: the file is missing, truncated or altered, or holds something else.
+        RecGymError: a file is missing, truncated or altered, or holds something else; or an agent
+            of Stable-Baselines3 without ``trust``.
     """
-    path = Path(folder) / PARAMS
+    folder = Path(folder)
+    path = folder / PARAMS
+    check_done(folder)
     arrays, stored = load_arrays(path)
     if not isinstance(stored, dict) or "agent" not in stored:
         raise RecGymError(f"{path}: not an agent")
-    name, about = stored["agent"], stored["about"]
+    name = stored["agent"]
+    if (folder / CONFIG).exists():
+        record = read_json(folder / CONFIG)
+        if not isinstance(record, dict) or record.get("agent") != name:
+            raise RecGymError(
+                f"{folder}: {CONFIG} and {PARAMS} are of different agents; put back those of one"
+                " run, or train again"
+            )
+    try:
+        entry = entry_of(name, stored["config"], {})
+    except (RecGymError, AttributeError, KeyError, TypeError) as error:
+        raise RecGymError(f"{folder}: {error}") from None
+    if entry.library and not trust:
+        raise RecGymError(
+            f"{folder / MODEL}: holds pickled Python, which can run any code as it is read; if you"
+            " made it or trust who did, pass --trust (in Python, trust=True)"
+        )
+    try:
+        about: dict[str, Any] = stored["about"]
+        return TrainedAgent(_built(folder, entry, arrays, stored), about), about
+    except RecGymError as error:
+        raise RecGymError(f"{folder}: {error}") from None
+    except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
+        text = " ".join(str(error).split())
+        raise RecGymError(f"{path}: not a policy of {name!r} ({text})") from None
+
+
+def _built(folder: Path, entry: Entry, arrays: Arrays, stored: dict[str, Any]) -> Policy:
+    """Builds an agent as it was when it was saved."""
     spec = EnvironmentSpec(**stored["world"], features=arrays.get("features"))
-    entry = entry_of(name, stored["config"], {})
     if entry.library:
-        return TrainedAgent(entry.builder(entry.config, spec, Path(folder)), about), about
-    agent = entry.builder(entry.config, spec, int(about.get("seed", 0)))
+        model: Policy = entry.builder(entry.config, spec, folder)
+        return model
+    agent: Any = entry.builder(entry.config, spec, int(stored["about"].get("seed", 0)))
     agent.load_policy(within(arrays, "policy."), stored["policy"])
-    return TrainedAgent(agent, about), about
+    loaded: Policy = agent
+    return loaded
 
 
 def check_spec(agent: Actor, spec: EnvironmentSpec) -> None:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from recgym.errors import RecGymError
-from recgym.files import write_json, write_text
+from recgym.locks import locked
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.stable_baselines import (
     StableBaselinesAgent,
@@ -20,17 +20,17 @@ from recgym_agents.algorithms.stable_baselines import (
 )
 from recgym_agents.learning.loop import means
 from recgym_agents.runs.evaluation import ROWS, make_vector_env, run_episodes
+from recgym_agents.runs.run_files import remove_leftovers, write_done, writing
 from recgym_agents.runs.run_folder import (
-    CONFIG,
-    DONE,
     TrainConfig,
     Watch,
+    begin,
     check_run,
     environment_of,
     is_done,
-    open_metrics,
     record_of,
 )
+from recgym_agents.runs.run_metrics import metrics_writer
 from recgym_agents.runs.saved_agents import save_agent
 from recgym_agents.zoo import Entry
 
@@ -40,11 +40,13 @@ def train_stable_baselines(config: TrainConfig, row: Entry, watch: Watch) -> Non
 
     Steps are slates: where K actions name one, ``learn`` is asked for K times as many. The folder
     holds what the others' do, with the policy in ``model.zip``, as Stable-Baselines3 saves it, and
-    with its own TensorBoard events. A run that was stopped begins again.
+    with its own TensorBoard events. A run that was stopped begins again, and one that is done does
+    not go on to more steps: Stable-Baselines3 does not keep all that this takes.
 
     Raises:
         RecGymError: bad settings, a package that is not installed, a view that does not suit the
-            world, a folder with another run, or a training that diverges.
+            world, a folder with another run or in use or that cannot be written, or a training
+            that diverges.
     """
     if config.compile == "always":
         raise RecGymError(f"compile='always': {config.agent} scans no candidates; leave it out")
@@ -55,21 +57,27 @@ def train_stable_baselines(config: TrainConfig, row: Entry, watch: Watch) -> Non
     seeds = [int(s) for s in np.random.SeedSequence(config.seed).generate_state(4)]
     first = make_vector_env(environment_of(config), config.env_args, 1, "disabled", ids=False)
     spec = EnvironmentSpec.of(first, ids=False)
+    row = replace(row, config=row.config.suited(spec))
     model = _model(config, row.config, spec, seeds[0])
     agent = StableBaselinesAgent(model, row.config, spec)
     record = record_of(config, spec)
     if is_done(folder, record):
         return
-    write_json(folder / CONFIG, record)
-    for events in folder.glob("events.out.tfevents.*"):  # of the run that was stopped
-        events.unlink()
-    with open_metrics(folder, 0, 0) as write:
+    about = {name: getattr(config, name) for name in ("env", "env_args", "seed", "steps")}
+    with locked(folder):
+        if is_done(folder, record):  # since it was asked above
+            return
+        remove_leftovers(folder)
+        begin(folder, record)
+        for events in folder.glob("events.out.tfevents.*"):  # of the run that was stopped
+            events.unlink()
+        write = metrics_writer(folder, 0, 0)
         training = _Training(config, agent, write, watch, validation_seed=seeds[3])
         training.learn()
-    agent.save(folder)
-    about = {name: getattr(config, name) for name in ("env", "env_args", "seed", "steps")}
-    save_agent(folder, agent, config.agent, row, about)
-    write_text(folder / DONE, "")
+        with writing(folder):
+            agent.save(folder)
+            save_agent(folder, agent, config.agent, row, about)
+            write_done(folder, config.steps)
 
 
 def _model(config: TrainConfig, settings: Any, spec: EnvironmentSpec, seed: int) -> Any:
@@ -189,7 +197,8 @@ class _Training:
                 self.best = {name: value.clone() for name, value in policy.items()}
                 self.best_reward = line["validation_session_reward"]
         self.write(line)
-        self.agent.model.dump_logs()
+        with writing(Path(self.config.out)):
+            self.agent.model.dump_logs()
 
     def _check(self) -> None:
         """Raises RecGymError if a parameter is no longer a finite number."""

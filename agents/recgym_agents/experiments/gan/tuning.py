@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 from matplotlib.figure import Figure
 
@@ -21,7 +19,8 @@ from recgym_agents.experiments.experiment import (
 from recgym_agents.experiments.gan.policies import BUDGET as TRAINING
 from recgym_agents.experiments.gan.policies import ENVIRONMENT, WINDOW
 from recgym_agents.experiments.results_report import seeds_text, table
-from recgym_agents.runs.training import METRICS, TrainConfig, train
+from recgym_agents.runs.run_metrics import read_metrics
+from recgym_agents.runs.training import TrainConfig, train
 
 AGENTS = ("cascading-dqn", "additive-dqn", "cascading-dqn-click")
 SLATE_SIZE = 5
@@ -60,8 +59,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
         validation_episodes=budget["validation_episodes"],
     )
     train(config)
-    lines = (folder / METRICS).read_text().splitlines()
-    rewards = [json.loads(line)["validation_reward"] for line in lines]
+    rewards = [line["validation_reward"] for line in read_metrics(folder)]
     return {"validation_reward": rewards, "score": float(np.mean(rewards[len(rewards) // 2 :]))}
 
 

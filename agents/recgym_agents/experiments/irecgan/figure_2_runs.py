@@ -19,7 +19,7 @@ from recgym_agents.experiments.irecgan.slate_mdp_sessions import (
 )
 from recgym_agents.learning.episode_loop import EpisodeLoopConfig
 from recgym_agents.runs.devices import CPU
-from recgym_agents.runs.run_folder import kept_report
+from recgym_agents.runs.run_metrics import kept_report
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train
 

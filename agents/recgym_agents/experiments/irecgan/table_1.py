@@ -36,7 +36,7 @@ from recgym_agents.experiments.irecgan.reranking import (
 )
 from recgym_agents.experiments.irecgan.shared_settings import as_irecgan_is_paid
 from recgym_agents.experiments.results_report import dots, p_text, seeds_text, table
-from recgym_agents.runs.run_folder import kept_report
+from recgym_agents.runs.run_metrics import kept_report
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train
 

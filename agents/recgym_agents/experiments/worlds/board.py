@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,8 +30,9 @@ from recgym_agents.experiments.experiment import (
 from recgym_agents.experiments.gan.policies import TUNED
 from recgym_agents.experiments.results_report import p_text, seeds_text, table
 from recgym_agents.runs.evaluation import ROWS, Evaluation, evaluate, make_vector_env, run_episodes
+from recgym_agents.runs.run_metrics import read_metrics
 from recgym_agents.runs.saved_agents import load_agent
-from recgym_agents.runs.training import METRICS, TrainConfig, train
+from recgym_agents.runs.training import TrainConfig, train
 
 LUCK = 1_000
 """Added to a seed for the luck of its test sessions."""
@@ -142,10 +142,9 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
             validation_episodes=budget["validation_episodes"],
         )
     )
-    agent, _ = load_agent(folder)
+    agent, _ = load_agent(folder, trust=True)  # trained here, just now
     found = evaluate(agent, scene.env, scene.env_args, budget["episodes"], luck)
-    lines = (folder / METRICS).read_text().splitlines()
-    validation = [json.loads(line)["validation_session_reward"] for line in lines]
+    validation = [line["validation_session_reward"] for line in read_metrics(folder)]
     return {"validation": max(validation), **_result(found)}
 
 

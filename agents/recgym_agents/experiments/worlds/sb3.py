@@ -98,7 +98,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
         validation_episodes=budget["validation_episodes"],
     )
     train(config)
-    agent, _ = load_agent(folder)
+    agent, _ = load_agent(folder, trust=True)  # trained here, just now
     found = evaluate(agent, ENVIRONMENT, env_args, budget["episodes"], LUCK + cell["seed"])
     sessions = found.session_reward
     return {

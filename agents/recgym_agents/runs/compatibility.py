@@ -1,0 +1,41 @@
+"""Which agents can act in which worlds, with the defaults of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gymnasium
+
+from recgym.errors import RecGymError
+from recgym_agents.agent import EnvironmentSpec
+from recgym_agents.algorithms.stable_baselines import view_name
+from recgym_agents.runs.evaluation import make_vector_env
+from recgym_agents.zoo import AGENTS, entry_of
+
+
+def why_not(agent: str, env: str, env_args: Mapping[str, Any] | None = None) -> str:
+    """Returns why an agent cannot act in a world with its default settings; "" if it can.
+
+    Args:
+        agent: name in ``AGENTS``.
+        env: environment id.
+        env_args: the environment's arguments.
+    """
+    entry = entry_of(agent, {}, {})
+    try:
+        own = make_vector_env(env, env_args or {}, 1, "disabled", ids=not entry.library)
+        spec = EnvironmentSpec.of(own, ids=not entry.library)
+        if entry.library:
+            view = view_name(entry.config.suited(spec))
+            gymnasium.make(env, view=view, **(env_args or {})).close()
+        else:
+            entry.builder(entry.config, spec, 0).policy()
+    except RecGymError as error:
+        return str(error)
+    return ""
+
+
+def table(envs: list[str]) -> list[list[str]]:
+    """Returns the rows of a table: an agent, then "yes" or "" for each of the environments."""
+    return [[agent, *("" if why_not(agent, env) else "yes" for env in envs)] for agent in AGENTS]
