@@ -30,6 +30,7 @@ COMMANDS = {
     "train": Command("train an agent, in an environment or from a log"),
     "evaluate": Command("score a trained agent, with 95% intervals"),
     "recommend": Command("print a trained agent's slate for a history of clicks"),
+    "render": Command("film an agent, or random slates, as a GIF or an MP4"),
     "report": Command("write trained agents, user model and data as one HTML file"),
     "reproduce": Command("run the experiments behind a paper's table or figure again"),
 }
