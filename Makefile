@@ -7,7 +7,7 @@ DEMO_STEPS := 30000
 BASELINES := random popularity user-greedy
 SCRIPT = OMP_NUM_THREADS=1 $(BIN)/python scripts
 
-.PHONY: install test demo docs shipped benchmark clean
+.PHONY: install test demo docs site shipped benchmark clean
 .SECONDARY:
 
 install: $(INSTALLED)
@@ -18,7 +18,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 		|| { echo "error: $(PYTHON) is not Python 3.11+: run make PYTHON=/path/to/python3"; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt setuptools wheel torch==2.13.0
-	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[agents,data,minari,sb3,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[agents,data,minari,sb3,docs,dev]'
 	@touch $@
 
 test: install
@@ -48,6 +48,12 @@ $(DEMO)/report.html: $(foreach agent,$(BASELINES) cascading-dqn,$(DEMO)/RecGAN-v
 # The pages that are made from docstrings, and their pictures.
 docs: install
 	$(BIN)/python -m recgym.environment_docs
+	$(BIN)/python -m recgym_agents.agent_docs
+
+# The documentation as a website; a warning is an error.
+site: install
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --conf-dir docs --fail-on-warning --keep-going --quiet . build/site
+	@echo "open build/site/index.html"
 
 # The user models that come with the package.
 shipped: install

@@ -170,7 +170,7 @@ def holm(p_values: Array) -> Array:
 
 
 def student_p_value(t: float, degrees: int) -> float:
-    """Returns the probability that Student's t with these degrees of freedom exceeds |t|, twice.
+    """Returns twice the probability that Student's t exceeds ``|t|``, by degrees of freedom.
 
     >>> round(student_p_value(2.776445, 4), 4)
     0.05

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -319,14 +318,3 @@ def test_the_commands_train_and_evaluate_it(
         run("train", *words, "clip=1", "--out", f"{out}-2")
     assert stopped.value.code == 2
     assert capsys.readouterr().err.startswith("error: sb3-a2c: no setting 'clip'; there are")
-
-
-def test_the_guide_names_every_agent_and_every_setting(repository: Path) -> None:
-    guide = (repository / "docs" / "agents.md").read_text("utf-8")
-    configs = [AGENTS.find(name).config for name in STABLE_BASELINES]
-    for name in STABLE_BASELINES:
-        assert f"| `{name}` |" in guide
-    for setting in {field.name for config in configs for field in fields(config)}:
-        values = [getattr(config, setting, None) for config in configs]
-        defaults = " | ".join("" if value is None else f"`{value}`" for value in values)
-        assert f"| `{setting}` | {defaults} |" in guide

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +11,7 @@ import pytest
 from recgym.errors import RecGymError
 from recgym_agents import AGENTS, evaluate, load_agent
 from recgym_agents.agent import Agent, EnvironmentSpec
-from recgym_agents.algorithms.cascading_dqn import SlateDQNConfig
 from recgym_agents.algorithms.irecgan import IRecGANConfig
-from recgym_agents.algorithms.policy_gradient import PolicyGradientConfig
 from recgym_agents.learning.episode_loop import EpisodeLoopConfig
 from recgym_agents.learning.replay_loop import LoopConfig
 from recgym_agents.runs.assembly import loop_of
@@ -207,15 +204,3 @@ def test_a_damaged_agent_is_refused(damage: str, model: str, tmp_path: Path) -> 
 def test_wrong_settings_are_named(agent: str, agent_args: dict[str, object], message: str) -> None:
     with pytest.raises(RecGymError, match=message.replace("|", r"\|")):
         entry_of(agent, agent_args, {})
-
-
-def test_the_guide_names_every_agent_and_every_setting(repository: Path) -> None:
-    guide = (repository / "docs" / "agents.md").read_text("utf-8")
-    for name in NAMES:
-        assert f"| `{name}` |" in guide
-    agents = (SlateDQNConfig(), PolicyGradientConfig(), IRecGANConfig())
-    for config in (*agents, LoopConfig(), EpisodeLoopConfig()):
-        for field in fields(config):
-            value = getattr(config, field.name)
-            text = value if isinstance(value, str) else json.dumps(value)
-            assert f"| `{field.name}` | `{text}`" in guide

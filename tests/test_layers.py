@@ -54,6 +54,7 @@ WINGS = (
     ("algorithms",),
     ("zoo",),
     ("runs",),
+    ("agent_docs",),
     ("experiments",),
     ("commands",),
 )

@@ -69,87 +69,112 @@ AGENTS: Registry[Entry] = Registry(
     "agent",
     {
         "cascading-dqn": Entry(
-            SlateDQN, SlateDQNConfig(), LoopConfig(), "Q-learning, one network a slot"
+            SlateDQN,
+            SlateDQNConfig(),
+            LoopConfig(),
+            "deep Q-learning of slates, one Q-network a slot",
         ),
         "cascading-dqn-click": Entry(
-            SlateDQN, SlateDQNConfig(reward="click"), LoopConfig(), "the same, paid by the click"
+            SlateDQN,
+            SlateDQNConfig(reward="click"),
+            LoopConfig(),
+            "cascading DQN, paid +1 for a click and -1 for none",
         ),
         "additive-dqn": Entry(
             SlateDQN,
             SlateDQNConfig(head="additive"),
             LoopConfig(),
-            "Q-learning, values of items added up",
+            "deep Q-learning, the values of a slate's items added up",
         ),
         "reinforce": Entry(
-            PolicyGradient, PolicyGradientConfig(), FROM_EPISODES, "REINFORCE over drawn slates"
+            PolicyGradient,
+            PolicyGradientConfig(),
+            FROM_EPISODES,
+            "REINFORCE on slates drawn without replacement",
         ),
         "reinforce-is": Entry(
             PolicyGradient,
             PolicyGradientConfig(importance=True),
             FROM_EPISODES,
-            "the same, logged steps weighed by importance",
+            "REINFORCE with importance weights for logged steps",
         ),
         "reinforce-top-k": Entry(
             PolicyGradient,
             PolicyGradientConfig(importance=True, top_k=True),
             FROM_EPISODES,
-            "the same, with the top-K correction",
+            "REINFORCE with importance weights and the top-K correction",
         ),
         "actor-critic": Entry(
             PolicyGradient,
             PolicyGradientConfig(advantage="critic"),
             FROM_EPISODES,
-            "REINFORCE with a learned value as baseline",
+            "the policy of REINFORCE, with a critic that values states",
         ),
         "irecgan": Entry(
             IRecGAN,
             IRecGANConfig(),
             FROM_EPISODES,
-            "REINFORCE and a user model, trained adversarially",
+            "a policy, a user model and a discriminator, trained together",
         ),
         "pgu": Entry(
             IRecGAN,
             IRecGANConfig(adversary=False),
             FROM_EPISODES,
-            "IRecGAN without its adversary",
+            "IRecGAN without the discriminator",
         ),
         "acu": Entry(
             IRecGAN,
             IRecGANConfig(adversary=False, advantage="critic"),
             FROM_EPISODES,
-            "the same with a critic",
+            "IRecGAN without the discriminator, with a critic",
         ),
         "user-lstm": Entry(
             IRecGAN,
             IRecGANConfig(ranking="user", cell="lstm", adversary=False, generated=0.0),
             FROM_EPISODES,
-            "IRecGAN's user model ranks the items",
+            "the items that IRecGAN's user model, fitted alone, would click",
         ),
         "user-lstm-d": Entry(
             IRecGAN,
             IRecGANConfig(ranking="user", cell="lstm"),
             FROM_EPISODES,
-            "the same, fitted against the discriminator",
+            "the items that IRecGAN's user model would click",
         ),
         "user-greedy": Entry(
-            UserGreedy, UserGreedyConfig(), about="highest reward now in the fitted user model"
+            UserGreedy,
+            UserGreedyConfig(),
+            about="the items of the highest reward in the environment's user model",
         ),
         "user-greedy-ensemble": Entry(
-            UserGreedy, UserGreedyConfig(bagged=True), about="the same, mean of the bagged models"
+            UserGreedy,
+            UserGreedyConfig(bagged=True),
+            about="the items of the highest mean reward in bagged user models",
         ),
         "popularity": Entry(
             Popularity, BaselineConfig(), COUNTING, "the items clicked most often when shown"
         ),
-        "random": Entry(RandomAgent, BaselineConfig(), about="items drawn uniformly"),
+        "random": Entry(RandomAgent, BaselineConfig(), about="items drawn uniformly at random"),
         **{
             name: Entry(StableBaselinesAgent.load, config, about=about, library=True)
             for name, config, about in (
-                ("sb3-ppo", PPOConfig(), "Stable-Baselines3's PPO"),
-                ("sb3-a2c", OnPolicyConfig(), "Stable-Baselines3's A2C"),
-                ("sb3-dqn", DQNConfig(), "Stable-Baselines3's DQN, item by item"),
-                ("sb3-sac", SACConfig(), "Stable-Baselines3's SAC, by proto-actions"),
-                ("sb3-td3", TD3Config(), "Stable-Baselines3's TD3, by proto-actions"),
-                ("sb3-maskable-ppo", MaskablePPOConfig(), "sb3-contrib's masked PPO, item by item"),
+                ("sb3-ppo", PPOConfig(), "PPO of Stable-Baselines3"),
+                ("sb3-a2c", OnPolicyConfig(), "A2C of Stable-Baselines3"),
+                ("sb3-dqn", DQNConfig(), "DQN of Stable-Baselines3, choosing item by item"),
+                (
+                    "sb3-sac",
+                    SACConfig(),
+                    "SAC of Stable-Baselines3, choosing a point among the items",
+                ),
+                (
+                    "sb3-td3",
+                    TD3Config(),
+                    "TD3 of Stable-Baselines3, choosing a point among the items",
+                ),
+                (
+                    "sb3-maskable-ppo",
+                    MaskablePPOConfig(),
+                    "MaskablePPO of sb3-contrib, item by item",
+                ),
             )
         },
     },

@@ -17,7 +17,7 @@ TOLERANCE = 1e-6
 
 
 def as_array(action: Any, space: Space[Any], rows: tuple[int, ...]) -> np.ndarray:
-    """Returns an action as an array (*rows, *space.shape): int64, or float32 for a box.
+    """Returns an action as an array ``(*rows, *space.shape)``: int64, or float32 for a box.
 
     Raises:
         RecGymError: another shape, or another kind of number.

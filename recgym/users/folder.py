@@ -99,7 +99,7 @@ class FittedUserModel:
         if not folder.exists():
             settle(folder.resolve())
         if not folder.is_dir():
-            raise RecGymError(f"{folder}: no user model here; make one with scripts/fit.py")
+            raise RecGymError(f"{folder}: no user model here; make one with recgym fit")
         arrays, written = load_arrays(folder / "params.safetensors")
         if not isinstance(written, dict) or set(written) != {"config.json", "scores.json"}:
             raise RecGymError(f"{folder / 'params.safetensors'}: not the arrays of a user model")

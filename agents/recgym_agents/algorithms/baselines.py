@@ -37,7 +37,11 @@ class UserGreedyConfig(BaselineConfig):
 
 
 class RandomAgent(BaseAgent):
-    """Shows items drawn uniformly; nothing is learned."""
+    """Shows items drawn uniformly; nothing is learned.
+
+    References:
+        None: what every agent must beat.
+    """
 
     kept: ClassVar[tuple[str, ...]] = ("rng",)
 
@@ -66,7 +70,13 @@ class RandomAgent(BaseAgent):
 
 
 class Popularity(RandomAgent):
-    """Shows the K items that were clicked most often when shown, learned from random slates."""
+    """Shows the K items that were clicked most often when shown, learned from random slates.
+
+    An item's click rate is (clicks + 1/2) / (shows + 1).
+
+    References:
+        None: the simplest agent that learns; it knows nothing of the user.
+    """
 
     kept = ("rng", "shows", "clicks")
 
@@ -103,7 +113,11 @@ class Popularity(RandomAgent):
 class UserGreedy(RandomAgent):
     """Shows the K items of the highest reward r(s, a) in fitted user models, averaged over them.
 
-    "GAN-Greedy" in Chen et al. (2019), section 6.2. Looks one step ahead and no further.
+    Looks one step ahead and no further. It takes a user model of the GAN kind.
+
+    References:
+        Chen et al.: Generative adversarial user model for reinforcement learning based
+        recommendation system. ICML 2019, section 6.2 ("GAN-Greedy").
     """
 
     config: UserGreedyConfig

@@ -124,6 +124,10 @@ class SlateDQN(BaseAgent):
     it are chosen greedily given that item. A first slot's value, Q^1(s, a_1), is then learned
     mostly from slates that continue well, as its definition asks for; wholly random slates would
     teach it the value of continuing at random.
+
+    References:
+        Chen et al.: Generative adversarial user model for reinforcement learning based
+        recommendation system. ICML 2019, section 5, Algorithm 1.
     """
 
     kept = ("network", "target", "optimizer", "rng", "updates")

@@ -86,6 +86,11 @@ class IRecGAN(PolicyGradient):
     Each update is given real episodes, and does what its turn is: pre-training of the agent and the
     user model, of the discriminator, or a round. The three networks are of one size, and have
     embeddings of their own.
+
+    References:
+        Bai, Guan and Wang: A model-based reinforcement learning with adversarial training for
+        online recommendation. NeurIPS 2019, Algorithm 1; section 7: the agents that leave parts
+        of it out (PGU, ACU, LSTM, LSTMD).
     """
 
     config: IRecGANConfig

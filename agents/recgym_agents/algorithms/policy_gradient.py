@@ -34,13 +34,13 @@ class PolicyGradientConfig:
     """Configuration of ``reinforce``, ``reinforce-is``, ``actor-critic``, ``reinforce-top-k``."""
 
     log_probability: Literal["item", "slate"] = "item"
-    """Whose: the clicked item's, as the paper estimates the slate's, or the slate's, exactly."""
+    """Whose probability is raised: the clicked item's, as in the paper, or the whole slate's."""
     advantage: Literal["return", "centred", "critic"] = "return"
     """What weighs a step: its return; that less the batch's mean; or r + gamma V(s') - V(s)."""
     importance: bool = False
     """Weigh a logged step by pi / mu of its item, where mu is the logging policy."""
     weight_cap: float = 20.0
-    """The highest such weight."""
+    """The highest importance weight."""
     top_k: bool = False
     """Multiply a step's weight by lambda_K, for slates that show an item with K chances."""
     discount: float = 0.9
@@ -50,15 +50,15 @@ class PolicyGradientConfig:
     cell: Cell = "gru"
     """The recurrent network that reads the clicks."""
     layers: int = 1
-    """Networks one on top of the other."""
+    """Layers of the recurrent network."""
     hidden: int = 64
-    """Units of each."""
+    """Units of each layer."""
     embedding: int = 32
     """Length of the learned item embedding that it reads."""
     learning_rate: float = 1e-3
     """Adam's step size."""
     clip_norm: float = 5.0
-    """The longest gradient."""
+    """The longest gradient: longer ones are cut to it."""
     remove_clicked: bool = True
     """Items in the observed history are no candidates."""
 
@@ -79,6 +79,13 @@ class PolicyGradient(BaseAgent):
 
     What it acts on is the observation alone: it reads the clicks in it anew at every step. What it
     learns from are whole episodes, whose clicks are read once, and give the same states.
+
+    References:
+        - Bai, Guan and Wang: A model-based reinforcement learning with adversarial training for
+          online recommendation. NeurIPS 2019, sections 4 and 5.2: the policy and its gradient;
+          section 7: its variants as baselines (PG, PGIS, AC).
+        - M. Chen et al.: Top-K off-policy correction for a REINFORCE recommender system.
+          WSDM 2019: the importance weights and the top-K multiplier.
     """
 
     kept: ClassVar[tuple[str, ...]] = ("network", "optimizer", "rng")

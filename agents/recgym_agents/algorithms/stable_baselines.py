@@ -253,12 +253,18 @@ class Echo:
 
 
 class StableBaselinesAgent:
-    """A model of Stable-Baselines3, which names slates by a view.
+    """A model of Stable-Baselines3 with its ``MlpPolicy``, which names slates by a view.
+
+    It reads what the environment observes by default, not item ids.
 
     Args:
         model: a ``BaseAlgorithm``.
         config: of its row.
         spec: that it was trained for.
+
+    References:
+        Raffin et al.: Stable-Baselines3: reliable reinforcement learning implementations. JMLR 22
+        (268), 2021; its documentation names the paper of each algorithm.
     """
 
     def __init__(self, model: Any, config: Any, spec: EnvironmentSpec) -> None:
@@ -291,8 +297,8 @@ class StableBaselinesAgent:
         with atomic_write(folder / MODEL) as temporary:
             self.model.save(temporary)
 
-    @staticmethod
-    def load(config: Any, spec: EnvironmentSpec, folder: Path) -> StableBaselinesAgent:
+    @classmethod
+    def load(cls, config: Any, spec: EnvironmentSpec, folder: Path) -> Self:
         """Reads what ``save`` wrote. The file holds pickled Python: load only what you trust.
 
         Raises:
@@ -307,4 +313,4 @@ class StableBaselinesAgent:
         except Exception as error:  # unpickling what is damaged can raise anything
             text = " ".join(f"{type(error).__name__}: {error}".split())
             raise RecGymError(f"{path}: not a whole model of {config.algorithm} ({text})") from None
-        return StableBaselinesAgent(model, config, spec)
+        return cls(model, config, spec)

@@ -36,9 +36,9 @@ from recgym.whole_folders import DIGESTS, check_place
 
 LEAK = 0.5
 WITHOUT_SLATES = (
-    "  note: no page says what was shown, so no user model can be fitted to this log (fit.py), and"
-    " no agent learns from it; its clicks are histories, for Sessions.histories and models of the"
-    " next click"
+    "  note: no page says what was shown, so no user model can be fitted to this log (recgym fit),"
+    " and no agent learns from it; its clicks are histories, for Sessions.histories and models of"
+    " the next click"
 )
 
 

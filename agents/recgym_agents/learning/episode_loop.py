@@ -19,7 +19,10 @@ from recgym_agents.learning.rollout_loop import RolloutLoop
 
 @dataclass(frozen=True)
 class EpisodeLoopConfig:
-    """How an agent that learns from whole episodes meets them."""
+    """Whole episodes are played, or read from a log, and learned from at once.
+
+    The last round or batch is finished, so that a training can end a little beyond its steps.
+    """
 
     schedule: Literal["online", "offline", "online-offline"] = "online"
     """Play episodes and learn from each once; learn from a log; or play, and learn from all."""

@@ -18,7 +18,10 @@ from recgym_agents.learning.replay_memory import Replay
 
 @dataclass(frozen=True)
 class LoopConfig:
-    """How an agent meets its environment. Equal configs give equal numbers of updates."""
+    """All rows of a vector environment are stepped at once; then come the updates from memory.
+
+    Equal settings and equal steps are equal numbers of updates.
+    """
 
     num_envs: int = 64
     """Rows of the vector environment, which are stepped at once."""

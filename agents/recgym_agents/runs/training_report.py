@@ -34,7 +34,7 @@ from recgym_agents.runs.training import TrainConfig
 
 BLUE, GREY = "#2458b3", "#8a8a8a"
 ENV_OPTIONS = ("slate_size", "ensemble", "split", "user_model")
-"""Arguments of environments that scripts/train.py has options for."""
+"""Arguments of environments that recgym train has options for."""
 
 
 @dataclass(frozen=True)
