@@ -20,7 +20,7 @@ from recgym.errors import RecGymError
 from recgym.files import write_json
 from recgym_agents.runs.evaluation import evaluate, evaluation_file
 from recgym_agents.runs.run_folder import check_folder
-from recgym_agents.runs.saved_agents import load_agent
+from recgym_agents.runs.saved_agents import check_import, load_agent
 from train import Settings, settings
 
 
@@ -51,7 +51,8 @@ def main(
             evaluation.json, or evaluation-test.json with "--split test", or with the id of an
             environment that is not that of the training. A file that holds an evaluation with other
             arguments of the environment is not written over.
-        trust: read an agent of Stable-Baselines3, which can run any code as it is read.
+        trust: read what can run any code as it is read: an agent of Stable-Baselines3, or the
+            module of an agent or environment that the folder names as "module:name".
     """
     agent, about = load_agent(folder, trust=trust)
     given = {"split": split, "ensemble": ensemble, "user_model": user_model}
@@ -59,9 +60,11 @@ def main(
     if split == "test":
         arguments = {name: value for name, value in arguments.items() if name != "ensemble"}
     arguments = arguments | {k: v for k, v in given.items() if v is not None} | settings(env_args)
-    env = env or about["env"]
     if env is None:
-        raise RecGymError(f"{folder}: learned from a log alone; name an environment with --env")
+        env = about["env"]
+        if env is None:
+            raise RecGymError(f"{folder}: learned from a log alone; name an environment with --env")
+        check_import(env, trust)
     path = out or evaluation_file(folder, about, env, arguments)
     if path.is_dir():
         raise RecGymError(f"{path}: is a folder; --out names a file")

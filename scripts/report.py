@@ -49,7 +49,7 @@ def main(
         out: the HTML file to write.
         episodes: episodes of each agent in each model.
         seed: of users' choices.
-        trust: read agents of Stable-Baselines3 too, which can run any code as they are read.
+        trust: read what can run any code as it is read too; see evaluate.py.
     """
     if not runs:
         raise RecGymError("no run given: name the folders of one or more trained agents")

@@ -224,18 +224,6 @@ class BaseAgent(Checkpointed):
         return recommend(self, history)
 
 
-def check_shapes(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Checks that a policy's arrays are those that it should have.
-
-    Raises:
-        RecGymError: one is missing, is unknown, or has another shape.
-    """
-    for name in sorted(arrays.keys() | shapes.keys()):
-        found = arrays[name].shape if name in arrays else None
-        if found != shapes.get(name):
-            raise RecGymError(f"{name}: has shape {found}, not {shapes.get(name)}")
-
-
 def recommend(agent: Policy, history: Sequence[int]) -> list[int]:
     """What every agent's ``recommend`` does: pads or cuts the history, and acts on it.
 

@@ -22,7 +22,7 @@ from recgym_agents.runs.evaluation import evaluate
 from recgym_agents.runs.html_report import Section, commands, image, table
 from recgym_agents.runs.run_files import CONFIG
 from recgym_agents.runs.run_metrics import read_metrics
-from recgym_agents.runs.saved_agents import load_agent
+from recgym_agents.runs.saved_agents import check_import, load_agent
 from recgym_agents.runs.training import TrainConfig
 
 BLUE, ORANGE, GREY = "#2458b3", "#e07b1a", "#8a8a8a"
@@ -52,7 +52,7 @@ def score_policy(folder: Path, episodes: int, seed: int, *, trust: bool = False)
         folder: of the agent.
         episodes: in each world.
         seed: the same seed meets every agent with the same users and luck.
-        trust: read agents of Stable-Baselines3 too; see ``load_agent``.
+        trust: read what can run code as it is read too; see ``load_agent``.
 
     Raises:
         RecGymError: the folder holds no agent or no run, or its environment has no held-out users.
@@ -61,6 +61,7 @@ def score_policy(folder: Path, episodes: int, seed: int, *, trust: bool = False)
     name = read_json(folder / CONFIG)["agent"]
     if about["env"] is None:
         raise RecGymError(f"{folder}: learned from a log alone; a report needs an environment")
+    check_import(about["env"], trust)
     env_args = {name: value for name, value in about["env_args"].items() if name != "ensemble"}
     reward, click_rate = {}, {}
     for spec in WORLDS:
