@@ -170,7 +170,7 @@ def _write_safetensors(
     text += b" " * (-len(text) % 8)
     file.write(len(text).to_bytes(8, "little") + text)
     for name in order:
-        file.write(arrays[name].tobytes())
+        file.write(arrays[name].reshape(-1).view(np.uint8).data)
 
 
 @contextmanager

@@ -13,9 +13,10 @@ import numpy as np
 from recgym.errors import RecGymError, shortened
 
 AT_LEAST_0, AT_LEAST_1, SHARE = (0.0, math.inf), (1.0, math.inf), (0.0, 1.0)
-SIZE = (1.0, 65_536.0)
 POSITIVE = (float(np.finfo(np.float32).tiny), math.inf)
 """Ranges, ends included."""
+UNIONS = (Union, UnionType)
+"""What ``Literal["a"] | None`` and ``int | None`` are."""
 
 
 def check_ranges(config: Any, ranges: Mapping[str, tuple[float, float]]) -> None:
@@ -57,17 +58,16 @@ def changed(config: Any, values: Mapping[str, Any], where: str) -> Any:
             raise RecGymError(f"{where}: no setting {name!r}; there are {known}")
         fitting[name] = tuple(value) if isinstance(value, list) else value
         if not _fits(fitting[name], types[name]):
-            raise RecGymError(
-                f"{where}: {name}={shortened(repr(value))} does not fit {_text(types[name])}"
-            )
+            given = f"{name}={shortened(repr(value))}"
+            raise RecGymError(f"{where}: {given} does not fit {_text(types[name])}")
     return dataclasses.replace(config, **fitting)
 
 
 def _fits(value: Any, kind: Any) -> bool:
     origin, parts = get_origin(kind), get_args(kind)
     if origin is Literal:
-        return any(value == choice and type(value) is type(choice) for choice in parts)
-    if origin in (Union, UnionType):
+        return any(value == part and type(value) is type(part) for part in parts)
+    if origin in UNIONS:
         return any(_fits(value, part) for part in parts)
     if origin is tuple:
         return isinstance(value, tuple) and all(_fits(part, parts[0]) for part in value)
@@ -80,10 +80,10 @@ def _fits(value: Any, kind: Any) -> bool:
 
 def _text(kind: Any) -> str:
     origin, parts = get_origin(kind), get_args(kind)
-    if origin in (Literal, Union, UnionType):
-        return " | ".join(part if isinstance(part, str) else _text(part) for part in parts)
+    if origin is Literal:
+        return " | ".join(map(str, parts))
+    if origin in UNIONS:
+        return " | ".join(map(_text, parts))
     if origin is tuple:
         return f"a list of {_text(parts[0])}"
-    if origin is dict:
-        return "named values"
-    return str(getattr(kind, "__name__", kind))
+    return "named values" if origin is dict else str(kind.__name__)

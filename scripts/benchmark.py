@@ -12,13 +12,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
-from command_line import run
 from env_speed import compiled, recsim, sb3, single, vector
 from generation_speed import algorithm, generation
 from growth import growth
 from measurement import Figure, Section, alternate, machine, page
 from recgym.errors import RecGymError
 from recgym.files import atomic_write, write_json, write_text
+from recgym_agents.commands.command_line import run
 from scan_speed import catalog, scans
 
 IMPORT_TIMER = """

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-import reproduce
-import train as train_script
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json, write_json
 from recgym_agents.algorithms.irecgan import IRecGANConfig
+from recgym_agents.commands import reproduce
+from recgym_agents.commands import train as train_command
 from recgym_agents.experiments.experiment import Budget, Place
 from recgym_agents.experiments.irecgan.figure_2_runs import SMOKE, run_cell
 from recgym_agents.experiments.runner import Outcome
@@ -146,9 +146,11 @@ def test_a_run_made_before_devices_were_recorded_was_on_the_cpu(log: str, tmp_pa
 
 def test_scripts_pass_the_device_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, Any] = {}
-    monkeypatch.setattr(train_script, "train", lambda config, watch: given.update(vars(config)))
-    monkeypatch.setattr(train_script, "describe_end", lambda folder, steps: [])
-    train_script.main("reinforce", 1, 0, str(tmp_path), device="cuda")
+    monkeypatch.setattr(
+        train_command, "train_run", lambda config, watch: given.update(vars(config))
+    )
+    monkeypatch.setattr(train_command, "describe_end", lambda folder, steps: [])
+    train_command.main("reinforce", 1, out=str(tmp_path), device="cuda")
     assert given["device"] == "cuda"
 
     def write_page(experiment: Any, budget: Budget, outcome: Any, folder: Any, command: str) -> str:
@@ -160,7 +162,7 @@ def test_scripts_pass_the_device_on(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with StandInDevice():
         reproduce.main("irecgan-fig2", smoke=True, device="cuda", out=tmp_path)
     assert given["budget"] == SMOKE | {"device": "cuda"}
-    assert given["command"] == "python scripts/reproduce.py irecgan-fig2 --smoke --device cuda"
+    assert given["command"] == "recgym reproduce irecgan-fig2 --smoke --device cuda"
 
 
 def test_stable_baselines_is_told_the_device(

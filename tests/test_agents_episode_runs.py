@@ -145,6 +145,15 @@ def test_wrong_logs_are_refused_and_leave_nothing_behind(log: str, tmp_path: Pat
     replace(small, split=everyone).save(tmp_path / "undivided")
     sessions = replace(small.sessions, slot_propensities=None)
     replace(small, sessions=sessions).save(tmp_path / "unknown")
+    pages = small.sessions.n_pages
+    clicks = replace(
+        sessions,
+        slate_items=sessions.slate_items[:0],
+        slate_offsets=np.zeros(pages + 1, np.int64),
+        click=np.full(pages, -1),
+        slate_propensities=None,
+    )
+    replace(small, sessions=clicks).save(tmp_path / "clicks")
     offline = {"schedule": "offline"}
     for changes, message in (
         ({"log": None}, "schedule=offline: needs a log"),
@@ -154,6 +163,7 @@ def test_wrong_logs_are_refused_and_leave_nothing_behind(log: str, tmp_path: Pat
         ({"log": str(tmp_path / "none")}, "no prepared data here"),
         ({"log": str(tmp_path / "other")}, "13 items, the environment has 12"),
         ({"log": str(tmp_path / "undivided")}, "no validation users; divide its users again"),
+        ({"log": str(tmp_path / "clicks")}, "no page of a train user has a slate; agents learn"),
         (
             {
                 "log": str(tmp_path / "unknown"),
@@ -213,18 +223,15 @@ def test_what_a_log_alone_cannot_do_is_refused_and_leaves_nothing_behind(
         assert not (tmp_path / "run").exists()
 
 
-def test_an_agent_of_a_log_alone_is_evaluated_where_one_says(
-    log: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(str(Path(__file__).parents[1] / "scripts"))
-    import evaluate as script
+def test_an_agent_of_a_log_alone_is_evaluated_where_one_says(log: str, tmp_path: Path) -> None:
+    from recgym_agents.commands import evaluate as command
 
     shape = {"slate_size": 3, "window": 6}
     train(config("offline", log, tmp_path, env=None, env_args=shape))
     with pytest.raises(RecGymError, match="a log alone; name an environment with --env"):
-        script.main(tmp_path)
+        command.main(tmp_path)
     settings = tuple(f"{name}={value}" for name, value in WORLD.items())
-    script.main(tmp_path, episodes=5, env="SlateMDP-v0", env_args=settings)
+    command.main(tmp_path, episodes=5, env="SlateMDP-v0", env_args=settings)
     assert read_json(tmp_path / "evaluation-SlateMDP-v0.json")["env"] == "SlateMDP-v0"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import json
 import sys
 from pathlib import Path
@@ -16,10 +15,11 @@ from stable_baselines3 import PPO
 from recgym.envs import SB3VecEnv
 from recgym.errors import RecGymError
 from recgym.files import read_json
-from recgym_agents import TrainConfig, evaluate, load_agent, train
+from recgym_agents import TrainConfig, evaluate, load_agent
 from recgym_agents.algorithms.stable_baselines import MODEL, StableBaselinesAgent
+from recgym_agents.commands.command_line import main
 from recgym_agents.runs.evaluation import Evaluation, make_vector_env
-from recgym_agents.runs.training import DONE, METRICS
+from recgym_agents.runs.training import DONE, METRICS, train
 from recgym_agents.zoo import AGENTS
 
 WORLD: dict[str, Any] = {"n_items": 8, "slate_size": 3, "n_states": 3, "horizon": 4, "window": 2}
@@ -96,7 +96,7 @@ def test_the_same_seed_is_the_same_run(name: str, runs: Path, tmp_path: Path) ->
     train(config(name, tmp_path / "other", seed=4))
     assert (tmp_path / "same" / METRICS).read_text() == (runs / name / METRICS).read_text()
     ours, same, other = (
-        parameters(load_agent(folder, trust=True)[0])
+        parameters(load_agent(folder, trust=True)[0].inner)
         for folder in (runs / name, tmp_path / "same", tmp_path / "other")
     )
     for parameter, values in ours.items():
@@ -107,7 +107,7 @@ def test_the_same_seed_is_the_same_run(name: str, runs: Path, tmp_path: Path) ->
 @pytest.mark.parametrize("name", STABLE_BASELINES)
 def test_slates_are_those_that_the_model_makes_in_its_environment(name: str, runs: Path) -> None:
     """Act, which needs no environment, against as many predictions in the view's own."""
-    agent, _ = load_agent(runs / name, trust=True)
+    agent = load_agent(runs / name, trust=True)[0].inner
     assert isinstance(agent, StableBaselinesAgent)
     view = None if agent.config.view == "slate" else agent.config.view
     theirs = SB3VecEnv("SlateMDP-v0", 30, seed=5, view=view, **WORLD)
@@ -142,7 +142,7 @@ def test_a_slate_named_item_by_item_discounts_once(tmp_path: Path) -> None:
     for name, each in (("sb3-maskable-ppo", 0.9 ** (1 / 3)), ("sb3-ppo", 0.9)):
         settings = {**SETTINGS[name], "gamma": 0.9, "gae_lambda": 0.8}
         train(config(name, tmp_path / name, steps=0, agent_args=settings))
-        agent, _ = load_agent(tmp_path / name, trust=True)
+        agent = load_agent(tmp_path / name, trust=True)[0].inner
         assert isinstance(agent, StableBaselinesAgent)
         assert agent.model.gamma == pytest.approx(each)
         assert agent.model.gae_lambda == pytest.approx(0.8 ** (1 / 3 if each > 0.9 else 1))
@@ -163,7 +163,7 @@ def test_the_policy_of_the_best_session_reward_is_kept(
 
     monkeypatch.setattr("recgym_agents.runs.stable_baselines_training.run_episodes", validated)
     train(config("sb3-a2c", tmp_path, steps=400, reports=4))
-    kept = parameters(load_agent(tmp_path, trust=True)[0])
+    kept = parameters(load_agent(tmp_path, trust=True)[0].inner)
     assert len(policies) == 4
     for name, values in kept.items():
         np.testing.assert_array_equal(values, policies[1][name])
@@ -296,18 +296,14 @@ def test_it_can_be_told_what_to_observe(tmp_path: Path) -> None:
     assert len(evaluate(agent, "SlateMDP-v0", about["env_args"], 5, seed=0).reward) == 5
 
 
-def test_the_scripts_train_and_evaluate_it(
+def test_the_commands_train_and_evaluate_it(
     tmp_path: Path,
-    repository: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.syspath_prepend(repository / "scripts")
-    scripts = {name: importlib.import_module(name) for name in ("train", "evaluate")}
-
-    def run(script: str, *words: str) -> None:
-        monkeypatch.setattr(sys, "argv", [script, *words])
-        importlib.import_module("command_line").run(scripts[script].main)
+    def run(*words: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["recgym", *words])
+        main()
 
     out = str(tmp_path / "run")
     words = ["--env", "RecGAN-v0", "--slate-size", "3", "--agent", "sb3-a2c", "--steps", "100"]

@@ -271,7 +271,7 @@ def test_dataset_survives_its_folder_and_gives_each_page_to_one_split(tmp_path: 
 
 
 def test_dataset_load_refuses(tmp_path: Path) -> None:
-    with pytest.raises(RecGymError, match=r"scripts/prepare\.py"):
+    with pytest.raises(RecGymError, match="recgym prepare"):
         Dataset.load(tmp_path / "nothing")
     short = dataclasses.replace(dataset(), split=np.zeros(1, np.int8))
     with pytest.raises(RecGymError, match="user 1 has no split"):

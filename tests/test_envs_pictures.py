@@ -23,7 +23,7 @@ from tests.fixtures.user_model import random_user_model
 
 @pytest.fixture(autouse=True)
 def _tiny_world(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SIMULATORS, "tiny", TinyWorld)
+    monkeypatch.setitem(SIMULATORS.entries, "tiny", TinyWorld)
 
 
 class Clicks:
@@ -113,6 +113,19 @@ def test_a_state_that_was_set_says_that_its_last_slate_is_not_known() -> None:
     assert "the last slate is not known" in pages[0]
 
 
+def test_of_some_rows_that_were_stepped_alone_only_rewards_are_known() -> None:
+    env = SlateVectorEnv("tiny", 2, render_mode="ansi", autoreset_mode="disabled")
+    env.reset(seed=0)
+    slate = np.array([[4, 1, 2], [4, 1, 2]])
+    _, first, *_ = env.step(slate)
+    _, second, *_ = env.step_rows(np.array([1]), slate[1:])
+    pages = env.render()
+    assert pages is not None
+    assert "the last slate is not known" not in pages[0]
+    assert "step 2 of 3" in pages[1]
+    assert f"{first[1] + second[0]:.3f} so far\n  the last slate is not known" in pages[1]
+
+
 def test_both_shells_show_the_same() -> None:
     """Of the same state and answer."""
     world = build("interest-evolution", {})
@@ -127,11 +140,10 @@ def test_both_shells_show_the_same() -> None:
     click, _, reward, left, _ = response
 
     def drawn(rows: slice) -> tuple[Any, ...]:
-        pictures = Pictures(world, None, "ansi")
+        pictures = Pictures(world, None, len(slate[rows]))
         states = [{name: values[rows] for name, values in one.items()} for one in (before, after)]
-        pictures.begin(np.ones(len(slate[rows]), bool))
         pictures.note(*states, slate[rows], click[rows], reward[rows], left[rows])
-        return pictures.draw(states[1])
+        return pictures.draw("ansi", states[1])
 
     assert drawn(slice(3)) == tuple(drawn(slice(row, row + 1))[0] for row in range(3))
 
@@ -171,10 +183,7 @@ def test_what_an_ensemble_likes_is_what_its_member_likes() -> None:
     assert state is not None
     member: Any = simulator.members[state["member"].item()]  # type: ignore[attr-defined]
     liking = member.liking(state)
-    highest = max(
-        liking.values[0][column].mean()
-        for column in env._pictures._labels.member.T  # type: ignore[union-attr]
-    )
+    highest = max(liking.values[0][column].mean() for column in env._pictures._labels.member.T)
     text = env.render()
     assert f"member {state['member'].item()}, step 0" in text
     assert re.search(rf"shown alone: cluster \d {highest:.2f}", text)
@@ -182,7 +191,7 @@ def test_what_an_ensemble_likes_is_what_its_member_likes() -> None:
 
 def test_of_many_kinds_those_shown_and_the_most_liked_have_bars() -> None:
     world = build("interest-evolution", {"num_topics": 30, "num_candidates": 12})
-    pictures = Pictures(world, None, "ansi")
+    pictures = Pictures(world, None, 1)
     rng = np.random.default_rng(1)
     counts = world.reset_noise
     state = world.reset(Noise(rng.random((1, counts[0])), rng.standard_normal((1, counts[1]))))

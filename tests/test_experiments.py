@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-import reproduce
 from recgym.errors import RecGymError
 from recgym.files import read_json
+from recgym_agents.commands import reproduce
 from recgym_agents.experiments import EXPERIMENTS
 from recgym_agents.experiments.experiment import (
     Budget,

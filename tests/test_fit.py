@@ -1,4 +1,4 @@
-"""scripts/fit.py from the command line: its files, its table, and its errors."""
+"""recgym fit from the command line: its files, its table, and its errors."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import fit
-from command_line import run
 from recgym.data import Catalog, Dataset, Sessions
 from recgym.users import FittedUserModel, RecurrentUserConfig
 from recgym.users.likelihood import FitConfig
 from recgym.users.presets import RECURRENT_PRESETS
+from recgym_agents.commands import fit
+from recgym_agents.commands.command_line import run
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def test_it_writes_a_model_and_prints_its_scores(
 ) -> None:
     out = tmp_path / "user"
     arguments = ["--data", str(prepared), "--out", str(out), "--epochs", "2", "--bags", "1"]
-    monkeypatch.setattr(sys, "argv", ["scripts/fit.py", *arguments, "--hidden", "8", "8"])
+    monkeypatch.setattr(sys, "argv", ["recgym fit", *arguments, "--hidden", "8", "8"])
     run(fit.main)
     printed = capsys.readouterr().out
     scores = json.loads((out / "scores.json").read_text())
@@ -62,7 +62,7 @@ def test_it_writes_a_model_and_prints_its_scores(
     model = FittedUserModel.load(out)
     assert model.config.hidden == (8, 8)
     assert model.bags == ("bag0",)
-    assert model.info["command"].startswith("python scripts/fit.py --data")
+    assert model.info["command"].startswith("recgym fit --data")
 
 
 def test_a_recurrent_model_has_its_own_settings_and_scores(
@@ -70,7 +70,7 @@ def test_a_recurrent_model_has_its_own_settings_and_scores(
 ) -> None:
     arguments = ["--data", str(prepared), "--model", "irecgan-gru", "--epochs", "2"]
     arguments += ["--units", "8", "--layers", "1", "--reward", "expectation"]
-    monkeypatch.setattr(sys, "argv", ["scripts/fit.py", *arguments, "--out", str(tmp_path / "a")])
+    monkeypatch.setattr(sys, "argv", ["recgym fit", *arguments, "--out", str(tmp_path / "a")])
     run(fit.main)
     printed = capsys.readouterr().out
     model = FittedUserModel.load(tmp_path / "a")
@@ -136,7 +136,7 @@ def test_what_cannot_be_fitted_is_one_line_and_writes_nothing(
         ([*out, "--seed", "-1"], "seed=-1: must be at least 0"),
         ([*out, "--threads", "0"], "threads=0: must be in 1..1024"),
         ([*out, "--bags", "-1"], "bags=-1: must be in 0..1000"),
-        ([*out, "--hidden", "0"], "hidden=0: must be in 1..65536"),
+        ([*out, "--hidden", "0"], "hidden=0: must be in 1..8192"),
         ([*out, "--hidden", *["9"] * 65], "hidden layers=65: must be in 1..64"),
         ([*out, "--features", "-3"], "features=-3: must be in"),
         ([*out, "--window", "0"], "window=0: must be in"),
@@ -144,7 +144,7 @@ def test_what_cannot_be_fitted_is_one_line_and_writes_nothing(
         ([*out, "--eta", "nan"], "eta=nan: must be at least"),
         ([*out, "--units", "0"], "units=0: must be in"),
         ([*recurrent, "--layers", "1000000000"], "layers=1000000000: must be in 1..64"),
-        ([*recurrent, "--units", "65536"], "parameters is too large"),
+        ([*recurrent, "--units", "8192"], "parameters is too large"),
         ([*recurrent, "--reward-weight", "-1"], "reward_weight=-1.0: must be at least 0"),
         ([*out, "--compare", str(tmp_path / "nowhere")], "nowhere: no user model here"),
         (["--out", str(tmp_path / "file")], "exists and is not a user model"),
@@ -168,7 +168,7 @@ def test_data_that_is_not_there_is_one_line_and_nothing_is_written(
 ) -> None:
     out = tmp_path / "user"
     arguments = ["--data", str(tmp_path / "nowhere"), "--out", str(out)]
-    monkeypatch.setattr(sys, "argv", ["scripts/fit.py", *arguments])
+    monkeypatch.setattr(sys, "argv", ["recgym fit", *arguments])
     with pytest.raises(SystemExit) as stop:
         run(fit.main)
     assert stop.value.code == 2

@@ -56,6 +56,7 @@ WINGS = (
     ("runs",),
     ("agent_docs",),
     ("experiments",),
+    ("commands",),
 )
 """The wings of ``recgym_agents``, from the ground up: each imports itself and what is below it."""
 HEIGHT = {wing: height for height, wings in enumerate(WINGS) for wing in wings}

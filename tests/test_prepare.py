@@ -13,6 +13,7 @@ import pytest
 from recgym.data import Dataset, fetch_movielens_100k, movielens_wheel
 from recgym.errors import RecGymError
 
+MAIN = "from recgym_agents.commands.command_line import main; main()"
 LOG = """SessionId\tTime\tItemId\tis_click\ttr_val_tst
 ann\t0\tx\t0\t0
 ann\t0\ty\t1\t0
@@ -22,13 +23,12 @@ bob\t1\tz\t0\t2
 
 
 def prepare(repository: Path, *arguments: object) -> subprocess.CompletedProcess[str]:
-    script = repository / "scripts" / "prepare.py"
     return subprocess.run(
-        [sys.executable, str(script), *map(str, arguments)],
+        [sys.executable, "-c", MAIN, "prepare", *map(str, arguments)],
         capture_output=True,
         text=True,
         check=False,
-        env={"PYTHONPATH": str(repository), "PATH": ""},
+        env={"PYTHONPATH": f"{repository}:{repository}/agents", "PATH": ""},
     )
 
 
@@ -46,7 +46,7 @@ def test_prepare_writes_a_whole_folder_and_writes_it_again(
     dataset = Dataset.load(out)
     assert dataset.split.tolist() == [0, 2]
     info = json.loads((out / "info.json").read_text())
-    assert info["command"] == f"python scripts/prepare.py display-sets --path {log} --out {out}"
+    assert info["command"] == f"recgym prepare display-sets --path {log} --out {out}"
     assert len(info["sha256"]) == 64
     assert info["licence"]
     assert info["floors"]["item_ctr"]["precision_at_1"] == 0  # x .5 / 2, z .5
@@ -90,6 +90,16 @@ def test_prepare_reads_a_log_of_clicks_and_says_how(repository: Path, tmp_path: 
     assert dataset.users is not None
     assert dataset.users.user_id == tuple(f"u{user}" for user in range(8))
     assert dataset.sessions.session.tolist() == list(range(16))
+
+
+def test_prepare_says_that_a_slot_tells_the_click(repository: Path, tmp_path: Path) -> None:
+    rows = "".join(f"u{user},a|b|c|d|e,e,2024-05-01\n" for user in range(60))
+    (tmp_path / "log.csv").write_text("who,seen,hit,at\n" + rows)
+    arguments = ("clicks", "--path", tmp_path / "log.csv", *COLUMNS, "--out", tmp_path / "out")
+    done = prepare(repository, *arguments)
+    warning = "warning: last_slot finds the click on over half the pages: if slots have no meaning"
+    assert warning in done.stdout
+    assert "warning" not in prepare(repository, *arguments, "--shuffled").stdout
 
 
 def test_prepare_says_what_a_log_without_slates_is_good_for(
@@ -177,14 +187,15 @@ def test_a_folder_of_something_else_is_left_alone(repository: Path, tmp_path: Pa
 
 
 def test_leaking_floors_are_told(monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:
-    monkeypatch.syspath_prepend(str(repository / "scripts"))
-    from prepare import leaks
+    from recgym_agents.commands.prepare import leaks
 
     def scores(**first: float) -> dict[str, dict[str, float]]:
         return {rule: {"precision_at_1": value} for rule, value in first.items()}
 
     assert leaks(scores(random=0.4, item_ctr=0.6, last_slot=1.0)) == ["last_slot"]
-    assert leaks(scores(random=0.6, item_ctr=0.6, oldest=0.9, newest=0.1)) == ["item_ctr", "oldest"]
+    dated = scores(random=0.6, item_ctr=0.6, oldest=0.9, newest=0.1, first_slot=0.7)
+    assert leaks(dated) == ["item_ctr", "oldest", "first_slot"]
+    assert leaks(dated, simulated=False) == ["first_slot"]
 
 
 def test_fetching_says_what_to_do_offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -10,17 +10,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import report as script
 from recgym.data import Catalog, Dataset, Sessions
 from recgym.errors import RecGymError
 from recgym.files import read_json, write_json
 from recgym.metrics import Estimate
 from recgym.users import gan
 from recgym.users.folder import FittedUserModel
-from recgym_agents.runs import report
+from recgym_agents.commands import report as script
+from recgym_agents.runs import training_report as report
 from recgym_agents.runs.html_report import Section, table, write_html
-from recgym_agents.runs.report import Policy
 from recgym_agents.runs.training import TrainConfig, train
+from recgym_agents.runs.training_report import Policy
 from recgym_agents.runs.user_trajectory import trajectory_section
 
 N_ITEMS = 4
@@ -46,7 +46,7 @@ def dataset() -> Dataset:
     names = ("genre:Comedy", "genre:Drama")
     catalog = Catalog(tuple("abcd"), ("A", "B", "C", "D"), genres, names)
     info = {"name": "small", "licence": "none", "no_click": True, "repeat_clicks": True}
-    info |= {"counts": {"users": 2}, "command": "python scripts/prepare.py"}
+    info |= {"counts": {"users": 2}, "command": "recgym prepare"}
     return Dataset(sessions, catalog, np.array([0, 2], np.int8), info)
 
 
@@ -156,10 +156,10 @@ def test_the_user_model_is_shown_beside_its_floors(model: FittedUserModel) -> No
 
 
 def test_every_command_is_named(tmp_path: Path) -> None:
-    made_before = ["python scripts/prepare.py", "", "python scripts/fit.py"]
+    made_before = ["recgym prepare", "", "recgym fit"]
     (text,) = report.commands_section(made_before, [policy(tmp_path)], "last").parts
     lines = text.removeprefix("<pre>").removesuffix("</pre>").splitlines()
-    assert lines[:2] == ["python scripts/prepare.py", "python scripts/fit.py"]
+    assert lines[:2] == ["recgym prepare", "recgym fit"]
     assert lines[2].endswith("--steps 5 --seed 0 --slate-size 3 --agent-args discount=0.5")
     assert lines[3] == "last"
 
@@ -222,7 +222,7 @@ def test_policies_of_different_worlds_are_no_table(tmp_path: Path) -> None:
 def test_a_world_without_a_user_model_has_a_report(
     world: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import report as script
+    from recgym_agents.commands import report as script
 
     run, page = tmp_path / "run", tmp_path / "report.html"
     train(

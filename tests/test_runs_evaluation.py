@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-import evaluate as script
 from recgym.errors import RecGymError
 from recgym.files import read_json, write_json
 from recgym_agents import train
+from recgym_agents.commands import evaluate as script
 from recgym_agents.runs.evaluation import evaluation_file
 from tests.fixtures.small_runs import WORLD, small_run
 
@@ -78,7 +78,7 @@ def test_folders_of_any_name_are_evaluated(
 def test_a_model_that_is_pickled_needs_a_word(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from command_line import run
+    from recgym_agents.commands.command_line import run
 
     train(small_run(tmp_path, "sb3-a2c", steps=16))
     words = ["evaluate.py", str(tmp_path), "--episodes", "3"]

@@ -247,13 +247,11 @@ def test_metrics_that_were_cut_are_refused(model: str, tmp_path: Path) -> None:
 
 def test_a_script_says_what_the_system_refused_in_one_line(
     tmp_path: Path,
-    repository: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.syspath_prepend(repository / "scripts")
     monkeypatch.setattr(sys, "argv", ["script"])
-    from command_line import run
+    from recgym_agents.commands.command_line import run
 
     def main() -> None:
         (tmp_path / "none" / "file").write_text("")
@@ -267,13 +265,10 @@ def test_a_script_says_what_the_system_refused_in_one_line(
     assert "No such file" in lines[0]
 
 
-def test_the_interval_over_a_single_user_is_null(
-    whole: Path, repository: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.syspath_prepend(repository / "scripts")
-    import evaluate as script
+def test_the_interval_over_a_single_user_is_null(whole: Path) -> None:
+    from recgym_agents.commands import evaluate as command
 
-    script.main(whole, episodes=1, out=whole.parent / "evaluation.json")
+    command.main(whole, episodes=1, out=whole.parent / "evaluation.json")
     text = (whole.parent / "evaluation.json").read_text()
     assert "NaN" not in text
     assert json.loads(text)["reward_per_step"]["low"] is None

@@ -1,14 +1,25 @@
-"""Slate recommenders for RecGym's environments."""
+"""Slate recommenders for RecGym's environments.
 
-from recgym_agents.agent import recommend
-from recgym_agents.runs.evaluation import Evaluation, evaluate
-from recgym_agents.runs.saved_agents import load_agent
-from recgym_agents.runs.training import TrainConfig, train
-from recgym_agents.zoo import AGENTS, register
+What is named here is imported when it is asked for, so that ``recgym --help`` needs no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from recgym_agents.agent import recommend
+    from recgym_agents.runs.evaluation import Evaluation, evaluate
+    from recgym_agents.runs.run import Run, train
+    from recgym_agents.runs.run_folder import TrainConfig
+    from recgym_agents.runs.saved_agents import load_agent
+    from recgym_agents.zoo import AGENTS, register
 
 __all__ = [
     "AGENTS",
     "Evaluation",
+    "Run",
     "TrainConfig",
     "evaluate",
     "load_agent",
@@ -16,3 +27,30 @@ __all__ = [
     "register",
     "train",
 ]
+
+_MODULES = {
+    "AGENTS": "zoo",
+    "Evaluation": "runs.evaluation",
+    "Run": "runs.run",
+    "TrainConfig": "runs.run_folder",
+    "evaluate": "runs.evaluation",
+    "load_agent": "runs.saved_agents",
+    "recommend": "agent",
+    "register": "zoo",
+    "train": "runs.run",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Imports what is asked for."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from recgym.extras import extra
+
+    with extra("agents", f"{__name__}.{name}"):
+        return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    """Returns the names that can be asked for."""
+    return __all__

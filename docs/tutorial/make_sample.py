@@ -39,13 +39,13 @@ WORLD = {
     "slate_size": SLATE,
     "horizon": PAGES,
     "resample_documents": False,
-    "no_click_mass": 2.5,
+    "no_click_mass": 3.0,
     "user_type_distribution": [0.4, 0.3, 0.3],
-    "user_document_mean_affinity_matrix": [[1.3, 0.0, 0.0], [0.0, 1.3, 0.0], [0.0, 0.0, 1.3]],
+    "user_document_mean_affinity_matrix": [[1.6, 0.0, 0.0], [0.0, 1.6, 0.0], [0.0, 0.0, 1.6]],
     "user_document_stddev_affinity_matrix": [[0.1] * 3] * 3,
     "topic_distribution": [0.4, 0.3, 0.3],
     "topic_quality_mean": [0.0, 0.0, 0.0],
-    "topic_quality_stddev": [0.5, 0.5, 0.5],
+    "topic_quality_stddev": [0.3, 0.3, 0.3],
 }
 
 

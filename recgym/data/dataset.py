@@ -113,7 +113,7 @@ class Dataset:
         if not folder.exists():
             settle(folder.resolve())
         if not folder.is_dir():
-            message = f"{folder}: no prepared data here; make it with scripts/prepare.py"
+            message = f"{folder}: no prepared data here; make it with recgym prepare"
             raise RecGymError(message)
         check_digests(folder, FILES)
         split = read_parquet(folder / "split.parquet", {"user": pl.Int64, "split": pl.Int8})

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import zipfile
 from pathlib import Path
 
 from recgym.errors import RecGymError
-from recgym.files import atomic_write, sha256_of
+from recgym.files import atomic_write, beside, settle, sha256_of, writing
 
 REQUIREMENT = "recbole==1.2.1"
 WHEEL = "recbole-1.2.1-py3-none-any.whl"
@@ -46,12 +45,16 @@ def fetch_movielens_100k(
 
 
 def _download(wheel: Path, instead: str) -> None:
-    wheel.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=wheel.parent) as folder:
+    with writing(wheel):
+        wheel.parent.mkdir(parents=True, exist_ok=True)
+        settle(wheel)
+        folder = beside(wheel, "new")
+        folder.mkdir()
+    try:
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:"]
-        command += ["--dest", folder, REQUIREMENT]
+        command += ["--dest", str(folder), REQUIREMENT]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
-        found = Path(folder) / WHEEL
+        found = folder / WHEEL
         if done.returncode or not found.is_file():
             said = (done.stderr.strip() or "no wheel came").split("\n")[-1]
             raise RecGymError(
@@ -64,3 +67,5 @@ def _download(wheel: Path, instead: str) -> None:
                 f"{WHEEL}: the download's sha256 is {digest}, not {WHEEL_SHA256}; {instead}"
             )
         os.replace(found, wheel)
+    finally:
+        settle(wheel)

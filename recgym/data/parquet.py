@@ -32,7 +32,8 @@ def read_parquet(
         present = file.collect_schema().names()
         for name in required:
             if name not in present:
-                raise RecGymError(f"{path}: no column {name!r} (it has {', '.join(present)})")
+                have = shortened(", ".join(present))
+                raise RecGymError(f"{path}: no column {name!r} (it has {have})")
         types = {n: t for n, t in {**required, **(optional or {})}.items() if n in present}
         frame = file.select(*types).collect()
     except FileNotFoundError:

@@ -173,7 +173,7 @@ def _wanted(
 ) -> pl.LazyFrame:
     for name in columns:
         if name not in present:
-            have = ", ".join(n for n in present if n != ROW)
+            have = shortened(", ".join(n for n in present if n != ROW))
             raise RecGymError(f"{path}: no column {name!r} (it has {have})")
     return frame.select(ROW, *columns)
 

@@ -134,7 +134,7 @@ def _parquet_rows(table: RawTable, columns: Sequence[str], lists: Sequence[str])
         cells.append(values.list.eval(text) if nested else values)
     try:
         return table.frame.select(ROW, *cells).collect(engine="streaming")
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise RecGymError(f"{table.path}: cannot be read ({first_line(error)})") from None
 
 

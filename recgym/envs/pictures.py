@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
 from recgym.arrays import Array
-from recgym.labels import load_labels
+from recgym.labels import Labels, load_labels
 from recgym.rendering import Bars, Card, Scene, answer, render
 from recgym.simulators.base import HasKinds, HasLiking, Kinds, Simulator, State
 from recgym.simulators.ensemble import Ensemble
@@ -22,25 +23,29 @@ class Pictures:
 
     Args:
         world: the simulator, with its arrays in NumPy.
-        titles: as in ``load_labels``.
-        mode: "ansi" or "rgb_array".
+        titles: as in ``load_labels``; clusters, where there are none, are computed when needed.
+        n_rows: B.
 
     Raises:
         RecGymError: titles that do not fit.
     """
 
-    def __init__(self, world: Simulator, titles: str | None, mode: str) -> None:
-        self.mode = mode
+    def __init__(self, world: Simulator, titles: str | None, n_rows: int) -> None:
         self._world = world
-        self._labels = load_labels(titles, world.n_items, world.item_features)
-        self._before: State | None = None
-        self._slate = self._click = self._reward = self._so_far = self._left = np.empty(0)
+        self._titles = titles
+        if titles is not None:
+            _ = self._labels
+        self._before: State = {}
+        self._known, self._so_far = np.zeros(n_rows, np.bool_), np.zeros(n_rows)
+        self._slate = self._click = self._reward = self._left = np.empty(0)
+
+    @cached_property
+    def _labels(self) -> Labels:
+        return load_labels(self._titles, self._world.n_items, self._world.item_features)
 
     def begin(self, rows: np.ndarray) -> None:
-        """Forgets the episodes of some rows, bool (B,); the first call must be of all."""
-        if rows.all():
-            self._before, self._so_far = None, np.zeros(len(rows))
-        self._so_far[rows] = 0.0
+        """Forgets the episodes of some rows, bool (B,)."""
+        self._known[rows], self._so_far[rows] = False, 0.0
 
     def note(
         self,
@@ -62,15 +67,26 @@ class Pictures:
             left: which users have left, bool (B,).
         """
         self._before = before
+        self._known = np.ones(len(slate), np.bool_)
         self._slate, self._click, self._left = slate, np.array(click), np.array(left)
         self._reward = np.array(reward, np.float64)
         began = _numpy(after["step"]) == 0
         self._so_far = np.where(began, 0.0, self._so_far + self._reward)
 
-    def draw(self, state: State) -> tuple[Any, ...]:
-        """Returns the picture of each row of a state: text, or an image (height, width, 3)."""
+    def note_rewards(self, rows: np.ndarray, reward: np.ndarray) -> None:
+        """Remembers of a step of some rows (R,) only its reward (R,)."""
+        self._known[rows] = False
+        self._so_far[rows] += reward
+
+    def draw(self, mode: str, state: State) -> tuple[Any, ...]:
+        """Returns the picture of each row of a state: text, or an image (height, width, 3).
+
+        Args:
+            mode: "ansi" or "rgb_array".
+            state: of the B rows.
+        """
         n_rows = len(state["step"])
-        return tuple(render(self.mode, self._scene(state, row)) for row in range(n_rows))
+        return tuple(render(mode, self._scene(state, row)) for row in range(n_rows))
 
     def _scene(self, state: State, row: int) -> Scene:
         now = _row(state, row)
@@ -89,9 +105,9 @@ class Pictures:
         if len(chosen):  # item by item, and the slate is not yet full
             outcome = f"choosing: {len(chosen)} of {world.slate_size} slots are filled"
             scene = scene._replace(cards=self._cards(world, now, chosen), outcome=outcome)
-        elif step > 0 and self._before is None:
+        elif step > 0 and not self._known[row]:
             scene = scene._replace(outcome="the last slate is not known")
-        elif step > 0 and self._before is not None:
+        elif step > 0:
             before = _row(self._before, row)
             click = int(self._click[row])
             scene = scene._replace(

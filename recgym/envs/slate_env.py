@@ -52,9 +52,7 @@ class SlateEnv(gymnasium.Env[Any, np.ndarray]):
     ) -> None:
         self.simulator = build_world(simulator, arguments, render_mode, max_episode_steps, view)
         self.render_mode = render_mode
-        self._pictures = (
-            None if render_mode is None else Pictures(self.simulator, titles, render_mode)
-        )
+        self._pictures = Pictures(self.simulator, titles, n_rows=1)
         self._keys = masks.keys_of(mask_keys, self.simulator)
         self.observation_space = masks.observation_space(self.simulator, self._keys)
         self.action_space = self.simulator.action_space
@@ -88,7 +86,7 @@ class SlateEnv(gymnasium.Env[Any, np.ndarray]):
         noise = draw(self.np_random, 1, self.simulator.reset_noise)
         self._state = self.simulator.reset(noise, users)
         self._over = False
-        if self._pictures is not None:
+        if self.render_mode is not None:
             self._pictures.begin(np.array([True]))
         info = self._info(self._state, infos.AT_RESET)
         observation = self.simulator.observe(self._state)[0]
@@ -115,7 +113,7 @@ class SlateEnv(gymnasium.Env[Any, np.ndarray]):
         leaves, pay = terminated.item(), reward.item()
         truncated = not leaves and state["step"].item() >= simulator.horizon
         info = {"click": click[0], "item": item[0], "repaired": replaced[0]}
-        if self._pictures is not None:
+        if self.render_mode is not None:
             self._pictures.note(self._state, state, slate, click, reward, terminated)
         self._state, self._over = state, leaves or truncated
         info = self._info(state, info)
@@ -132,9 +130,9 @@ class SlateEnv(gymnasium.Env[Any, np.ndarray]):
 
     def render(self) -> Any:
         """Returns a picture of the last slate: text, or an image (height, width, 3)."""
-        if self._pictures is None or self._state is None:
+        if self.render_mode is None or self._state is None:
             return None
-        return self._pictures.draw(self._state)[0]
+        return self._pictures.draw(self.render_mode, self._state)[0]
 
     def _info(self, state: State, info: dict[str, np.int64]) -> dict[str, Any]:
         """Adds to the shell's own info what the simulator's state says of the episode."""

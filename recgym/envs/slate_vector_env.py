@@ -84,7 +84,7 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         self.single_action_space = world.action_space
         self.observation_space = batch_space(self.single_observation_space, num_envs)
         self.action_space = batch_space(self.single_action_space, num_envs)
-        self._pictures = None if render_mode is None else Pictures(world, titles, render_mode)
+        self._pictures = Pictures(world, titles, num_envs)
         self._spec: EnvSpec | None = None
         self._state: State | None = None
         self._done: Array = self._backend.array(np.zeros(num_envs, np.bool_))
@@ -132,7 +132,7 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         self._done = self._done & ~begun
         self._any_done = bool(self._done.any())
         self._slate = None
-        if self._pictures is not None:
+        if self.render_mode is not None:
             self._pictures.begin(mask)
         info = {
             name: self._backend.array(np.full(self.num_envs, value))
@@ -164,7 +164,7 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
             for values in (after.reward, after.terminated, after.truncated, done):
                 values[self._done] = 0
             some_done = done.any()
-        before = None if self._pictures is None else self._state
+        before = None if self.render_mode is None else self._state
         self._state, self._done, self._any_done = after.state, done, bool(some_done)
         self._slate = after.slate
         final: dict[str, Any] = {}
@@ -172,7 +172,7 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
             last = masks.beside(after.observation, info, self._keys)
             final = infos.final(last, info, done)
             self._restart(after, done)
-        if self._pictures is not None and before is not None:
+        if before is not None:
             shown = after.slate, info["click"], after.reward, after.terminated
             self._pictures.note(before, after.state, *map(_to_numpy, shown))
         observation = masks.beside(after.observation, info, self._keys)
@@ -205,6 +205,8 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         self._done[rows] = after.done
         self._any_done = bool(self._done.any())
         self._slate = None
+        if self.render_mode is not None:
+            self._pictures.note_rewards(_to_numpy(rows), _to_numpy(after.reward))
         info = infos.with_masks(after.info, namespace(after.done).ones_like(after.done))
         observation = masks.beside(after.observation, info, self._keys)
         return observation, after.reward, after.terminated, after.truncated, info
@@ -245,9 +247,9 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
 
     def render(self) -> tuple[Any, ...] | None:
         """Returns a picture of each row's last slate: text, or an image (height, width, 3)."""
-        if self._pictures is None or self._state is None:
+        if self.render_mode is None or self._state is None:
             return None
-        return self._pictures.draw(self._state)
+        return self._pictures.draw(self.render_mode, self._state)
 
     def get_state(self) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
         """Returns all that decides how the episodes go on, given the same actions.
@@ -281,7 +283,7 @@ class SlateVectorEnv(gymnasium.vector.VectorEnv[Any, Array, Array]):
         self._done = self._backend.array(arrays["done"])
         self._any_done = bool(self._done.any())
         self._slate = None
-        if self._pictures is not None:
+        if self.render_mode is not None:
             self._pictures.begin(np.ones(self.num_envs, np.bool_))
         info = infos.of_episode(self.simulator, self._state)
         return masks.beside(self.simulator.observe(self._state), info, self._keys)

@@ -99,7 +99,7 @@ class FittedUserModel:
         if not folder.exists():
             settle(folder.resolve())
         if not folder.is_dir():
-            raise RecGymError(f"{folder}: no user model here; make one with scripts/fit.py")
+            raise RecGymError(f"{folder}: no user model here; make one with recgym fit")
         arrays, written = load_arrays(folder / "params.safetensors")
         if not isinstance(written, dict) or set(written) != {"config.json", "scores.json"}:
             raise RecGymError(f"{folder / 'params.safetensors'}: not the arrays of a user model")
@@ -148,9 +148,8 @@ def _read_config(stored: Any, path: Path) -> UserConfig:
         raise RecGymError(f"{path}: not the configuration of a {kind} user model")
     if not isinstance(info.get("repeat_clicks"), bool):
         raise RecGymError(f"{path}: does not say whether users click an item twice (repeat_clicks)")
-    given = {name: tuple(v) if isinstance(v, list) else v for name, v in values.items()}
     try:
-        config: UserConfig = changed(KINDS[kind](), given, str(path))
+        config: UserConfig = changed(KINDS[kind](), values, str(path))
     except RecGymError as error:
         raise RecGymError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     return config

@@ -18,9 +18,9 @@ from typing import Literal
 import numpy as np
 
 from recgym.arrays import Array, beside, contiguous, namespace, product, remember, rows
-from recgym.settings import POSITIVE, SIZE, check_number, check_ranges
+from recgym.settings import POSITIVE, check_number, check_ranges
 from recgym.users.cells import lstm_cell
-from recgym.users.parameter_counts import MOST_LAYERS, check_parameters
+from recgym.users.model_sizes import FEATURES, MOST_LAYERS, WIDTH, WINDOW, check_parameters
 
 ZEROS = np.zeros(1 << 16, np.float32)
 """What NumPy compares blocks with: 3x faster than comparing with a scalar."""
@@ -64,8 +64,8 @@ class GANUserConfig:
 
     def __post_init__(self) -> None:
         """Raises RecGymError for a setting out of its range, or too large a model."""
-        sizes = dict.fromkeys(("window", "weights", "units", "hidden", "features"), SIZE)
-        check_ranges(self, sizes | {"eta": POSITIVE})
+        widths = dict.fromkeys(("weights", "units", "hidden"), WIDTH)
+        check_ranges(self, widths | {"window": WINDOW, "features": FEATURES, "eta": POSITIVE})
         check_number("hidden layers", len(self.hidden), (1, MOST_LAYERS))
         check_parameters(shapes(self))
 

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from recgym.arrays import Array, beside, contiguous, namespace, product, remember, rows
-from recgym.settings import SIZE, check_ranges
+from recgym.settings import check_ranges
 from recgym.users.cells import gru_cell, lstm_cell, sigmoid
 from recgym.users.gan import Params, State
-from recgym.users.parameter_counts import MOST_LAYERS, check_parameters
+from recgym.users.model_sizes import FEATURES, MOST_LAYERS, WIDTH, WINDOW, check_parameters
 
 GATES = {"lstm": 4, "gru": 3}
 """Blocks of units that a cell computes from its input."""
@@ -46,8 +46,8 @@ class RecurrentUserConfig:
 
     def __post_init__(self) -> None:
         """Raises RecGymError for a setting out of its range, or too large a model."""
-        sizes = dict.fromkeys(("units", "features", "window"), SIZE)
-        check_ranges(self, sizes | {"layers": (1, MOST_LAYERS)})
+        layers = {"layers": (1, MOST_LAYERS), "units": WIDTH}
+        check_ranges(self, layers | {"features": FEATURES, "window": WINDOW})
         check_parameters(shapes(self))
 
     @property

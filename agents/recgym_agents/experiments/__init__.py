@@ -1,4 +1,4 @@
-"""The papers' tables and figures as declared experiments; ``scripts/reproduce.py`` runs them."""
+"""The papers' tables and figures as declared experiments; ``recgym reproduce`` runs them."""
 
 from __future__ import annotations
 

@@ -75,7 +75,7 @@ def fit_one(
     eta: float = 1.0,
     game_learning_rate: float = FitConfig.game_learning_rate,
 ) -> FittedUserModel:
-    """Fits a user model to the training users, as ``scripts/fit.py`` does.
+    """Fits a user model to the training users, as ``recgym fit`` does.
 
     Args:
         dataset: the log.

@@ -152,8 +152,14 @@ def read_log(config: TrainConfig, schedule: Schedule) -> Dataset | None:
     if use == "must" and config.validation_episodes:
         needed.append("validation")
     for split in needed:
-        if dataset.pages(split).n_pages == 0:
+        pages = dataset.pages(split)
+        if pages.n_pages == 0:
             raise RecGymError(f"{config.log}: no {split} users; divide its users again")
+        if not pages.slate_sizes.any():
+            raise RecGymError(
+                f"{config.log}: no page of a {split} user has a slate; agents learn from what was"
+                " shown"
+            )
     if schedule.needs_propensities and dataset.sessions.slot_propensities is None:
         raise RecGymError(
             f"{config.log}: has no propensities; set logging_policy=frequency, which estimates them"

@@ -1,4 +1,4 @@
-"""Where networks learn: on the CPU, or on another device that torch knows, such as a GPU."""
+"""Where networks learn: on the CPU or on a device such as a GPU, and with how many threads."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+from recgym.errors import RecGymError
 
 CPU = "cpu"
 
@@ -27,3 +29,20 @@ def on_device(device: str) -> Iterator[None]:
             yield
     finally:
         cudnn.allow_tf32 = rounds
+
+
+@contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Within it, torch computes with so many threads.
+
+    Raises:
+        RecGymError: fewer than one.
+    """
+    if count < 1:
+        raise RecGymError(f"threads={count}: at least 1 is needed")
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,22 +11,18 @@ from typing import Any
 import gymnasium
 import numpy as np
 
-import recgym  # noqa: F401  (registers the environments)
 from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
 from recgym.files import read_json
 from recgym.metrics import Estimate, mean_and_error
-from recgym.simulators import SIMULATORS
 from recgym_agents.agent import Actor, EnvironmentSpec, Policy
+from recgym_agents.runs.environment_arguments import arguments_for, find_environment
 from recgym_agents.runs.saved_agents import check_spec
 
 ROWS = 250
 """Episodes that are run at once."""
-OWNED = (
-    *("id", "num_envs", "vectorization_mode", "vector_kwargs", "wrappers", "simulator"),
-    *("view", "autoreset_mode", "backend", "device", "compile", "render_mode"),
-)
-"""Arguments of a vector environment that whoever trains or evaluates sets, not ``env_args``."""
+ESTIMATES = ("reward per step", "click rate", "reward per session")
+"""What is estimated of a policy."""
 
 
 @dataclass(frozen=True)
@@ -67,6 +63,14 @@ class Evaluation:
         reward, click_rate, session_reward = (mean_and_error(value) for value in values)
         return reward, click_rate, session_reward
 
+    def __str__(self) -> str:
+        """Writes the estimates with their intervals, a line each."""
+        lines = []
+        for name, found in zip(ESTIMATES, self.estimates(), strict=True):
+            interval = f" ({found.low:.4f} .. {found.high:.4f})" if math.isfinite(found.low) else ""
+            lines.append(f"{name:18} {found.mean:.4f}{interval}")
+        return "\n".join(lines)
+
 
 def make_vector_env(
     env_id: str, env_args: Mapping[str, Any], num_envs: int, autoreset_mode: str, ids: bool = True
@@ -74,7 +78,7 @@ def make_vector_env(
     """Makes a vector environment for an agent to learn or to be scored in.
 
     Args:
-        env_id: environment id.
+        env_id: environment id, or ``module:id``.
         env_args: the environment's arguments.
         num_envs: rows.
         autoreset_mode: as the environment's.
@@ -84,20 +88,8 @@ def make_vector_env(
         RecGymError: an unknown environment or argument, an environment that is not RecGym's, or
             an argument that is not for the user to set.
     """
-    try:
-        spec = gymnasium.spec(env_id)
-    except gymnasium.error.Error as error:
-        raise RecGymError(f"environment {env_id!r}: {error}") from None
-    if spec.vector_entry_point != "recgym.envs:SlateVectorEnv":
-        raise RecGymError(f"environment {env_id!r}: not one of RecGym's slate environments")
-    for name in env_args:
-        if name in OWNED:
-            raise RecGymError(
-                f"environment argument {name!r}: set by training and evaluation, omit it"
-            )
-    known = inspect.signature(SIMULATORS.find(spec.kwargs["simulator"])).parameters
-    observed = {"observe": "items"} if ids and "observe" in known else {}
-    arguments = {**observed, "autoreset_mode": autoreset_mode, **env_args}
+    spec = find_environment(env_id)
+    arguments = {"autoreset_mode": autoreset_mode, **arguments_for(spec, env_args, ids)}
     env = gymnasium.make_vec(spec, num_envs, **arguments)
     assert isinstance(env, SlateVectorEnv)
     return env

@@ -65,7 +65,8 @@ class TrainConfig:
 
 
 Watch = Callable[[int, dict[str, float]], None]
-"""Called after every step of the rows with the steps done and what they and their updates gave."""
+"""Called after every step of the rows with the steps done, and what they, their updates, and the
+last validation gave."""
 
 
 def check_run(config: TrainConfig) -> None:

@@ -14,6 +14,7 @@ from recgym_agents.agent import Actor, EnvironmentSpec, Policy
 from recgym_agents.algorithms.stable_baselines import MODEL
 from recgym_agents.checkpointing import Arrays, within
 from recgym_agents.runs.run_files import CONFIG, PARAMS, check_done
+from recgym_agents.runs.trained_agent import TrainedAgent
 from recgym_agents.zoo import Entry, entry_of
 
 WORLD = ("n_items", "slate_size", "window", "ids", "candidate_features")
@@ -48,7 +49,7 @@ def save_agent(
     save_arrays(Path(folder) / PARAMS, contents, stored)
 
 
-def load_agent(folder: Path | str, *, trust: bool = False) -> tuple[Policy, dict[str, Any]]:
+def load_agent(folder: Path | str, *, trust: bool = False) -> tuple[TrainedAgent, dict[str, Any]]:
     """Reads the folder of a trained agent; no environment is needed.
 
     Args:
@@ -87,7 +88,8 @@ def load_agent(folder: Path | str, *, trust: bool = False) -> tuple[Policy, dict
             " made it or trust who did, pass --trust (in Python, trust=True)"
         )
     try:
-        return _built(folder, entry, arrays, stored), stored["about"]
+        about: dict[str, Any] = stored["about"]
+        return TrainedAgent(_built(folder, entry, arrays, stored), about), about
     except RecGymError as error:
         raise RecGymError(f"{folder}: {error}") from None
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:

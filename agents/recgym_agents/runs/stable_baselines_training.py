@@ -136,6 +136,7 @@ class _Training:
         self.calls, self.steps = 0, 0
         self.reward, self.clicks = 0.0, 0.0
         self.reports: list[dict[str, float]] = []
+        self.validated: dict[str, float] = {}
         self.best: dict[str, Any] | None = None
         self.best_reward = -np.inf
 
@@ -166,7 +167,7 @@ class _Training:
             return True
         self.steps += len(found["rewards"])
         self.reports.append({"reward": self.reward, "click_rate": self.clicks})
-        self.watch(self.steps, self.reports[-1])
+        self.watch(self.steps, self.reports[-1] | self.validated)
         self.reward = self.clicks = 0.0
         if self.goal <= self.steps < self.config.steps:
             self.goal = (self.steps // self.period + 1) * self.period
@@ -185,9 +186,12 @@ class _Training:
         if self.config.validation_episodes:
             episodes = self.config.validation_episodes
             found = run_episodes(self.agent, self.validation, episodes, self.validation_seed)
-            line["validation_reward"] = float(found.reward.mean())
-            line["validation_click_rate"] = float(found.click_rate.mean())
-            line["validation_session_reward"] = float(found.session_reward.mean())
+            self.validated = {
+                "validation_reward": float(found.reward.mean()),
+                "validation_click_rate": float(found.click_rate.mean()),
+                "validation_session_reward": float(found.session_reward.mean()),
+            }
+            line |= self.validated
             if line["validation_session_reward"] > self.best_reward:
                 policy = self.agent.model.policy.state_dict()
                 self.best = {name: value.clone() for name, value in policy.items()}

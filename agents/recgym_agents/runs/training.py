@@ -114,6 +114,7 @@ class _Run:
         self.best: tuple[Arrays, Any] | None = None
         self.best_reward = -np.inf
         self.waited = 0
+        self.validated: dict[str, float] = {}
 
     def finish(self, watch: Watch) -> None:
         """Trains from the last checkpoint to the end; leaves the agent with its best policy."""
@@ -124,7 +125,7 @@ class _Run:
             reports = []
             while self.loop.steps_done < goal:
                 reports.append(self.loop.iterate())
-                watch(self.loop.steps_done, reports[-1])
+                watch(self.loop.steps_done, reports[-1] | self.validated)
             length = metrics(self._counts() | means(reports) | self._validate())
             self._save(length)
         if self.loop.steps == 0:
@@ -140,6 +141,7 @@ class _Run:
         if self.validate is None:
             return {}
         value, line = self.validate()
+        self.validated = line
         if not self.loop.agent.ready:
             return line | {"kept": 0.0}
         self.waited += 1

@@ -58,7 +58,8 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     folder = train_policy(
         trained, budget["training"], place.runs / "recgan-policies" / cell_id(trained)
     )
-    agent, about = load_agent(folder)
+    loaded, about = load_agent(folder)
+    agent = loaded.inner
     assert isinstance(agent, SlateDQN)
     env = make_vector_env(ENVIRONMENT, about["env_args"], budget["rows"], "next-step")
     observation, _ = env.reset(seed=cell["seed"])

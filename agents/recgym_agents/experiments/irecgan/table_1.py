@@ -165,7 +165,8 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     config = _config(cell, budget, dataset, folder)
     as_irecgan_is_paid(dataset, config.agent).save(str(config.log))
     train(config)
-    agent, _ = load_agent(folder)
+    loaded, _ = load_agent(folder)
+    agent = loaded.inner
     assert isinstance(agent, PolicyGradient)
     reranked = Reranked.of(lists, agent_scores(agent, lists))
     arrays = {name: getattr(reranked, name).round(4).tolist() for name in METRICS}

@@ -254,7 +254,7 @@ state that every session begins in; the best fixed slate is therefore a fair bar
 sees the state, one that nobody here can reach.
 
 Each algorithm trains by its own `learn`, through `SB3VecEnv`, and is trained and scored by the code
-behind `scripts/train.py` and `scripts/evaluate.py`, as the zoo's agents are. dqn and maskable-ppo
+behind `recgym train` and `recgym evaluate`, as the zoo's agents are. dqn and maskable-ppo
 choose item by item, sac and td3 by a point among the items' features, dqn-2 (slates of 2) by the
 number of one of all 1,225 slates. Settings are the agents' defaults, but for dqn's 2 updates a step
 at slates of 10; they were chosen by hand, from up to ten for each algorithm, in another world

@@ -8,6 +8,12 @@ from collections.abc import Mapping
 from recgym.errors import RecGymError
 
 MOST_LAYERS = 64
+WIDTH = (1, 8_192)
+"""Of a layer."""
+FEATURES = (1, 4_096)
+"""Numbers that show an item, of which there are as many vectors as items."""
+WINDOW = (1, 1_000)
+"""Clicked items that are remembered, for each page of the log."""
 MOST_PARAMETERS = 100_000_000
 """Of a member; IRecGAN's network has 4 million at the size of its paper."""
 

@@ -34,7 +34,7 @@ from recgym_agents.runs.training import TrainConfig
 
 BLUE, GREY = "#2458b3", "#8a8a8a"
 ENV_OPTIONS = ("slate_size", "ensemble", "split", "user_model")
-"""Arguments of environments that scripts/train.py has options for."""
+"""Arguments of environments that recgym train has options for."""
 
 
 @dataclass(frozen=True)
@@ -214,7 +214,7 @@ def _train_commands(policy: Policy) -> list[str]:
 
 
 def _train_command(folder: Path, config: dict[str, Any]) -> str:
-    words = ["python", "scripts/train.py", "--out", str(folder)]
+    words = ["recgym", "train", "--out", str(folder)]
     for name in ("env", "agent", "steps", "seed", "log"):
         words += [f"--{name}", str(config[name])] if config.get(name) is not None else []
     given = config["env_args"]

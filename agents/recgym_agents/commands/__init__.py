@@ -1,0 +1,1 @@
+"""The commands, a module each; ``recgym NAME`` runs one."""

@@ -1,0 +1,83 @@
+"""Evaluates a trained agent: reward and click rate, with 95% intervals.
+
+They are over users, or over episodes in worlds that name none.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+from typing import Annotated, Literal
+
+import tyro
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from recgym.errors import RecGymError
+from recgym.files import write_json
+from recgym_agents.commands.train import Settings, settings
+from recgym_agents.runs.evaluation import ESTIMATES, evaluate, evaluation_file
+from recgym_agents.runs.run import world_of
+from recgym_agents.runs.run_folder import check_folder
+from recgym_agents.runs.saved_agents import load_agent
+
+
+def main(
+    folder: Annotated[Path, tyro.conf.Positional],
+    episodes: int = 1000,
+    env: str | None = None,
+    split: Literal["train", "test"] | None = None,
+    ensemble: int | None = None,
+    user_model: str | None = None,
+    env_args: Settings = (),
+    seed: int = 0,
+    out: Path | None = None,
+    trust: bool = False,
+) -> None:
+    """Evaluates a trained agent and prints a table.
+
+    Args:
+        folder: of the agent.
+        episodes: how many; episode e is of user e modulo the number of users.
+        env: environment id, or module:id; that of the training if not given (there is none after a
+            log alone).
+        split: "test" scores on the user model of other users than the agent learned from.
+        ensemble: user models that episodes draw from; 0 for one.
+        user_model: folder of a fitted user model, or the name of a shipped one.
+        env_args: other arguments of the environment, as NAME=VALUE.
+        seed: the same seed meets every agent with the same users and the same luck.
+        out: where the numbers go, each user's among them; by default a file in FOLDER:
+            evaluation.json, or evaluation-test.json with "--split test", or with the id of an
+            environment that is not that of the training. A file that holds an evaluation with other
+            arguments of the environment is not written over.
+        trust: read an agent of Stable-Baselines3, which can run any code as it is read.
+    """
+    agent, about = load_agent(folder, trust=trust)
+    given = {"split": split, "ensemble": ensemble, "user_model": user_model}
+    changed = {k: v for k, v in given.items() if v is not None} | settings(env_args)
+    env, arguments = world_of(folder, about, env, changed)
+    path = out or evaluation_file(folder, about, env, arguments)
+    if path.is_dir():
+        raise RecGymError(f"{path}: is a folder; --out names a file")
+    check_folder(path.parent)
+    evaluation = evaluate(agent, env, arguments, episodes, seed)
+    users, *by_user = evaluation.by_user()
+    name = os.fsencode(folder).decode("utf-8", "replace")
+    table = Table(title=Text(f"{name}: {episodes} episodes in {env}"))
+    for column in ("metric", "mean", "95% interval", "worst tenth", "median"):
+        table.add_column(column, justify="left" if column == "metric" else "right")
+    record = {"env": env, "env_args": arguments, "episodes": episodes, "seed": seed}
+    for name, values, mean in zip(ESTIMATES, by_user, evaluation.estimates(), strict=True):
+        tenth, median = sorted(values)[len(values) // 10], sorted(values)[len(values) // 2]
+        known = math.isfinite(mean.low)  # not if there is a single user
+        low, high = (mean.low, mean.high) if known else (None, None)
+        interval = f"{low:.4f} .. {high:.4f}" if known else "unknown"
+        table.add_row(name, f"{mean.mean:.4f}", interval, f"<= {tenth:.4f}", f"{median:.4f}")
+        key = name.replace(" ", "_")
+        record[key] = {"mean": mean.mean, "low": low, "high": high}
+        record[f"{key}_by_user"] = [float(value) for value in values]
+    record["user"] = [int(user) for user in users]
+    write_json(path, record)
+    Console().print(table)

@@ -1,0 +1,173 @@
+"""Fits a user model to prepared data, and prints its held-out scores beside what needs none."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from recgym.data import Dataset
+from recgym.errors import RecGymError
+from recgym.settings import AT_LEAST_0, AT_LEAST_1, check_number
+from recgym.users import FittedUserModel
+from recgym.users.fitting import MOST_BAGS, fit_user_model, progress_bar
+from recgym.users.folder import FILES, FOLDER
+from recgym.users.kinds import UserConfig
+from recgym.users.likelihood import FitConfig
+from recgym.users.presets import Model, RecurrentModel, preset, recurrent_preset
+from recgym.whole_folders import check_place
+
+
+def main(
+    data: Path,
+    out: Path,
+    model: Model | RecurrentModel = "gan-pw",
+    regularizer: Literal["entropy", "l2"] = "entropy",
+    bags: int = 0,
+    seed: int = 0,
+    hidden: tuple[int, ...] | None = None,
+    activation: Literal["relu", "elu"] | None = None,
+    features: int | None = None,
+    window: int | None = None,
+    eta: float | None = None,
+    layers: int | None = None,
+    units: int | None = None,
+    reward: Literal["bernoulli", "expectation"] | None = None,
+    reward_weight: float | None = None,
+    epochs: int | None = None,
+    frozen_reward: bool = False,
+    test_users: bool = True,
+    double: bool = False,
+    threads: int = 1,
+    compare: Path | None = None,
+) -> None:
+    """Fits a user model.
+
+    Args:
+        data: folder that recgym prepare wrote.
+        out: folder to write the user model to.
+        model: a GAN user model with position weights (gan-pw) or an LSTM (gan-lstm) over the click
+            history, or IRecGAN's recurrent model of clicks and rewards, of LSTM (irecgan-lstm) or
+            GRU (irecgan-gru) cells. What follows are GAN's settings, recurrent ones, or of both.
+        regularizer: GAN: Shannon entropy (maximum likelihood), or L2 (the minimax game).
+        bags: members fitted on training users drawn with replacement.
+        seed: same seed, same model on the same machine.
+        hidden: GAN: units of each hidden layer; the dataset's preset if not given.
+        activation: GAN: of the hidden layers; the dataset's preset if not given.
+        features: length of an item's feature vector; the preset if not given.
+        window: clicked items that the position weights see, or that an environment of a recurrent
+            model shows; the preset if not given.
+        eta: GAN: strength of exploitation (Eq. 2); the preset if not given.
+        layers: recurrent: layers of the network; the preset if not given.
+        units: of the LSTM, or of each layer of a recurrent model; the preset if not given.
+        reward: recurrent: whether simulated rewards are drawn, or their probabilities.
+        reward_weight: recurrent: lambda_p, what a reward's likelihood counts beside a click's.
+        epochs: passes over the training pages at most; the preset if not given.
+        frozen_reward: GAN: in the L2 game, move only the behaviour, as the authors' code does.
+        test_users: also fit the member "test" on the test users.
+        double: compute in float64: half as fast, and the same to many digits on every machine.
+        threads: of torch; without --double, results depend on it.
+        compare: a user model whose scores this one must meet within 1e-3, or nothing is written.
+    """
+    check_number("threads", threads, (1, MOST_THREADS))
+    check_number("bags", bags, (0, MOST_BAGS))
+    check_number("seed", seed, AT_LEAST_0)
+    if epochs is not None:
+        check_number("epochs", epochs, AT_LEAST_1)
+    check_place(out, FILES, FOLDER)
+    recorded = {} if compare is None else dict(FittedUserModel.load(compare).scores)
+    torch.set_num_threads(threads)
+    dataset = Dataset.load(data)
+    config, fit = _preset(dataset.info["name"], model, regularizer)
+    given: dict[str, Any] = {
+        "hidden": hidden,
+        "activation": activation,
+        "features": features,
+        "window": window,
+        "eta": eta,
+        "layers": layers,
+        "units": units,
+        "reward": reward,
+    }
+    wanted = {name: value for name, value in given.items() if value is not None}
+    foreign = sorted(wanted.keys() - {field.name for field in fields(config)})
+    if foreign:
+        raise RecGymError(f"--{foreign[0]}: no setting of --model {model}")
+    config = replace(config, **wanted)
+    fit = replace(
+        fit,
+        epochs=fit.epochs if epochs is None else epochs,
+        reward_weight=fit.reward_weight if reward_weight is None else reward_weight,
+        frozen_reward=frozen_reward,
+        double=double,
+    )
+    command = f"recgym fit {shlex.join(sys.argv[1:])}"
+    with progress_bar(fit.epochs) as on_epoch:
+        fitted = fit_user_model(
+            dataset,
+            config,
+            fit,
+            bags=bags,
+            test_users=test_users,
+            seed=seed,
+            command=command,
+            on_epoch=on_epoch,
+        )
+    if compare is not None:
+        _compare(dict(fitted.scores), recorded, compare)
+    fitted.save(out)
+    _print(dataset.info["name"], model, dict(fitted.scores), fitted.info["random_click_rate"])
+    static = [name for name, reads in fitted.info.get("reads_clicks", {}).items() if not reads]
+    if static:
+        print(f"what was clicked tells nothing in validation, and is not read: {', '.join(static)}")
+    Console().print(f"wrote {out}")
+
+
+MOST_THREADS = 1_024
+TOLERANCE = 1e-3
+"""How far a re-made model may be from its recorded scores."""
+SCORES = ("log_likelihood", "precision_at_1", "precision_at_2", "reward_log_likelihood")
+"""The last of recurrent user models only."""
+
+
+def _preset(
+    dataset: str, model: Model | RecurrentModel, regularizer: Literal["entropy", "l2"]
+) -> tuple[UserConfig, FitConfig]:
+    if model == "gan-pw" or model == "gan-lstm":
+        return preset(dataset, model, regularizer)
+    if regularizer != "entropy":
+        raise RecGymError(f"--regularizer {regularizer}: no setting of --model {model}")
+    return recurrent_preset(dataset, model)
+
+
+def _compare(ours: dict[str, Any], recorded: dict[str, Any], folder: Path) -> None:
+    if ours.keys() != recorded.keys():
+        raise RecGymError(f"{folder}: a user model of another kind, name it with --model")
+    for score in [score for score in SCORES if score in ours]:
+        if not np.isclose(ours[score], recorded[score], rtol=0.0, atol=TOLERANCE):
+            raise RecGymError(
+                f"{folder}: {score} is {recorded[score]:.4f} there and {ours[score]:.4f} here, "
+                f"more than {TOLERANCE} apart"
+            )
+
+
+def _print(name: str, model: str, scores: dict[str, Any], click_rates: dict[str, float]) -> None:
+    table = Table(title=f"{name}: test users' pages")
+    columns = [score for score in SCORES if score in scores]
+    table.add_column("")
+    for column in columns:
+        table.add_column(column.replace("_at_", "@").replace("_", " "), justify="right")
+    for row, values in {model: scores, **scores["floors"]}.items():
+        cells = (values.get(column, np.nan) for column in columns)
+        table.add_row(row, *("-" if np.isnan(cell) else f"{cell:.3f}" for cell in cells))
+    console = Console()
+    console.print(table)
+    rates = ", ".join(f"{member} {rate:.2f}" for member, rate in click_rates.items())
+    console.print(f"click rate of random slates: {rates}")
