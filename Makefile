@@ -52,7 +52,7 @@ docs: install
 
 # The documentation as a website; a warning is an error.
 site: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --conf-dir docs --fail-on-warning --keep-going --quiet . build/site
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --conf-dir docs --fail-on-warning --keep-going --jobs auto --quiet . build/site
 	@echo "open build/site/index.html"
 
 # The user models that come with the package.

@@ -53,6 +53,8 @@ apidoc_modules = [
 ]
 autodoc_default_options = {"ignore-module-all": True}
 """What a package takes in from its modules is described where it is defined."""
+toc_object_entries = False
+autodoc_mock_imports = ["tianshou"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_google_docstring = True
