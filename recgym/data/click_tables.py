@@ -20,9 +20,9 @@ from recgym.data.event_times import parse_times
 from recgym.data.feature_files import read_items, read_users
 from recgym.data.raw import ROW, RawTable, source_of
 from recgym.data.sessions import Sessions
-from recgym.data.table_formats import brief, read_table
+from recgym.data.table_formats import read_table
 from recgym.data.user_table import UserTable
-from recgym.errors import RecGymError
+from recgym.errors import RecGymError, shortened
 from recgym.settings import changed
 
 SPLIT_NAMES = {
@@ -117,7 +117,7 @@ def read_clicks(
         "licence": licence or "not stated",
         **source_of(*paths),
         "read_as": {"layout": layout, **read_as, "slots": slots},
-        "rows": {"read": len(rows), "kept": len(rows) - sum(log.dropped.values())},
+        "lines": table.account({"kept": len(rows) - sum(log.dropped.values()), **log.dropped}),
         "mended": log.dropped | log.mended,
         **click_facts(sessions),
     }
@@ -165,7 +165,7 @@ def _coded(
     unknown = rows.filter(value.is_null())
     if not unknown.is_empty():
         line, cell = unknown.select(ROW, column).row(0)
-        table.fail(line, column, f"{brief(cell)} is none of {', '.join(codes)}")
+        table.fail(line, column, f"{shortened(repr(cell))} is none of {', '.join(codes)}")
     return rows.with_columns(value.alias(column))
 
 

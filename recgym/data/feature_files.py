@@ -11,9 +11,9 @@ import polars as pl
 from recgym.arrays import Array
 from recgym.data.catalog import TITLE, Catalog
 from recgym.data.raw import ROW, RawTable
-from recgym.data.table_formats import brief, read_table
+from recgym.data.table_formats import read_table
 from recgym.data.user_table import UserTable
-from recgym.errors import RecGymError
+from recgym.errors import RecGymError, shortened
 
 MOST_WORDS = 100
 """Different words in a column, of which each is a feature."""
@@ -81,13 +81,14 @@ def _read(
     twice = rows.filter(~pl.col(name).is_first_distinct())
     if not twice.is_empty():
         line, known = twice.select(ROW, name).row(0)
-        table.fail(line, name, f"{what} {brief(known)} has a {table.unit} already")
+        table.fail(line, name, f"{what} {shortened(repr(known))} has a {table.unit} already")
     ids = tuple(rows[name])
     lacking = sorted(set(used).difference(ids))
     if lacking:
+        first = shortened(repr(lacking[0]))
         others = f", nor for {len(lacking) - 1:,} others" if len(lacking) > 1 else ""
         raise RecGymError(
-            f"{path}, column {name!r}: no {table.unit} for {what} {brief(lacking[0])}{others},"
+            f"{path}, column {name!r}: no {table.unit} for {what} {first}{others},"
             f" which the log has; add it (the first column must be the {what}'s id)"
         )
     return table, rows, ids
@@ -123,7 +124,7 @@ def _standardised(table: RawTable, column: pl.DataFrame, number: pl.Series) -> A
     bad = column.filter(~(number.is_finite().fill_null(value=False)))
     if not bad.is_empty():
         line, cell = bad.row(0)
-        why = "no value" if cell is None else f"{brief(cell)} is not a finite number"
+        why = "no value" if cell is None else f"{shortened(repr(cell))} is not a finite number"
         table.fail(line, name, f"{why}, in a column of numbers")
     values = number.to_numpy()
     spread = values.std()

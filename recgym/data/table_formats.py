@@ -16,15 +16,13 @@ from typing import Any
 
 import polars as pl
 
-from recgym.data.parquet import first_line
+from recgym.data.parquet import UNREADABLE, first_line, polars_name
 from recgym.data.raw import ROW, RawTable
 from recgym.errors import RecGymError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
 LINES_AT_ONCE = 65_536
-SHOWN = 80
-"""Characters of a cell that a message repeats."""
 
 
 def read_table(
@@ -77,11 +75,6 @@ def read_table(
     return table, _tidy(table, rows, lists, separator)
 
 
-def brief(text: str) -> str:
-    """Returns a text in quotes, cut to what a message should repeat."""
-    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
-
-
 @contextmanager
 def _unpacked(path: Path) -> Iterator[Path]:
     """Yields the file, or what is in it if its name ends in ``.gz``; errors name ``path``."""
@@ -115,8 +108,8 @@ def _header(path: Path, separator: str) -> list[str]:
 
 def _parquet_names(path: Path) -> list[str]:
     try:
-        return list(pl.read_parquet_schema(path))
-    except (pl.exceptions.PolarsError, OSError):
+        return pl.scan_parquet(polars_name(path), glob=False).collect_schema().names()
+    except UNREADABLE:
         return []  # RawTable says what is wrong
 
 

@@ -207,14 +207,19 @@ def leaks(scores: dict[str, dict[str, float]], simulated: bool = True) -> list[s
     return [rule for rule in scores if rule in telling and scores[rule]["precision_at_1"] > LEAK]
 
 
+def listed(counts: dict[str, int]) -> str:
+    """Returns counts by name in words."""
+    return ", ".join(f"{count:,} {what.replace('_', ' ')}" for what, count in counts.items())
+
+
 def print_summary(info: dict[str, Any], out: Path) -> None:
     """Prints how the log was read, counts, what was mended, and the floors."""
     print(f"{info['name']} (licence: {info['licence']})")
     for what, how in info.get("read_as", {}).items():
         print(f"  {what}: {how}")
-    if "rows" in info:
-        print(f"  rows: {info['rows']['read']:,} read, {info['rows']['kept']:,} kept")
-    print("  " + ", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in info["counts"].items()))
+    for file, became in info.get("lines", {}).items():
+        print(f"  lines of {file}: {listed(became)}")
+    print(f"  {listed(info['counts'])}")
     for what, count in info["mended"].items():
         if count:
             print(f"  mended: {count:,} {what.replace('_', ' ')}")
