@@ -18,7 +18,7 @@ $(INSTALLED): setup.cfg pyproject.toml constraints.txt
 		|| { echo "error: $(PYTHON) is not Python 3.11+: run make PYTHON=/path/to/python3"; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -c constraints.txt setuptools wheel torch==2.13.0
-	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[agents,data,minari,sb3,docs,dev]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[agents,data,minari,render,sb3,docs,dev]'
 	@touch $@
 
 test: install

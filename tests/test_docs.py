@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 import tyro
 
+from recgym_agents.commands.command_line import COMMANDS
+
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 NAMES = [str(page.relative_to(ROOT)) for page in PAGES]
@@ -50,10 +52,11 @@ def commands(page: Path) -> Iterator[list[str]]:
 
 
 def help_of(script: str, subcommand: list[str]) -> str:
-    """Returns what a script prints for --help."""
+    """Returns what a command, or another script, prints for --help."""
+    module = f"recgym_agents.commands.{script}" if script in COMMANDS else script
     printed = io.StringIO()
     with contextlib.redirect_stdout(printed), pytest.raises(SystemExit):
-        tyro.cli(importlib.import_module(script).main, args=[*subcommand, "--help"])
+        tyro.cli(importlib.import_module(module).main, args=[*subcommand, "--help"])
     return printed.getvalue()
 
 

@@ -30,6 +30,7 @@ COMMANDS = {
     "train": Command("train an agent, in an environment or from a log"),
     "evaluate": Command("score a trained agent, with 95% intervals"),
     "recommend": Command("print a trained agent's slate for a history of clicks"),
+    "render": Command("film an agent, or random slates, as a GIF or an MP4"),
     "report": Command("write trained agents, user model and data as one HTML file"),
     "reproduce": Command("run the experiments behind a paper's table or figure again"),
 }
@@ -37,8 +38,8 @@ COMMANDS = {
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What NumPy and torch read as they start; their own default, every core, is slower here."""
 
-HELP_INDENT = 9 * " "
-"""Before the help of an argument, in tyro's box."""
+HELP_INDENT = 10 * " "
+"""Before the help of an argument that tyro says is missing."""
 
 
 def main(command: str | None = None) -> None:
@@ -136,7 +137,7 @@ def parsed(function: Callable[..., Any]) -> tuple[tuple[Any, ...], dict[str, Any
 
 
 def without_box(text: str) -> str:
-    """Returns what stands in the box that tyro prints of wrong arguments, in one line.
+    """Returns what tyro prints of wrong arguments, boxed in a terminal of UTF-8, in one line.
 
     >>> without_box('''
     ... ╭─ Required options ──────╮
@@ -149,10 +150,11 @@ def without_box(text: str) -> str:
     ... ''')
     'required options: Missing from train: --steps INT; For help, run: x --help'
     """
-    rows = [line.strip().strip("╭╮╰╯│").rstrip("─ ") for line in text.strip().splitlines()]
-    title, *rest = (row for row in rows if not row.startswith(HELP_INDENT))
-    words = " ".join(row.strip() or ";" for row in rest[:-1])
-    return f"{title.strip('─ ').lower()}: {re.sub('( ;)+', ';', words)}"
+    rows = [re.sub("[╭╮╰╯│─]|-----+", " ", line).rstrip() for line in text.splitlines()]
+    shown = "\n".join(row.strip() for row in rows if not row.startswith(HELP_INDENT)).strip()
+    title, _, rest = shown.partition("\n")
+    parts = [" ".join(part.split()) for part in rest.split("\n\n")]
+    return f"{title.lower()}: {'; '.join(part for part in parts if part)}"
 
 
 def fail(line: str) -> None:

@@ -16,6 +16,7 @@ def main(
     folder: Annotated[Path, tyro.conf.Positional],
     history: Annotated[tuple[str, ...], tyro.conf.Positional] = (),
     data: Path | None = None,
+    trust: bool = False,
 ) -> None:
     """Prints a slate, an item a line: its id, and with --data its id in the log and its title.
 
@@ -24,8 +25,9 @@ def main(
         history: the items that the user clicked, oldest first: ids 0..N-1, or with --data those of
             the log.
         data: folder that recgym prepare wrote, of the log that the agent's world was made from.
+        trust: read an agent of Stable-Baselines3, which can run any code as it is read.
     """
-    agent, _ = load_agent(folder)
+    agent, _ = load_agent(folder, trust=trust)
     if data is None:
         slate = agent.recommend([_number(item) for item in history])
         print("\n".join(map(str, slate)))

@@ -38,7 +38,10 @@ class TrainedAgent:
                 that is not in the catalog.
         """
         array = self._read(observation)
-        slates = self.inner.act(np.atleast_2d(array))
+        rows = np.atleast_2d(array)
+        if not len(rows):
+            return np.empty((0, self.spec.slate_size), np.int64)
+        slates = self.inner.act(rows)
         return slates[0] if array.ndim == 1 else slates
 
     def recommend(self, history: Sequence[int]) -> list[int]:
