@@ -26,7 +26,7 @@ def test_every_step_of_the_page_runs(
             if option in words:
                 words[words.index(option) + 1] = value
         monkeypatch.setattr(sys, "argv", [script, *words])
-        tyro.cli(importlib.import_module(Path(script).stem).main)
+        tyro.cli(importlib.import_module(f"recgym_agents.commands.{Path(script).stem}").main)
     printed = capsys.readouterr().out
     for line in blocks(page, "text")[1].splitlines():
         assert line in printed
