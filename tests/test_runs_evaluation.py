@@ -12,10 +12,10 @@ import pytest
 
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json, save_arrays, write_json
-from recgym_agents import train
 from recgym_agents.commands import evaluate as script
 from recgym_agents.runs.evaluation import evaluation_file
 from recgym_agents.runs.run_files import PARAMS, write_done
+from recgym_agents.runs.training import train
 from recgym_agents.runs.training_report import score_policy
 from tests.fixtures.small_runs import WORLD, small_run
 

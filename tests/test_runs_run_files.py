@@ -9,7 +9,7 @@ import pytest
 
 from recgym.errors import RecGymError
 from recgym.files import read_json, sha256_of, write_json
-from recgym_agents import load_agent, train
+from recgym_agents import load_agent
 from recgym_agents.runs.run_files import (
     CHECKPOINT,
     CONFIG,
@@ -19,6 +19,7 @@ from recgym_agents.runs.run_files import (
     append,
     write_done,
 )
+from recgym_agents.runs.training import train
 from tests.fixtures.small_runs import assert_same_run, no_file_longer_than, small_run
 
 

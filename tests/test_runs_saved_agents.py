@@ -15,9 +15,10 @@ import pytest
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json, save_arrays, write_json
 from recgym_agents import AGENTS as ZOO
-from recgym_agents import load_agent, train
+from recgym_agents import load_agent
 from recgym_agents.algorithms.stable_baselines import MODEL
 from recgym_agents.runs.run_files import CONFIG, DONE, PARAMS, write_done
+from recgym_agents.runs.training import train
 from tests.fixtures.small_runs import small_run
 
 AGENTS = ("popularity", "cascading-dqn", "sb3-a2c")
