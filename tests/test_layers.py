@@ -57,6 +57,7 @@ WINGS = (
     ("agent_docs",),
     ("experiments",),
     ("commands",),
+    ("command_docs",),
 )
 """The wings of ``recgym_agents``, from the ground up: each imports itself and what is below it."""
 HEIGHT = {wing: height for height, wings in enumerate(WINGS) for wing in wings}
