@@ -5,7 +5,7 @@ INSTALLED := .venv/.installed
 DEMO := runs/demo
 DEMO_STEPS := 30000
 BASELINES := random popularity user-greedy
-SCRIPT = OMP_NUM_THREADS=1 $(BIN)/python scripts
+RECGYM := $(BIN)/recgym
 
 .PHONY: install test demo docs site shipped benchmark clean
 .SECONDARY:
@@ -32,18 +32,18 @@ demo: $(DEMO)/report.html
 	@echo "open $(DEMO)/report.html"
 
 $(DEMO)/data/info.json: | $(INSTALLED)
-	$(SCRIPT)/prepare.py movielens --out $(@D)
+	$(RECGYM) prepare movielens --out $(@D)
 
 $(DEMO)/user-model/params.safetensors: $(DEMO)/data/info.json
-	$(SCRIPT)/fit.py --data $(<D) --model gan-pw --out $(@D)
+	$(RECGYM) fit --data $(<D) --model gan-pw --out $(@D)
 
 $(DEMO)/RecGAN-v0/%/0/DONE: $(DEMO)/user-model/params.safetensors
 	@test $(@D)/config.json -nt $< || rm -rf $(@D)
-	$(SCRIPT)/train.py --env RecGAN-v0 --user-model $(<D) --agent $* --steps $(DEMO_STEPS) --seed 0 --out $(@D)
+	$(RECGYM) train --env RecGAN-v0 --user-model $(<D) --agent $* --steps $(DEMO_STEPS) --seed 0 --out $(@D)
 
 # Every agent is scored in the model it learned from, and in the one of other users.
 $(DEMO)/report.html: $(foreach agent,$(BASELINES) cascading-dqn,$(DEMO)/RecGAN-v0/$(agent)/0/DONE)
-	$(SCRIPT)/report.py $(^D) --data $(DEMO)/data --user-model $(DEMO)/user-model --out $@
+	$(RECGYM) report $(^D) --data $(DEMO)/data --user-model $(DEMO)/user-model --out $@
 
 # The pages that are made from docstrings, and their pictures.
 docs: install
@@ -58,12 +58,12 @@ site: install
 
 # The user models that come with the package.
 shipped: install
-	$(SCRIPT)/prepare.py movielens --out data/ml-100k
-	$(SCRIPT)/fit.py --data data/ml-100k --model gan-pw --bags 5 --double --out recgym/users/shipped/recgan
-	$(SCRIPT)/fit.py --data data/ml-100k --model gan-lstm --double --out recgym/users/shipped/recgan-lstm
-	$(SCRIPT)/prepare.py movielens --low-ratings click --rewards five-stars --session-gap 30 --page-size 10 \
+	$(RECGYM) prepare movielens --out data/ml-100k
+	$(RECGYM) fit --data data/ml-100k --model gan-pw --bags 5 --double --out recgym/users/shipped/recgan
+	$(RECGYM) fit --data data/ml-100k --model gan-lstm --double --out recgym/users/shipped/recgan-lstm
+	$(RECGYM) prepare movielens --low-ratings click --rewards five-stars --session-gap 30 --page-size 10 \
 		--out data/ml-100k-sessions
-	$(SCRIPT)/fit.py --data data/ml-100k-sessions --model irecgan-lstm --double --out recgym/users/shipped/irecgan
+	$(RECGYM) fit --data data/ml-100k-sessions --model irecgan-lstm --double --out recgym/users/shipped/irecgan
 
 benchmark: install
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[peers]'

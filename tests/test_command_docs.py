@@ -29,7 +29,7 @@ def one(
         titles: none.
         names: of users.
         rate: how fast
-        trust: whether to.
+        trust: a|b, whether to.
     """
 
 
@@ -67,7 +67,7 @@ def test_arguments_are_those_of_the_function() -> None:
                 "| `--titles` |  | None. |",
                 "| `--names` |  | Of users. |",
                 "| `--rate` | `0.5` | How fast. |",
-                "| `--trust` | `false` | Whether to. |",
+                "| `--trust` | `false` | A\\|b, whether to. |",
             ],
         )
     ]

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from recgym.data.raw import ROW
-from recgym.data.table_formats import brief, read_table
+from recgym.data.table_formats import read_table
 from recgym.errors import RecGymError
 
 
@@ -135,11 +135,6 @@ def test_a_missing_file_is_one_line(tmp_path: Path, name: str) -> None:
     for columns in (["a"], None):
         with pytest.raises(RecGymError, match=f"{name}: no such file"):
             read_table(tmp_path / name, columns)
-
-
-def test_messages_repeat_eighty_characters() -> None:
-    assert brief("it's") == '"it\'s"'
-    assert len(brief("x" * 5_000)) == 85
 
 
 def test_rows_are_numbered(tmp_path: Path) -> None:

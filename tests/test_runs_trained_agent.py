@@ -39,7 +39,7 @@ def agents(model: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Tr
     }
     for name, (env, agent, env_args) in made.items():
         train(TrainConfig(env, agent, out=str(folder / name), env_args=env_args, **quick))
-    return {name: load_agent(folder / name)[0] for name in made}
+    return {name: load_agent(folder / name, trust=True)[0] for name in made}
 
 
 @pytest.mark.parametrize("name", ["ids", "state", "library"])

@@ -31,7 +31,7 @@ def page() -> str:
         "",
         "<!-- Written by `python -m recgym_agents.command_docs`; edit the docstrings instead. -->",
         "",
-        "`recgym COMMAND --help` prints what follows. A mistake is one line on standard error, and",
+        "`--help` after a command prints what follows. A mistake is one line on standard error and",
         "exit status 2. A command that needs more than the environments says which extra it needs.",
         "",
     ]
@@ -91,10 +91,9 @@ def row(name: str, default: Any, text: str, hint: Any) -> str:
         value = ""
     else:
         value = f"`{default if isinstance(default, str | Path) else json.dumps(default)}`"
-    meaning = f"{text[0].upper()}{text[1:].rstrip('.')}."
-    return (
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in (f"`{flag}`", value, meaning)) + " |"
-    )
+    cells = (f"`{flag}`", value, f"{text[0].upper()}{text[1:].rstrip('.')}.")
+    escaped = (cell.replace("|", "\\|") for cell in cells)
+    return f"| {' | '.join(escaped)} |"
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from recgym_agents.runs.evaluation import evaluate
 from recgym_agents.runs.html_report import Section, commands, image, table
 from recgym_agents.runs.run_files import CONFIG
 from recgym_agents.runs.run_metrics import read_metrics
-from recgym_agents.runs.saved_agents import load_agent
+from recgym_agents.runs.saved_agents import check_import, load_agent
 from recgym_agents.runs.training import TrainConfig
 
 BLUE, GREY = "#2458b3", "#8a8a8a"
@@ -75,7 +75,7 @@ def score_policy(folder: Path, episodes: int, seed: int, *, trust: bool = False)
         folder: of the agent.
         episodes: in each world.
         seed: the same seed meets every agent with the same users and luck.
-        trust: read agents of Stable-Baselines3 too; see ``load_agent``.
+        trust: read what can run code as it is read too; see ``load_agent``.
 
     Raises:
         RecGymError: the folder holds no agent or no run, or one that learned from a log alone.
@@ -84,6 +84,7 @@ def score_policy(folder: Path, episodes: int, seed: int, *, trust: bool = False)
     name = read_json(folder / CONFIG)["agent"]
     if about["env"] is None:
         raise RecGymError(f"{folder}: learned from a log alone; a report needs an environment")
+    check_import(about["env"], trust)
     reward, click_rate = {}, {}
     for world, arguments in worlds_of(about["env"], about["env_args"]).items():
         found = evaluate(agent, about["env"], arguments, episodes, seed)
