@@ -49,6 +49,7 @@ $(DEMO)/report.html: $(foreach agent,$(BASELINES) cascading-dqn,$(DEMO)/RecGAN-v
 docs: install
 	$(BIN)/python -m recgym.environment_docs
 	$(BIN)/python -m recgym_agents.agent_docs
+	$(BIN)/python -m recgym_agents.command_docs
 
 # The documentation as a website; a warning is an error.
 site: install

@@ -72,6 +72,7 @@ WINGS = {
         ("agent_docs",),
         ("experiments",),
         ("commands",),
+        ("command_docs",),
     ),
 }
 """The wings of each package, from the ground up: each imports what stands below it, and itself.

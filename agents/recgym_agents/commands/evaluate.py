@@ -47,7 +47,7 @@ def main(
         ensemble: user models that episodes draw from; 0 for one.
         user_model: folder of a fitted user model, or the name of a shipped one.
         env_args: other arguments of the environment, as NAME=VALUE.
-        seed: the same seed meets every agent with the same users and the same luck.
+        seed: the same seed meets every agent with the same users and random numbers.
         out: where the numbers go, each user's among them; by default a file in FOLDER:
             evaluation.json, or evaluation-test.json with "--split test", or with the id of an
             environment that is not that of the training. A file that holds an evaluation with other
