@@ -68,7 +68,7 @@ def test_the_environment_is_that_of_training_but_for_what_is_changed(
     expected = WORLD | {"user_model": model, "split": "test", "observe": "items"}
     assert {name: env.spec.kwargs[name] for name in expected} == expected
     assert env.render_mode == "ansi"
-    with pytest.raises(RecGymError, match="unknown environment argument 'slates'"):
+    with pytest.raises(RecGymError, match="unexpected keyword argument 'slates'"):
         agents["ids"].make_env(slates=3)
     with pytest.raises(RecGymError, match="environment argument 'view': set by training"):
         agents["ids"].make_env(view="scores")
