@@ -221,7 +221,7 @@ def test_a_finished_run_is_left_alone_and_a_stopped_one_begins_again(
         ("sb3-ppo", {"agent_args": {"gamma": 2.0}}, r"gamma=2.0: must be in 0\.\.1"),
         ("sb3-sac", {"agent_args": {"view": "item-by-item"}}, "does not fit proto-action"),
         ("sb3-sac", {"env_args": {"view": "scores"}}, "environment argument 'view'"),
-        ("sb3-sac", {"env_args": {"items": 3}}, "unknown environment argument 'items'"),
+        ("sb3-sac", {"env_args": {"items": 3}}, "unexpected keyword argument 'items'"),
         ("sb3-sac", {"env": "Featureless-v0", "env_args": {}}, "of this world have no features"),
         (
             "sb3-dqn",

@@ -133,9 +133,9 @@ def test_generated_sessions_end_and_are_users_of_their_own() -> None:
 
 
 def test_bad_requests() -> None:
-    with pytest.raises(RecGymError, match="autoreset_mode='disabled', no view"):
+    with pytest.raises(RecGymError, match="with autoreset_mode='disabled'"):
         collect(gymnasium.make_vec("SlateMDP-v0", 2), uniform_policy(50, 10), 1)  # type: ignore[arg-type]
-    with pytest.raises(RecGymError, match="autoreset_mode='disabled', no view"):
+    with pytest.raises(RecGymError, match="without a view"):
         collect(slate_mdp(view="scores"), uniform_policy(50, 10), 1)
     single: Any = gymnasium.make("SlateMDP-v0")
     with pytest.raises(RecGymError, match=r"by gymnasium\.make_vec with autoreset_mode"):

@@ -20,6 +20,7 @@ from recgym.data import (
     from_minari,
     slate_mdp_policy,
     to_minari,
+    uniform_actions,
     uniform_policy,
 )
 from recgym.envs import SlateEnv, SlateVectorEnv
@@ -117,6 +118,67 @@ def test_its_environment_is_the_single_one_with_the_same_arguments(minari: Any) 
     prepared.validate()
 
 
+VIEWED = SMALL | {"horizon": 9, "observe": "features"}
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("view", ["item-by-item", "proto-action", "scores", "enumerated"])
+def test_under_a_view_actions_are_the_views_and_slates_come_back(minari: Any, view: str) -> None:
+    """Held against the same actions in the environment without a view, given the same luck."""
+    env = slate_mdp(rows=1, view=view, **VIEWED)
+    policy = uniform_actions(env.single_action_space)
+    dataset = to_minari(env, policy, 30, "SlateMDP/viewed-v0", seed=3)
+    assert dataset.action_space == env.single_action_space
+    log = from_minari("SlateMDP/viewed-v0")
+    log.validate(n_items=12)
+    assert log.slot_propensities is None
+    single = dataset.recover_environment()
+    assert single.action_space == env.single_action_space
+    seen: list[Any] = []
+    _, info = env.reset(seed=3)
+    rng = np.random.default_rng([3, 1])
+    for session, episode in enumerate(dataset):
+        assert all(action in dataset.action_space for action in episode.actions)
+        step = over = 0
+        while not over:
+            actions = policy(None, info, rng)
+            assert (episode.actions[step] == actions[0]).all()
+            _, reward, terminated, truncated, info = env.step(actions)
+            step, over = step + 1, terminated[0] or truncated[0]
+            slate = env.shown_slates()[0].tolist()
+            if slate[0] >= 0:
+                told = [info[name][0] for name in ("click", "item")]
+                seen.append([session, *told, reward[0], *slate])
+            else:
+                assert (view, slate) == ("item-by-item", [-1] * 3)
+        assert step == len(episode)
+        _, info = env.reset(options={"reset_mask": np.array([True])})
+    pages = zip(
+        log.session, log.click, log.item, log.reward, log.slate_items.reshape(-1, 3), strict=True
+    )
+    assert [[*row[:4], *row[4]] for row in pages] == seen
+    shown = [row[1:] for row in seen]
+    assert all(len(set(row[3:])) == 3 for row in shown)
+
+
+def test_uniform_actions_are_uniform_and_leave_out_what_the_slate_has() -> None:
+    env = slate_mdp(rows=4000, view="item-by-item")
+    _, info = env.reset(seed=0)
+    rng = np.random.default_rng(0)
+    policy = uniform_actions(env.single_action_space)
+    first = policy(None, info, rng)
+    np.testing.assert_allclose(np.bincount(first, minlength=12) / 4000, 1 / 12, atol=0.02)
+    info = env.step(first)[4]
+    second = policy(None, info, rng)
+    assert (second != first).all()
+    np.testing.assert_allclose(np.bincount(second, minlength=12) / 4000, 1 / 12, atol=0.02)
+    box = slate_mdp(rows=4000, view="scores")
+    drawn = uniform_actions(box.single_action_space)(None, box.reset(seed=0)[1], rng)
+    assert drawn.shape == (4000, 12)
+    assert abs(drawn.mean()) < 0.01
+    assert drawn.dtype == np.float32
+
+
 def test_bad_requests(minari: Any) -> None:
     policy = uniform_policy(12, 3)
     to_minari(slate_mdp(), policy, 1, "random-v0")
@@ -127,7 +189,13 @@ def test_bad_requests(minari: Any) -> None:
         (slate_mdp(), "random-v0", "'random-v0' exists already"),
         (slate_mdp(), "random", "dataset_id 'random': must be like"),
         (slate_mdp(), "a b-v0", "dataset_id 'a b-v0': must be like"),
-        (slate_mdp(autoreset_mode="same-step"), "other-v0", "autoreset_mode='disabled', no view"),
+        (slate_mdp(autoreset_mode="same-step"), "other-v0", "autoreset_mode='disabled'"),
+        (slate_mdp(view="scores"), "other-v0", "under a view it must return the view's actions"),
+        (
+            slate_mdp(view="item-by-item", mask_keys=["obs", "mask"]),
+            "other-v0",
+            "leave out mask_keys",
+        ),
         (direct, "other-v0", r"gymnasium\.make_vec"),
         (no_json, "other-v0", "arguments: .* is not JSON serializable"),
     ]:

@@ -68,7 +68,7 @@ class TestBadInput:
     @pytest.mark.parametrize("make", [SlateEnv, SlateVectorEnv])
     def test_arguments(self, make: Any) -> None:
         for arguments, message in [
-            ({"horizons": 3}, "unknown environment argument 'horizons'.*known: n_items, .*horizon"),
+            ({"horizons": 3}, "unexpected keyword argument 'horizons'.*knows: n_items, .*horizon"),
             ({"render_mode": "human"}, "render_mode='human': must be one of ansi, rgb_array"),
             ({"horizon": 3, "max_episode_steps": 4}, "give one of them"),
             ({"horizon": 0}, "horizon=0"),
@@ -81,7 +81,8 @@ class TestBadInput:
     def test_arguments_of_the_vector_environment(self) -> None:
         for arguments, message in [
             ({"num_envs": 0}, "num_envs=0"),
-            ({"autoreset_mode": "NextStep"}, "must be one of next-step, same-step, disabled"),
+            ({"autoreset_mode": "NoStep"}, "must be one of next-step, same-step, disabled"),
+            ({"autoreset_mode": None}, "autoreset_mode=None: must be one of next-step"),
             ({"backend": "jax"}, "backend='jax': must be one of numpy, torch"),
             ({"compile": True}, "need backend='torch'"),
             ({"device": "cuda"}, "need backend='torch'"),
@@ -123,9 +124,10 @@ class TestBadInput:
         assert found.stdout.startswith("compile=True: torch.compile does not work here (")
         assert found.stdout.count("\n") == 1
 
-    def test_one_seed_for_all_rows(self) -> None:
-        with pytest.raises(RecGymError, match="seed must be one integer"):
-            SlateVectorEnv("tiny", 2).reset(seed=[1, 2])  # type: ignore[arg-type]
+    @pytest.mark.parametrize("seed", [[1], [1, 2, 3], [1, None], [0.5, 1], [-1, 2]])
+    def test_lists_of_seeds(self, seed: Any) -> None:
+        with pytest.raises(RecGymError, match="seed must be one whole number, or 2 of them"):
+            SlateVectorEnv("tiny", 2).reset(seed=seed)
 
     @pytest.mark.parametrize("make", [SlateEnv, SlateVectorEnv])
     def test_reset_options(self, make: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import pickle
 import re
@@ -23,7 +24,18 @@ from recgym.envs.shared_arguments import RENDER_MODES
 from recgym.simulators import builder
 from recgym.simulators.views import VIEWS
 from recgym.spaces import SlateSpace
-from tests.fixtures.every_env import CASES, ROWS, Case, play, refusal, rounds, world
+from tests.fixtures.every_env import (
+    CASES,
+    MASK_KEYS,
+    ROWS,
+    Case,
+    overwrite,
+    plain,
+    play,
+    refusal,
+    rounds,
+    world,
+)
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -86,8 +98,7 @@ def test_the_same_seed_is_the_same_rollout(case: Case) -> None:
     env, other = make(case), make(case)
     rollouts = []
     for one, seed in [(env, 3), (other, 3), (env, 3), (env, 4)]:
-        observation, info = one.reset(seed=seed)
-        rollouts.append([observation.tolist(), info, *play(one, 25)])
+        rollouts.append([*plain(one.reset(seed=seed)), *play(one, 25)])
     assert rollouts[0] == rollouts[1] == rollouts[2] != rollouts[3]
 
 
@@ -100,8 +111,8 @@ def test_pickled_in_an_episode_it_goes_on_as_it_would_have(case: Case) -> None:
     while over:  # a first step that does not end the episode
         env.reset()
         over = any(env.step(env.action_space.sample())[2:4])
-    copy = pickle.loads(pickle.dumps(env))
-    assert play(copy, 20) == play(env, 20)
+    pickled = pickle.loads(pickle.dumps(env))
+    assert play(pickled, 20) == play(env, 20)
 
 
 @each_case
@@ -113,9 +124,8 @@ def test_what_was_returned_is_the_callers(case: Case) -> None:
     env.action_space.seed(0)
     over = False
     for _ in range(20):
-        assert returned[0].tolist() == expected[0].tolist()
-        assert returned[1:] == expected[1:]
-        returned[0][:] = 0
+        assert plain(returned) == plain(expected)
+        overwrite(returned)
         returned[-1].clear()
         if over:
             returned, expected, over = env.reset(), twin.reset(), False
@@ -124,8 +134,7 @@ def test_what_was_returned_is_the_callers(case: Case) -> None:
         expected = twin.step(np.copy(action))
         returned = env.step(action)
         over = any(expected[2:4])
-        if isinstance(action, np.ndarray) and action.ndim:
-            action[:] = 0
+        overwrite(action)
 
 
 @each_case
@@ -154,9 +163,111 @@ def test_infos_always_have_the_same_keys(case: Case) -> None:
     env = make(case)
     _, info = env.reset(seed=0)
     keys = {"click", "item", "repaired", *env.unwrapped.simulator.info_names}
+    keys |= {"action_mask"} if case.view == "item-by-item" else set()
     assert set(info) == keys
     assert (info["click"], info["item"], info["repaired"]) == (-1, -1, 0)
-    assert all(set(seen) == keys for seen in play(env, 20) if isinstance(seen, dict))
+    env.action_space.seed(0)
+    for _ in range(20):
+        assert set(info) == keys
+        for name, value in info.items():
+            masks = name == "action_mask"
+            assert type(value) is (np.ndarray if masks else np.int64)
+            assert value.dtype == (np.int8 if masks else np.int64)
+        *_, terminated, truncated, info = env.step(env.action_space.sample())
+        if terminated or truncated:
+            _, info = env.reset()
+
+
+@each_case
+def test_infos_and_observations_tell_which_items_are_left(case: Case) -> None:
+    """As many as the slate has been filled with are not, and Gymnasium samples among the others."""
+    if case.view != "item-by-item":
+        pytest.skip("other views have no masks")
+    env = make(case)
+    size = env.unwrapped.simulator.slate_size
+    observation, info = env.reset(seed=0)
+    chosen: list[int] = []
+    for step in range(1, 3 * size):
+        mask = info["action_mask"]
+        assert np.flatnonzero(mask == 0).tolist() == sorted(chosen)
+        assert (env.unwrapped.action_masks() == mask).all()
+        if "mask_keys" in case.arguments:
+            assert (observation[MASK_KEYS[1]] == mask).all()
+        assert observation in env.observation_space
+        item = int(env.action_space.sample(mask))
+        chosen = [*chosen, item] if step % size else []
+        observation, _, terminated, truncated, info = env.step(item)
+        assert info["repaired"] == 0
+        if terminated or truncated:
+            observation, info = env.reset()
+
+
+@each_id
+def test_masks_are_beside_the_same_observations(name: str) -> None:
+    arguments = ROWS[name].variants[0] | {"view": "item-by-item"}
+    env, masked = (
+        gymnasium.make(name, **arguments),
+        gymnasium.make(name, **arguments, mask_keys=["obs", "mask"]),
+    )
+    assert isinstance(masked.observation_space, spaces.Dict)
+    assert masked.observation_space["obs"] == env.observation_space
+    observation, beside = env.reset(seed=3)[0], masked.reset(seed=3)[0]
+    for _ in range(9):
+        assert set(beside) == {"obs", "mask"}
+        assert (beside["obs"] == observation).all()
+        item = np.flatnonzero(beside["mask"])[-1]
+        observation, _, terminated, truncated, _ = env.step(item)
+        beside = masked.step(item)[0]
+        if terminated or truncated:
+            observation, beside = env.reset()[0], masked.reset()[0]
+
+
+@each_id
+def test_the_plain_view_has_a_name(name: str) -> None:
+    arguments = ROWS[name].variants[0]
+    env, plain_view = (gymnasium.make(name, **arguments, view=view) for view in (None, "slate"))
+    assert plain_view.action_space == env.action_space
+    assert type(plain_view.unwrapped.simulator) is type(env.unwrapped.simulator)  # type: ignore[attr-defined]
+
+
+@each_case
+def test_its_spec_says_how_long_an_episode_is(case: Case) -> None:
+    """Read there by wrappers, though no TimeLimit is around it; made again, it is the same."""
+    env = make(case)
+    simulator = env.unwrapped.simulator
+    steps = simulator.horizon * rounds(case, simulator)
+    assert env.spec.max_episode_steps == steps
+    wrapped: Any = env
+    while wrapped is not env.unwrapped:
+        assert not isinstance(wrapped, gymnasium.wrappers.TimeLimit)
+        wrapped = wrapped.env
+    if isinstance(env.observation_space, spaces.Box):
+        aware = gymnasium.wrappers.TimeAwareObservation(make(case), flatten=True)
+        aware.reset(seed=0)
+    again = gymnasium.make(copy.deepcopy(env.spec))
+    assert again.spec is not None
+    assert again.spec.max_episode_steps == steps
+    again.reset(seed=5), env.reset(seed=5)
+    terminated = truncated = False
+    env.action_space.seed(0)
+    while not (terminated or truncated):
+        action = env.action_space.sample()
+        observation, _, terminated, truncated, _ = env.step(action)
+        same = again.step(action)
+        assert plain(same[0]) == plain(observation)
+        assert (same[2] or same[3]) == (terminated or truncated)
+    assert gymnasium.spec(case.name).max_episode_steps is None
+
+
+@each_id
+def test_an_unknown_argument_is_also_a_type_error(name: str) -> None:
+    for make_env in (gymnasium.make, gymnasium.make_vec):
+        for kind in (RecGymError, TypeError):
+            with pytest.raises(
+                kind, match="got an unexpected keyword argument 'frameskip'"
+            ) as error:
+                make_env(name, frameskip=4)
+            assert "\n" not in str(error.value)
 
 
 @each_id
@@ -202,8 +313,7 @@ def test_repeated_items_are_repaired(name: str) -> None:
         distinct = envs[1].step(np.array(lowest))
         assert repeats[4].pop("repaired") == size - 1
         assert distinct[4].pop("repaired") == 0
-        assert repeats[0].tolist() == distinct[0].tolist()
-        assert repeats[1:] == distinct[1:]
+        assert plain(repeats) == plain(distinct)
 
 
 @each_id

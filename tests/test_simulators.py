@@ -337,5 +337,5 @@ class TestBadInput:
             build("typo", {})
         with pytest.raises(RecGymError, match="'no_such_module:world' cannot be imported"):
             build("no_such_module:world", {})
-        with pytest.raises(RecGymError, match=r"unknown environment argument 'slates'.*slate_size"):
+        with pytest.raises(RecGymError, match=r"unexpected keyword argument 'slates'.*slate_size"):
             build("learned-user", {"slates": 3})

@@ -316,7 +316,7 @@ def test_an_altered_checkpoint_is_refused(model: str, tmp_path: Path) -> None:
     [
         ({"env": "Nowhere-v0"}, "environment 'Nowhere-v0'"),
         ({"env": "CartPole-v1"}, "not one of RecGym's"),
-        ({"env_args": {"slates": 3}}, "unknown environment argument 'slates'"),
+        ({"env_args": {"slates": 3}}, "unexpected keyword argument 'slates'"),
         ({"agent": "user-greedy-ensemble", "loop_args": {}}, None),
         ({"loop_args": {"update": 3}}, "loop: no setting 'update'"),
         ({"loop_args": {"capacity": 0}}, "capacity=0: must be at least 1"),

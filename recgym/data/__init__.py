@@ -6,10 +6,12 @@ from recgym.data.collecting import as_dataset, collect
 from recgym.data.dataset import SPLITS, Dataset, Split, split_users
 from recgym.data.display_sets import read_display_sets
 from recgym.data.logging_policies import (
+    ActionPolicy,
     LoggingPolicy,
     Shown,
     greedy_policy,
     slate_mdp_policy,
+    uniform_actions,
     uniform_policy,
 )
 from recgym.data.minari_datasets import from_minari, to_minari
@@ -22,6 +24,7 @@ from recgym.data.trivial_rules import floors
 
 __all__ = [
     "SPLITS",
+    "ActionPolicy",
     "Catalog",
     "Columns",
     "Dataset",
@@ -44,5 +47,6 @@ __all__ = [
     "slate_mdp_policy",
     "split_users",
     "to_minari",
+    "uniform_actions",
     "uniform_policy",
 ]

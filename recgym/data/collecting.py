@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from recgym.arrays import Array
 from recgym.data.catalog import Catalog
 from recgym.data.dataset import Dataset, click_facts, split_users
-from recgym.data.logging_policies import LoggingPolicy, Shown
+from recgym.data.logging_policies import ActionPolicy, LoggingPolicy, Shown
 from recgym.data.sessions import Sessions
 from recgym.errors import RecGymError
 from recgym.spaces import SlateSpace
@@ -31,7 +31,8 @@ class Played(NamedTuple):
     """What was observed before the slate."""
     info: Mapping[str, Array]
     """Info before the slate."""
-    shown: Shown
+    shown: Any
+    """What the policy chose: a ``Shown``, or under a view its actions (B, ...)."""
     after: Array
     """What was observed after it."""
     reward: Array
@@ -42,18 +43,18 @@ class Played(NamedTuple):
 
 
 def play(
-    env: SlateVectorEnv, policy: LoggingPolicy, sessions: int, seed: int = 0
+    env: SlateVectorEnv, policy: LoggingPolicy | ActionPolicy, sessions: int, seed: int = 0
 ) -> Iterator[Played]:
     """Plays until the first ``sessions`` episodes are over; later ones are broken off.
 
     Raises:
-        RecGymError: see ``collect``.
+        RecGymError: an environment that resets by itself, no sessions, a seed below 0, or a policy
+            of slates under a view, or of actions without one.
     """
     mode = str(env.metadata.get("autoreset_mode")).rpartition(".")[2].lower().replace("_", "-")
-    if mode != "disabled" or not isinstance(env.simulator.action_space, SlateSpace):
+    if mode != "disabled":
         raise RecGymError(
-            "collect: make the environment by gymnasium.make_vec with autoreset_mode='disabled',"
-            " no view"
+            "collect: make the environment by gymnasium.make_vec with autoreset_mode='disabled'"
         )
     if sessions < 1:
         raise RecGymError(f"collect: sessions={sessions} must be at least 1")
@@ -65,7 +66,13 @@ def play(
     step = np.zeros(env.num_envs, np.int64)
     while (session < sessions).any():
         shown = policy(observation, info, rng)
-        after, reward, terminated, truncated, answer = env.step(shown.slate)
+        if isinstance(shown, Shown) != isinstance(env.single_action_space, SlateSpace):
+            raise RecGymError(
+                "logging policy: under a view it must return the view's actions, see"
+                " uniform_actions; without one a Shown, see uniform_policy"
+            )
+        actions = shown.slate if isinstance(shown, Shown) else shown
+        after, reward, terminated, truncated, answer = env.step(actions)
         yield Played(
             session, step, observation, info, shown, after, reward, terminated, truncated, answer
         )
@@ -96,6 +103,8 @@ def collect(env: SlateVectorEnv, policy: LoggingPolicy, sessions: int, seed: int
     Raises:
         RecGymError: another kind of environment, no sessions, or a seed below 0.
     """
+    if not isinstance(env.simulator.action_space, SlateSpace):
+        raise RecGymError("collect: make the environment without a view; to_minari takes one")
     logged = []
     for played in play(env, policy, sessions, seed):
         page = {
@@ -119,12 +128,13 @@ def sessions_of(parts: Sequence[Mapping[str, Array]]) -> Sessions:
 
     Args:
         parts: some pages each: the fields of ``Sessions`` by name, with ``slate`` (P, K) and
-            ``slot_propensities`` (P, K).
+            ``slot_propensities`` (P, K), which may be absent with ``slate_propensities``.
     """
     pages = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     order = np.lexsort((pages["step"], pages["session"], pages["user"]))
     pages = {name: values[order] for name, values in pages.items()}
     n_pages, size = pages["slate"].shape
+    slots, slates = pages.get("slot_propensities"), pages.get("slate_propensities")
     return Sessions(
         user=pages["user"],
         session=pages["session"],
@@ -134,8 +144,8 @@ def sessions_of(parts: Sequence[Mapping[str, Array]]) -> Sessions:
         click=pages["click"],
         item=pages["item"],
         reward=pages["reward"].astype(np.float32),
-        slot_propensities=pages["slot_propensities"].reshape(-1).astype(np.float32),
-        slate_propensities=pages["slate_propensities"].astype(np.float32),
+        slot_propensities=None if slots is None else slots.reshape(-1).astype(np.float32),
+        slate_propensities=None if slates is None else slates.astype(np.float32),
     )
 
 

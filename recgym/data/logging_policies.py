@@ -7,9 +7,11 @@ from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from gymnasium import Space, spaces
 
 from recgym.arrays import Array
 from recgym.errors import RecGymError
+from recgym.simulators.views import ACTION_MASK
 from recgym.spaces import draw_slates
 
 
@@ -26,6 +28,28 @@ class Shown(NamedTuple):
 
 LoggingPolicy = Callable[[Array, Mapping[str, Array], np.random.Generator], Shown]
 """Called with observations, infos, and a generator."""
+ActionPolicy = Callable[[Any, Mapping[str, Array], np.random.Generator], Array]
+"""The same under a view: returns the view's actions (B, ...)."""
+
+
+def uniform_actions(space: Space[Any]) -> ActionPolicy:
+    """Returns the policy that draws every action of a view equally often.
+
+    Args:
+        space: the view's, ``env.single_action_space``. Item by item, an item that is in the slate
+            already is not drawn.
+    """
+
+    def act(observation: Any, info: Mapping[str, Array], rng: np.random.Generator) -> Array:
+        n_rows = len(info["click"])
+        if isinstance(space, spaces.Box):
+            return rng.uniform(space.low, space.high, (n_rows, *space.shape)).astype(np.float32)
+        assert isinstance(space, spaces.Discrete)
+        if ACTION_MASK not in info:
+            return rng.integers(int(space.n), size=n_rows)
+        return (rng.random(info[ACTION_MASK].shape) * info[ACTION_MASK]).argmax(axis=1)
+
+    return act
 
 
 def uniform_policy(n_items: int, slate_size: int) -> LoggingPolicy:

@@ -12,7 +12,7 @@ import numpy as np
 
 from recgym.arrays import Array
 from recgym.data.collecting import play, sessions_of
-from recgym.data.logging_policies import LoggingPolicy
+from recgym.data.logging_policies import ActionPolicy, LoggingPolicy, Shown
 from recgym.data.sessions import Sessions
 from recgym.errors import RecGymError
 
@@ -24,12 +24,16 @@ if TYPE_CHECKING:
 
 SLOT_PROPENSITIES, SLATE_PROPENSITIES = "slot_propensities", "slate_propensities"
 """The infos that the logging policy adds to those of the environment."""
-NEEDED = ("click", "item", SLOT_PROPENSITIES, SLATE_PROPENSITIES)
-"""The infos that a log is read from."""
+SHOWN = "slate"
+"""The info that is added under a view: the slate that each action led to, -1 where to none yet."""
 
 
 def to_minari(
-    env: SlateVectorEnv, policy: LoggingPolicy, sessions: int, dataset_id: str, seed: int = 0
+    env: SlateVectorEnv,
+    policy: LoggingPolicy | ActionPolicy,
+    sessions: int,
+    dataset_id: str,
+    seed: int = 0,
 ) -> MinariDataset:
     """Plays whole episodes as ``collect`` does, and stores them as a Minari dataset.
 
@@ -38,8 +42,12 @@ def to_minari(
     environment's, one more than there are steps, and beside them the probability of each item in
     its slot, (T + 1, K), and of each slate, (T + 1,): NaN at the reset, where nothing was shown.
 
+    Under a view the actions are the view's, chosen by an ``ActionPolicy``. Probabilities of slates
+    do not follow from those of actions, and are not stored; the slates are, as the info "slate"
+    (T + 1, K).
+
     Args:
-        env: as for ``collect``, made by ``gymnasium.make_vec``.
+        env: as for ``collect``, made by ``gymnasium.make_vec``; in any view.
         policy: see ``recgym.data.logging_policies``.
         sessions: episodes.
         dataset_id: name of the dataset, such as "SlateMDP/random-v0"; Minari keeps it in the
@@ -102,37 +110,40 @@ def from_minari(dataset: MinariDataset | str) -> Sessions:
     pages = []
     for episode in dataset:
         infos = episode.infos or {}
-        absent = [name for name in NEEDED if name not in infos]
+        slates = (SHOWN,) if SHOWN in infos else (SLOT_PROPENSITIES, SLATE_PROPENSITIES)
+        needed = ("click", "item", *slates)
+        absent = [name for name in needed if name not in infos]
         if absent:
             raise RecGymError(
                 f"from_minari: {dataset.spec.dataset_id!r} has no info {absent[0]!r}; it reads what"
                 " to_minari wrote"
             )
-        session = np.full(len(episode), episode.id)
-        page = {"session": session, "step": np.arange(len(episode)), "user": session}
-        page |= {name: infos[name][1:] for name in (*NEEDED, "user") if name in infos}
-        pages.append(page | {"slate": episode.actions, "reward": episode.rewards})
+        page = {"reward": episode.rewards, SHOWN: episode.actions}
+        page |= {name: infos[name][1:] for name in (*needed, "user") if name in infos}
+        whole = page[SHOWN][:, 0] >= 0  # not so while a slate is filled item by item
+        page = {name: values[whole] for name, values in page.items()}
+        session = np.full(whole.sum(), episode.id)
+        pages.append({"session": session, "step": np.arange(len(session)), "user": session} | page)
     if not pages:
         raise RecGymError(f"from_minari: {dataset.spec.dataset_id!r}: no episodes to read")
     return sessions_of(pages)
 
 
-def _episodes(env: SlateVectorEnv, policy: LoggingPolicy, sessions: int, seed: int) -> list[Any]:
+def _episodes(
+    env: SlateVectorEnv, policy: LoggingPolicy | ActionPolicy, sessions: int, seed: int
+) -> list[Any]:
     """Returns what is played, an episode a buffer."""
     from minari.data_collector import EpisodeBuffer
 
     episodes: dict[int, Any] = {}
     for played in play(env, policy, sessions, seed):
-        answer = _own(played.answer) | {
-            SLOT_PROPENSITIES: played.shown.slot_propensities.astype(np.float32),
-            SLATE_PROPENSITIES: played.shown.slate_propensities.astype(np.float32),
-        }
+        actions, added, nothing = _chosen(env, played.shown)
+        answer = _own(played.answer) | added
         for row in np.flatnonzero(played.session < sessions):
             number = int(played.session[row])
             if played.step[row] == 0:
-                nothing = np.full(played.shown.slate.shape[1], np.nan, np.float32)
                 infos = {name: [values[row]] for name, values in _own(played.info).items()}
-                infos |= {SLOT_PROPENSITIES: [nothing], SLATE_PROPENSITIES: [nothing[0]]}
+                infos |= {name: [value] for name, value in nothing.items()}
                 first = [played.observation[row]]
                 episodes[number] = EpisodeBuffer(
                     id=number, observations=first, actions=[], infos=infos
@@ -141,11 +152,26 @@ def _episodes(env: SlateVectorEnv, policy: LoggingPolicy, sessions: int, seed: i
             for name, values in answer.items():
                 episode.infos[name].append(values[row])
             episode.observations.append(played.after[row])
-            episode.actions.append(played.shown.slate[row])
+            episode.actions.append(actions[row])
             episode.rewards.append(played.reward[row])
             episode.terminations.append(played.terminated[row])
             episode.truncations.append(played.truncated[row])
     return [episodes[number] for number in sorted(episodes)]
+
+
+def _chosen(
+    env: SlateVectorEnv, shown: Shown | Array
+) -> tuple[Array, dict[str, Array], dict[str, Array]]:
+    """Returns the actions of one step, the infos that are added to it, and those of a reset."""
+    size = env.simulator.slate_size
+    if not isinstance(shown, Shown):
+        return shown, {SHOWN: env.shown_slates()}, {SHOWN: np.full(size, -1)}
+    nan = np.full(size, np.nan, np.float32)
+    added = {
+        SLOT_PROPENSITIES: shown.slot_propensities.astype(np.float32),
+        SLATE_PROPENSITIES: shown.slate_propensities.astype(np.float32),
+    }
+    return shown.slate, added, {SLOT_PROPENSITIES: nan, SLATE_PROPENSITIES: nan[0]}
 
 
 def _own(info: Any) -> dict[str, Array]:
@@ -157,15 +183,18 @@ def _single_spec(env: SlateVectorEnv) -> EnvSpec:
     """Returns the spec of the single environment that is a row of a vector environment.
 
     Raises:
-        RecGymError: there is none, or it is no plain JSON.
+        RecGymError: there is none, it is no plain JSON, or its observations are dicts.
     """
     from recgym.envs import SlateEnv, SlateVectorEnv
 
     if env.spec is None:
         raise RecGymError("to_minari: make the environment with gymnasium.make_vec")
+    if env.spec.kwargs.get("mask_keys"):
+        raise RecGymError("to_minari: leave out mask_keys; the masks are stored as an info")
     single, vector = (inspect.signature(shell).parameters for shell in (SlateEnv, SlateVectorEnv))
     only_vector = vector.keys() - single.keys() | {"vectorization_mode"}
     spec = copy.deepcopy(env.spec)
+    spec.max_episode_steps = None  # the environment's own, which needs no wrapper
     spec.kwargs = {name: value for name, value in spec.kwargs.items() if name not in only_vector}
     try:
         spec.to_json()

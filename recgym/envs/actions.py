@@ -85,8 +85,16 @@ def check(space: Space[Any], actions: Array) -> tuple[Array, Array]:
     if xp.any(wrong):
         where = np.argwhere(np.asarray(wrong.cpu() if hasattr(wrong, "cpu") else wrong))[0]
         value = actions[tuple(int(i) for i in where)]
-        raise RecGymError(f"action: {value.item()} in row {where[0]} is not in {bounds}")
+        raise RecGymError(
+            f"action: {value.item()} in row {where[0]} is not in {bounds}{_remedy(space)}"
+        )
     return actions, xp.zeros(len(actions), dtype=xp.int64, device=actions.device)
+
+
+def _remedy(space: Space[Any]) -> str:
+    if isinstance(space, spaces.Discrete):
+        return ""
+    return "; gymnasium.wrappers.ClipAction (for many rows, vector.ClipAction) brings it there"
 
 
 def _meaning(space: Space[Any]) -> str:

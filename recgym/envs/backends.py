@@ -224,6 +224,21 @@ class TorchBackend:
         return torch.compile(function, fullgraph=True, dynamic=False) if self._compile else function
 
 
+def backend_of(world: Simulator, backend: str, device: str, compile: bool) -> Backend:
+    """Returns the backend of a vector environment by its name.
+
+    Raises:
+        RecGymError: an unknown name, or what ``TorchBackend`` raises.
+    """
+    if backend == "torch":
+        return TorchBackend(world, device, compile)
+    if backend != "numpy":
+        raise RecGymError(f"backend={backend!r}: must be one of numpy, torch")
+    if compile or device != "cpu":
+        raise RecGymError("compile=True and device need backend='torch'")
+    return NumpyBackend(world)
+
+
 def _generator_on(device: str) -> Any:
     """Returns a torch generator, or says in one line why there cannot be one."""
     try:

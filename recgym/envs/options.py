@@ -24,6 +24,28 @@ def check_options(options: Mapping[str, Any] | None, known: tuple[str, ...]) -> 
     return options
 
 
+def seed_of(seed: Any, n_rows: int) -> int | None:
+    """Returns one seed for a generator that all rows share.
+
+    Args:
+        seed: an integer, a list of one for each row, which are mixed into one, or None.
+        n_rows: B.
+
+    Raises:
+        RecGymError: a list of another length, or of anything but whole numbers of 0 or more.
+    """
+    if not isinstance(seed, list | tuple | np.ndarray):
+        return seed  # type: ignore[no-any-return]
+    if len(seed) == n_rows and all(one is None for one in seed):
+        return None
+    wanted = f"reset: seed must be one whole number, or {n_rows} of them"
+    whole = all(isinstance(one, int | np.integer) and one >= 0 for one in seed)
+    if len(seed) != n_rows or not whole:
+        raise RecGymError(f"{wanted}, of 0 or more")
+    mixed = np.random.SeedSequence([int(one) for one in seed]).generate_state(1, np.uint64)
+    return int(mixed[0] >> np.uint64(1))  # a seed of Gymnasium fits an int64
+
+
 def users_of(options: Mapping[str, Any], n_rows: int, n_users: int) -> np.ndarray | None:
     """Returns the users that the options name, int64 (n_rows,), or None.
 

@@ -74,6 +74,7 @@ class RecSimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
             "recgym.envs.recsim:RecSimEnv",
             order_enforce=False,
             disable_env_checker=True,
+            max_episode_steps=self.horizon,
             kwargs={"env": env, "horizon": horizon},
         )
 
@@ -118,9 +119,9 @@ class RecSimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self._step = None if terminated or truncated else step
         click = next((slot for slot, one in enumerate(shown["response"]) if _clicked(one)), -1)
         info = {
-            "click": click,
-            "item": slate[click] if click >= 0 else -1,
-            "repaired": int(replaced[0]),
+            "click": np.int64(click),
+            "item": np.int64(slate[click] if click >= 0 else -1),
+            "repaired": replaced[0],
         }
         self._shown = (slate, click, float(reward))
         return self._observation(shown), float(reward), bool(terminated), truncated, info

@@ -10,6 +10,7 @@ import numpy as np
 from stable_baselines3.common.vec_env import VecEnv
 
 from recgym.arrays import Array
+from recgym.envs import infos
 from recgym.envs.slate_vector_env import SlateVectorEnv
 from recgym.errors import RecGymError
 
@@ -42,7 +43,7 @@ class SB3VecEnv(VecEnv):
     def reset(self) -> Array:
         """Starts an episode in every row; returns observations (B, ...)."""
         observation, info = self.env.reset(seed=self._seeds[0])
-        self.reset_infos = self._rows(info)
+        self.reset_infos = infos.by_row(info)
         self._seeds = [None]
         return observation
 
@@ -61,9 +62,9 @@ class SB3VecEnv(VecEnv):
         done = terminated | truncated
         last: Any = info.get("final_obs")
         ended: Any = info.get("final_info")
-        rows = self._rows(info)
+        rows = infos.by_row(info)
         for row in np.flatnonzero(done):
-            own = {key: ended[key][row].item() for key in rows[row]}
+            own = {key: ended[key][row] for key in rows[row]}
             rows[row] = own | {
                 "terminal_observation": last[row],
                 "TimeLimit.truncated": bool(truncated[row] and not terminated[row]),
@@ -100,9 +101,3 @@ class SB3VecEnv(VecEnv):
 
     def _indices(self, indices: Any) -> Iterable[int]:
         return self._get_indices(indices)
-
-    def _rows(self, info: dict[str, Any]) -> list[dict[str, Any]]:
-        """Returns an info for each row, from arrays (B,) by name."""
-        names = [name for name in info if f"_{name}" in info and not name.startswith("final_")]
-        columns = [info[name].tolist() for name in names]
-        return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
-from recgym.arrays import Array
+from gymnasium.envs.registration import EnvSpec
+
 from recgym.errors import RecGymError
 from recgym.simulators import build
-from recgym.simulators.base import Simulator, State
-from recgym.simulators.views import ItemByItem, view_of
+from recgym.simulators.base import Simulator
+from recgym.simulators.views import actions_a_slate, view_of
 
 RENDER_MODES = ["ansi", "rgb_array"]
 
@@ -27,7 +29,8 @@ def build_world(
         simulator: name of the simulator.
         arguments: the simulator's arguments by name.
         render_mode: checked against the modes there are.
-        max_episode_steps: given to the simulator as its ``horizon`` unless None.
+        max_episode_steps: actions in an episode, from which follows the simulator's ``horizon``;
+            None to leave that as it is.
         view: name of a view around the simulator, or None.
 
     Raises:
@@ -35,22 +38,37 @@ def build_world(
     """
     if render_mode is not None and render_mode not in RENDER_MODES:
         raise RecGymError(f"render_mode={render_mode!r}: must be one of {', '.join(RENDER_MODES)}")
-    if max_episode_steps is not None:
-        if arguments.get("horizon", max_episode_steps) != max_episode_steps:
-            raise RecGymError("max_episode_steps is another name of horizon: give one of them")
-        arguments = {**arguments, "horizon": max_episode_steps}
-    also_known = ("view", "render_mode", "titles", "max_episode_steps")
+    also_known = ("view", "mask_keys", "render_mode", "titles", "max_episode_steps")
+    world = view_of(build(simulator, arguments, also_known), view)
+    if max_episode_steps is None or max_episode_steps == _steps(world):
+        return world
+    if "horizon" in arguments:
+        raise RecGymError(
+            f"max_episode_steps={max_episode_steps!r} and horizon={arguments['horizon']!r} mean"
+            " different episodes: give one of them"
+        )
+    actions = actions_a_slate(world)
+    if not isinstance(max_episode_steps, int) or max_episode_steps % actions:
+        raise RecGymError(
+            f"max_episode_steps={max_episode_steps!r}: must be a multiple of the {actions} actions"
+            " that one slate takes"
+        )
+    arguments = {**arguments, "horizon": max_episode_steps // actions}
     return view_of(build(simulator, arguments, also_known), view)
 
 
-def masks_of(simulator: Simulator, state: State | None) -> Array:
-    """Returns which actions are left to each row, bool (B, N).
+def with_episode_length(spec: EnvSpec | None, world: Simulator) -> EnvSpec | None:
+    """Returns a spec that says how many actions an episode lasts, as libraries read it there.
 
-    Raises:
-        RecGymError: the simulator has no such masks, or no episode has begun.
+    Gymnasium sets an environment's spec once it is made, so that it adds no ``TimeLimit``.
     """
-    if not isinstance(simulator, ItemByItem):
-        raise RecGymError("action_masks: only view='item-by-item' has them")
-    if state is None:
-        raise RecGymError("action_masks: no episode has begun; call reset first")
-    return simulator.action_masks(state)
+    if spec is None:
+        return None
+    spec = copy.copy(spec)
+    spec.max_episode_steps = _steps(world)
+    return spec
+
+
+def _steps(world: Simulator) -> int:
+    """Returns how many actions an episode lasts, unless its user leaves earlier."""
+    return world.horizon * actions_a_slate(world)

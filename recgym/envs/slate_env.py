@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium
 import numpy as np
+from gymnasium.envs.registration import EnvSpec
 
 from recgym import rendering
-from recgym.envs import actions, infos
+from recgym.envs import actions, infos, masks
 from recgym.envs.backends import draw
 from recgym.envs.options import check_options, users_of
-from recgym.envs.shared_arguments import RENDER_MODES, build_world, masks_of
+from recgym.envs.shared_arguments import RENDER_MODES, build_world, with_episode_length
 from recgym.errors import RecGymError
 from recgym.simulators.base import State
 
@@ -19,15 +21,18 @@ NOTHING: tuple[list[int], int, float] = ([], -1, 0.0)
 """Slate, click and reward before the first slate of an episode."""
 
 
-class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
+class SlateEnv(gymnasium.Env[Any, np.ndarray]):
     """One user who is shown slates of items; all of her behaviour is the simulator's.
 
     Args:
         simulator: name of the simulator, see ``recgym.simulators.SIMULATORS``.
-        view: another way to give slates, see ``recgym.simulators.views.VIEWS``; None for item ids.
+        view: another way to give slates, see ``recgym.simulators.views.VIEWS``; None or "slate" for
+            item ids.
+        mask_keys: names of the observation and of its action mask, such as ["observations",
+            "action_mask"], for libraries that read both from a dict; only for view="item-by-item".
         render_mode: "ansi" (text), "rgb_array" (an image), or None.
         titles: folder of a prepared dataset, whose titles are shown in renders; ids when None.
-        max_episode_steps: another name of the simulator's ``horizon``.
+        max_episode_steps: actions in an episode, another way to give the simulator's ``horizon``.
         **arguments: the simulator's own arguments.
 
     Raises:
@@ -41,6 +46,7 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         simulator: str,
         *,
         view: str | None = None,
+        mask_keys: Sequence[str] | None = None,
         render_mode: str | None = None,
         titles: str | None = None,
         max_episode_steps: int | None = None,
@@ -49,15 +55,26 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self.simulator = build_world(simulator, arguments, render_mode, max_episode_steps, view)
         self.render_mode = render_mode
         self._titles = rendering.load_titles(titles, self.simulator.n_items)
-        self.observation_space = self.simulator.observation_space
+        self._keys = masks.keys_of(mask_keys, self.simulator)
+        self.observation_space = masks.observation_space(self.simulator, self._keys)
         self.action_space = self.simulator.action_space
+        self._spec: EnvSpec | None = None
         self._state: State | None = None
         self._over = False
         self._shown = NOTHING
 
+    @property
+    def spec(self) -> EnvSpec | None:
+        """How it was made, None unless by ``gymnasium.make``; with ``max_episode_steps``."""
+        return self._spec
+
+    @spec.setter
+    def spec(self, spec: EnvSpec | None) -> None:
+        self._spec = with_episode_length(spec, self.simulator)
+
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
-    ) -> tuple[np.ndarray, dict[str, Any]]:
+    ) -> tuple[Any, dict[str, Any]]:
         """Starts an episode.
 
         Args:
@@ -73,9 +90,11 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         self._state = self.simulator.reset(noise, users)
         self._over = False
         self._shown = NOTHING
-        return self.simulator.observe(self._state)[0], self._info(self._state, infos.AT_RESET)
+        info = self._info(self._state, infos.AT_RESET)
+        observation = self.simulator.observe(self._state)[0]
+        return masks.beside(observation, info, self._keys), info
 
-    def step(self, action: np.ndarray) -> tuple[np.ndarray, float, bool, bool, dict[str, Any]]:
+    def step(self, action: np.ndarray) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Shows a slate.
 
         Args:
@@ -95,12 +114,13 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         click, item, reward, terminated, slate = response
         leaves, pay = terminated.item(), reward.item()
         truncated = not leaves and state["step"].item() >= simulator.horizon
-        info = {"click": click.item(), "item": item.item(), "repaired": replaced.item()}
+        info = {"click": click[0], "item": item[0], "repaired": replaced[0]}
         self._state, self._over = state, leaves or truncated
         if self.render_mode is not None:
-            self._shown = slate[0].tolist(), info["click"], pay
-        observation = simulator.observe(state)[0]
-        return observation, pay, leaves, truncated, self._info(state, info)
+            self._shown = slate[0].tolist(), click.item(), pay
+        info = self._info(state, info)
+        observation = masks.beside(simulator.observe(state)[0], info, self._keys)
+        return observation, pay, leaves, truncated, info
 
     def action_masks(self) -> np.ndarray:
         """Returns which actions would not repeat an item, bool (N,), for view="item-by-item".
@@ -108,8 +128,7 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         Raises:
             RecGymError: another view, or no episode has begun.
         """
-        masks = masks_of(self.simulator, self._state)
-        return np.asarray(masks[0])
+        return np.asarray(masks.masks_of(self.simulator, self._state)[0])
 
     def render(self) -> Any:
         """Returns a picture of the last slate: text, or an image (height, width, 3)."""
@@ -119,6 +138,9 @@ class SlateEnv(gymnasium.Env[np.ndarray, np.ndarray]):
         page = rendering.Page(step, None if user is None else user.item(), *self._shown)
         return rendering.render(self.render_mode, page, self._titles)
 
-    def _info(self, state: State, info: dict[str, int]) -> dict[str, Any]:
+    def _info(self, state: State, info: dict[str, np.int64]) -> dict[str, Any]:
         """Adds to the shell's own info what the simulator's state says of the episode."""
-        return info | {name: state[name].item() for name in self.simulator.info_names}
+        info = info | {name: state[name][0] for name in self.simulator.info_names}
+        return info | {
+            name: rows[0] for name, rows in masks.infos_of(self.simulator, state).items()
+        }

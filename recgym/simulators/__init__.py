@@ -7,7 +7,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from recgym.errors import RecGymError
+from recgym.errors import RecGymError, UnknownArgumentError
 from recgym.simulators.base import Noise, Response, Simulator, State, choose
 
 __all__ = ["Noise", "Response", "SIMULATORS", "Simulator", "State", "build", "choose"]
@@ -54,14 +54,15 @@ def build(name: str, arguments: Mapping[str, Any], also_known: tuple[str, ...] =
         also_known: names to list beside the builder's when one is unknown.
 
     Raises:
-        RecGymError: an unknown name, an unknown argument, or what the builder itself raises.
+        RecGymError: an unknown name, or what the builder itself raises.
+        UnknownArgumentError: an unknown argument.
     """
     build_simulator = builder(name)
     known = inspect.signature(build_simulator).parameters
     unknown = [argument for argument in arguments if argument not in known]
     if unknown:
-        raise RecGymError(
-            f"unknown environment argument {', '.join(map(repr, unknown))} for simulator {name!r};"
-            f" known: {', '.join([*known, *also_known])}"
+        raise UnknownArgumentError(
+            f"environment got an unexpected keyword argument {', '.join(map(repr, unknown))};"
+            f" simulator {name!r} knows: {', '.join([*known, *also_known])}"
         )
     return build_simulator(**arguments)

@@ -19,6 +19,10 @@ from recgym.simulators.base import Noise, Response, Simulator, State
 
 MOST_SLATES = 100_000
 """So many slates can be enumerated."""
+PLAIN = "slate"
+"""Name of the world without a view."""
+ACTION_MASK = "action_mask"
+"""The info that says which actions are left, int8 (N,): 1 where one is, as Gymnasium has it."""
 BLOCK = 1 << 22
 """Scores of items that are held at a time."""
 
@@ -222,9 +226,13 @@ class ItemByItem(View):
 
     def action_masks(self, state: State) -> Array:
         """Returns which items are not in the slate yet, bool (B, N)."""
-        xp = namespace(state["slate"])
-        item = xp.arange(self.n_items, device=state["slate"].device)
-        return ~(state["slate"][:, :, None] == item).any(axis=1)
+        slate = state["slate"]
+        xp = namespace(slate)
+        row = xp.arange(len(slate), device=slate.device)
+        shape = (len(slate), self.n_items + 1)  # one more, for the slots that are empty
+        masks = xp.ones(shape, dtype=xp.bool, device=slate.device)
+        masks[row[:, None], slate] = False
+        return masks[:, :-1]
 
     def _others(self, slate: Array) -> Array:
         """Returns for each slot of slates (B, K) an item that is in no other slot, below 2 K."""
@@ -262,11 +270,16 @@ VIEWS: dict[str, Callable[[Simulator], Simulator]] = {
 
 
 def view_of(world: Simulator, view: str | None) -> Simulator:
-    """Returns the world under a view, or as it is for None.
+    """Returns the world under a view, or as it is for None and for "slate".
 
     Raises:
         RecGymError: no such view, or it does not suit the world.
     """
-    if view is None:
+    if view is None or one_of("view", view, (PLAIN, *VIEWS)) == PLAIN:
         return world
-    return VIEWS[one_of("view", view, tuple(VIEWS))](world)
+    return VIEWS[view](world)
+
+
+def actions_a_slate(simulator: Simulator) -> int:
+    """Returns how many actions it takes to show one slate."""
+    return simulator.slate_size if isinstance(simulator, ItemByItem) else 1
