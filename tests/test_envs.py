@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -75,6 +77,64 @@ class TestSlateVectorEnv:
         assert observation.tolist() == [[4, 0], [2, 1], [6, 0]]
         assert info["_user"].tolist() == [True, False, True]
         assert set(options) == {"user", "reset_mask"}
+
+    @pytest.mark.parametrize("as_given", [list, tuple, np.array])
+    def test_a_list_of_seeds_seeds_the_generator_that_rows_share(self, as_given: Any) -> None:
+        env = SlateVectorEnv("tiny", 3)
+        users = []
+        for seeds in ([1, 2, 3], [1, 2, 3], [3, 2, 1], [1, 2, 4]):
+            env.reset(seed=as_given(seeds))
+            users.append(env.np_random.random(8).tolist())
+        assert users[0] == users[1]
+        assert len({tuple(drawn) for drawn in users}) == 3
+        env.reset(seed=[None, None, None])
+        assert env.np_random.random(8).tolist() not in users
+
+    def test_attributes_of_rows(self) -> None:
+        env = SlateVectorEnv("tiny", 3)
+        assert env.get_attr("simulator") == (env.simulator,) * 3
+        env.set_attr("render_mode", "ansi")
+        env.set_attr("render_mode", ["ansi"] * 3)
+        env.reset(seed=0)
+        frames = env.call("render")
+        assert len(frames) == 3
+        assert all(isinstance(frame, str) for frame in frames)
+        for values in (["ansi", None, None], ["ansi"] * 2):
+            with pytest.raises(RecGymError, match="set_attr: rows share one environment"):
+                env.set_attr("render_mode", values)
+        with pytest.raises(RecGymError, match=r"call: rows share .* no reset\(\) of their own"):
+            env.call("reset")
+        for ask in (lambda: env.get_attr("horizons"), lambda: env.set_attr("horizons", 3)):
+            with pytest.raises(AttributeError, match="horizons"):
+                ask()
+
+    def test_slates_are_told_as_they_were_shown(self) -> None:
+        env = SlateVectorEnv("tiny", 2)
+        env.reset(seed=0)
+        with pytest.raises(RecGymError, match="call step first"):
+            env.shown_slates()
+        env.step(np.array([[5, 5, 1], [0, 1, 2]]))
+        assert env.shown_slates().tolist() == [[5, 0, 1], [0, 1, 2]]
+        env.shown_slates()[:] = 9
+        assert env.shown_slates().tolist() == [[5, 0, 1], [0, 1, 2]]
+
+    def test_some_rows_step_alone_only_where_nothing_resets_by_itself(self) -> None:
+        slate = np.array([[0, 1, 2]])
+        for env in (
+            SlateVectorEnv("tiny", 2),
+            SlateVectorEnv("tiny", 2, autoreset_mode="disabled"),
+        ):
+            with pytest.raises(RecGymError, match="step_rows: needs autoreset_mode='disabled'"):
+                env.step_rows(np.array([1]), slate)
+        env.reset(seed=0)
+        for _ in range(3):
+            found = env.step_rows(np.array([1]), slate)
+        assert found[3].tolist() == [True]
+        with pytest.raises(RecGymError, match="is not over"):
+            env.step_rows(np.array([1]), slate)
+        with pytest.raises(RecGymError, match="some rows are done"):
+            env.step(np.concatenate([slate, slate]))
+        assert env.step_rows(np.array([0]), slate)[3].tolist() == [False]
 
     def test_the_state_of_another_environment_is_refused(self) -> None:
         env = SlateVectorEnv("tiny", 3)

@@ -78,6 +78,37 @@ class TestBadInput:
         env = make("tiny", max_episode_steps=9)
         assert env.simulator.horizon == 9
 
+    @pytest.mark.parametrize("make", [SlateEnv, SlateVectorEnv])
+    def test_steps_of_an_episode_are_actions(self, make: Any) -> None:
+        item_by_item: dict[str, Any] = {"view": "item-by-item", "slate_size": 3}
+        assert make("tiny", max_episode_steps=6, **item_by_item).simulator.horizon == 2
+        assert make("tiny", max_episode_steps=6, horizon=2, **item_by_item).simulator.horizon == 2
+        for steps, message in [
+            (7, "a multiple of the 3 actions"),
+            ("6", "a multiple of"),
+            (0, "horizon=0"),
+        ]:
+            with pytest.raises(RecGymError, match=message):
+                make("tiny", max_episode_steps=steps, **item_by_item)
+
+    @pytest.mark.parametrize("make", [SlateEnv, SlateVectorEnv])
+    @pytest.mark.parametrize(
+        "keys", ["obs", ["obs"], ["obs", "obs"], ["obs", 1], {"obs": "mask"}, []]
+    )
+    def test_mask_keys_are_two_names(self, make: Any, keys: Any) -> None:
+        with pytest.raises(RecGymError, match="mask_keys=.*: must be two names"):
+            make("tiny", view="item-by-item", mask_keys=keys)
+        with pytest.raises(RecGymError, match="only view='item-by-item' has masks"):
+            make("tiny", mask_keys=["obs", "mask"])
+
+    def test_an_unknown_argument_is_of_pythons_kind(self) -> None:
+        with pytest.raises(
+            TypeError, match="got an unexpected keyword argument 'horizons'"
+        ) as error:
+            SlateEnv("tiny", horizons=3)
+        assert isinstance(error.value, RecGymError)
+        assert str(type(error.value)("one\ntwo")) == "one"
+
     def test_arguments_of_the_vector_environment(self) -> None:
         for arguments, message in [
             ({"num_envs": 0}, "num_envs=0"),

@@ -45,6 +45,17 @@ def test_rows_are_what_the_vector_environment_gives() -> None:
     assert ended == {True, False}
 
 
+def test_masks_are_in_the_infos_of_every_row_also_of_those_that_ended() -> None:
+    env = SB3VecEnv("SlateMDP-v0", 3, seed=0, view="item-by-item", **(WORLD | {"horizon": 1}))
+    env.reset()
+    for item in range(3):
+        _, _, done, rows = env.step(np.full(3, item))
+        left = [7] * 3 if item == 0 else [6] * 3 if item == 1 else [8] * 3  # a new slate
+        assert [row["action_mask"].sum() for row in rows] == left
+    assert done.all()
+    assert all(type(row["click"]) is int for row in rows)
+
+
 def test_it_looks_like_their_own() -> None:
     ours = VecMonitor(SB3VecEnv("SlateMDP-v0", 3, view="item-by-item", **WORLD))
     theirs = DummyVecEnv([lambda: gymnasium.make("SlateMDP-v0", view="item-by-item", **WORLD)] * 3)

@@ -64,7 +64,10 @@ class SB3VecEnv(VecEnv):
         ended: Any = info.get("final_info")
         rows = infos.by_row(info)
         for row in np.flatnonzero(done):
-            own = {key: ended[key][row] for key in rows[row]}
+            own = {
+                key: ended[key][row].item() if ended[key].ndim == 1 else ended[key][row]
+                for key in rows[row]
+            }
             rows[row] = own | {
                 "terminal_observation": last[row],
                 "TimeLimit.truncated": bool(truncated[row] and not terminated[row]),
