@@ -1,7 +1,7 @@
 """What every recipe shares: whole sessions played by a policy, random ones beside, and a record.
 
-Each recipe is a function that takes environment steps and a seed, and yields its policy twice: before
-learning and after it. Both are scored in the same unseen sessions.
+Each recipe is a function that takes a world, environment steps and a seed, and yields its policy
+twice: before learning and after it. Both are scored in the same unseen sessions.
 """
 
 from __future__ import annotations
@@ -43,14 +43,14 @@ class World:
         masks = {} if self.mask_keys is None else {"mask_keys": self.mask_keys}
         return {"view": self.view, **masks, **self.arguments}
 
-    def mean_return(self, policy: Policy | None = None) -> float:
-        """Returns the mean return of whole sessions, one a row; of random actions without a policy."""
+    def mean_return(self, policy: Policy | None = None, sessions: int = SESSIONS) -> float:
+        """Returns the mean return of whole sessions, one a row; random actions for None."""
         env: Any = gymnasium.make_vec(
-            self.env_id, SESSIONS, autoreset_mode="disabled", **self.all_arguments()
+            self.env_id, sessions, autoreset_mode="disabled", **self.all_arguments()
         )
         env.action_space.seed(UNSEEN)
         observation, info = env.reset(seed=UNSEEN)
-        total, going = np.zeros(SESSIONS), np.ones(SESSIONS, np.bool_)
+        total, going = np.zeros(sessions), np.ones(sessions, np.bool_)
         while going.any():
             action = env.action_space.sample() if policy is None else policy(observation, info)
             observation, reward, terminated, truncated, info = env.step(action)
@@ -73,11 +73,14 @@ class Recipe:
     train: Callable[[World, int, int], Iterator[Policy]]
     """World, steps and seed -> the policy before learning, and the one after it."""
 
-    def run(self, steps: int, seeds: Sequence[int]) -> dict[str, Any]:
+    def run(self, steps: int, seeds: Sequence[int], sessions: int) -> dict[str, Any]:
         """Trains once a seed; returns what came of it, as plain JSON."""
         start, firsts, lasts = time.process_time(), [], []
         for seed in seeds:
-            first, last = map(self.world.mean_return, self.train(self.world, steps, seed))
+            first, last = (
+                self.world.mean_return(policy, sessions)
+                for policy in self.train(self.world, steps, seed)
+            )
             firsts.append(first)
             lasts.append(last)
         seconds = (time.process_time() - start) / len(seeds)
@@ -88,8 +91,8 @@ class Recipe:
             "steps": steps,
             "first": firsts,
             "last": lasts,
-            "random": self.world.mean_return(),
-            "random_slates": slates.mean_return(),
+            "random": self.world.mean_return(None, sessions),
+            "random_slates": slates.mean_return(None, sessions),
             "seconds": round(seconds, 1),
         }
 
@@ -105,13 +108,14 @@ def main(library: str, recipes: Sequence[Recipe], name: str | None = None) -> No
     parser = argparse.ArgumentParser(description=f"Trains agents of {name or library} in RecGym.")
     parser.add_argument("--seeds", type=int, default=2, help="trainings of each algorithm")
     parser.add_argument("--steps", type=int, help="environment steps of each, instead of its own")
+    parser.add_argument("--sessions", type=int, default=SESSIONS, help="behind every mean")
     parser.add_argument("--out", type=Path, help="JSON file for the returns")
     given = parser.parse_args()
     facts = {"library": name or library, "version": importlib.metadata.version(library)}
     facts["gymnasium"] = gymnasium.__version__
     rows = []
     for recipe in recipes:
-        row = facts | recipe.run(given.steps or recipe.steps, range(given.seeds))
+        row = facts | recipe.run(given.steps or recipe.steps, range(given.seeds), given.sessions)
         rows.append(row)
         print(
             f"{row['library']} {row['version']}: {recipe.algorithm} in {recipe.world.env_id},"

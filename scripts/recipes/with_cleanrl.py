@@ -7,6 +7,7 @@ CleanRL is no package to install but files to copy, of which this is one: after 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import gymnasium
@@ -112,8 +113,8 @@ def update(agent: Agent, optimizer: torch.optim.Optimizer, batch: dict[str, Tens
             optimizer.step()
 
 
-def train(world: World, steps: int, seed: int) -> Iterator[Policy]:
-    """PPO; acts with the mean of its Gaussian."""
+def train(drawn: bool, world: World, steps: int, seed: int) -> Iterator[Policy]:
+    """PPO; acts with points that are drawn from its Gaussian, or with its mean."""
     torch.manual_seed(seed)
     env: Any = gymnasium.make_vec(
         world.env_id, ENVS, autoreset_mode="same-step", **world.all_arguments()
@@ -124,8 +125,9 @@ def train(world: World, steps: int, seed: int) -> Iterator[Policy]:
 
     @torch.no_grad()
     def act(observation: Any, info: Any) -> Any:
-        mean = agent.actor(torch.as_tensor(observation)).numpy()
-        return np.clip(mean, points.low, points.high)
+        policy = agent.policy(torch.as_tensor(observation))
+        point = policy.sample() if drawn else policy.mean
+        return np.clip(point.numpy(), points.low, points.high)
 
     yield act
     observation = torch.as_tensor(env.reset(seed=seed)[0])
@@ -136,4 +138,12 @@ def train(world: World, steps: int, seed: int) -> Iterator[Policy]:
 
 
 if __name__ == "__main__":
-    main("torch", [Recipe("PPO", World(view="proto-action"), 20_000, train)], "CleanRL style")
+    points = World(view="proto-action")
+    main(
+        "torch",
+        [
+            Recipe("PPO", points, 10_000, partial(train, True)),
+            Recipe("PPO, scored by its mean", points, 10_000, partial(train, False)),
+        ],
+        "CleanRL style",
+    )

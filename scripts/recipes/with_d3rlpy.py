@@ -1,4 +1,4 @@
-"""d3rlpy: TD3+BC, offline, from a log of random actions that Minari keeps."""
+"""d3rlpy: AWAC, offline, from a log of random actions that Minari keeps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from recgym.data import to_minari, uniform_actions
 from scoring import Policy, Recipe, World, main
 
 HORIZON = 20
-UPDATES = 0.2
+UPDATES = 0.1
 """Gradient steps for each step of the log."""
 
 
@@ -31,14 +31,14 @@ def log_of(world: World, steps: int, seed: int) -> Any:
 
 
 def train(world: World, steps: int, seed: int) -> Iterator[Policy]:
-    """TD3+BC; acts with its actor."""
+    """AWAC."""
     d3rlpy.seed(seed)
     log = log_of(world, steps, seed)
-    agent = d3rlpy.algos.TD3PlusBCConfig(gamma=0.9, batch_size=128).create(device="cpu:0")
+    agent = d3rlpy.algos.AWACConfig(gamma=0.9, batch_size=128).create(device="cpu:0")
     agent.build_with_dataset(log)
 
     def act(observation: Any, info: Any) -> Any:
-        return agent.predict(observation)
+        return agent.sample_action(observation)
 
     yield act
     agent.fit(
@@ -52,4 +52,4 @@ def train(world: World, steps: int, seed: int) -> Iterator[Policy]:
 
 
 if __name__ == "__main__":
-    main("d3rlpy", [Recipe("TD3+BC, offline", World(view="proto-action"), 10_000, train)])
+    main("d3rlpy", [Recipe("AWAC, offline", World(view="proto-action"), 10_000, train)])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import numpy as np
 import ray
 import torch
 from ray.rllib.algorithms.ppo import PPOConfig
@@ -52,20 +51,20 @@ def learned(config: PPOConfig, steps: int) -> Iterator[Any]:
 
 
 def points(world: World, steps: int, seed: int) -> Iterator[Policy]:
-    """PPO; acts with the mean of its Gaussian."""
+    """PPO."""
     for module in learned(config_of(world, seed), steps):
 
         @torch.no_grad()
         def act(observation: Any, info: Any, module: Any = module) -> Any:
-            found = module.forward_inference({"obs": torch.as_tensor(observation)})
-            mean, _ = found["action_dist_inputs"].chunk(2, dim=-1)
-            return np.clip(mean.numpy(), -1.0, 1.0)
+            found = module.forward_exploration({"obs": torch.as_tensor(observation)})
+            mean, log_std = found["action_dist_inputs"].chunk(2, dim=-1)
+            return torch.normal(mean, log_std.exp()).clamp(-1.0, 1.0).numpy()
 
         yield act
 
 
 def items(world: World, steps: int, seed: int) -> Iterator[Policy]:
-    """PPO with RLlib's masked module; acts with the most likely of the items that are left."""
+    """PPO with RLlib's own masked module, which draws from the items that are left."""
     config = config_of(world, seed).rl_module(
         rl_module_spec=RLModuleSpec(module_class=ActionMaskingTorchRLModule)
     )
@@ -74,8 +73,8 @@ def items(world: World, steps: int, seed: int) -> Iterator[Policy]:
         @torch.no_grad()
         def act(observation: Any, info: Any, module: Any = module) -> Any:
             seen = {name: torch.as_tensor(values) for name, values in observation.items()}
-            found = module.forward_inference({"obs": seen})
-            return found["action_dist_inputs"].argmax(dim=-1).numpy()
+            logits = module.forward_exploration({"obs": seen})["action_dist_inputs"]
+            return torch.distributions.Categorical(logits=logits).sample().numpy()
 
         yield act
 
@@ -85,12 +84,12 @@ if __name__ == "__main__":
         "SlateMDP-v0",
         "item-by-item",
         ["observations", "action_mask"],
-        {"n_items": 20, "slate_size": 3},
+        {"n_items": 10, "slate_size": 2},
     )
     main(
         "ray",
         [
-            Recipe("PPO", World(view="proto-action"), 20_000, points),
+            Recipe("PPO", World(view="proto-action"), 10_000, points),
             Recipe("PPO, masked", masked, 20_000, items),
         ],
         "RLlib",

@@ -8,7 +8,7 @@ from typing import Any
 
 import gymnasium
 import torch
-from skrl.agents.torch.ppo import PPO, PPO_CFG
+from skrl.agents.torch.ppo import PPO
 from skrl.envs.wrappers.torch import wrap_env
 from skrl.memories.torch import RandomMemory
 from skrl.models.torch import DeterministicMixin, GaussianMixin, Model
@@ -65,7 +65,7 @@ class Critic(DeterministicMixin, Model):
 
 
 def train(world: World, steps: int, seed: int) -> Iterator[Policy]:
-    """PPO; acts with the mean of its Gaussian."""
+    """PPO."""
     logging.getLogger("skrl").setLevel(logging.WARNING)
     set_seed(seed)
     env = wrap_env(gymnasium.make_vec(world.env_id, ENVS, **world.all_arguments()), verbose=False)
@@ -82,14 +82,18 @@ def train(world: World, steps: int, seed: int) -> Iterator[Policy]:
 
     @torch.no_grad()
     def act(observation: Any, info: Any) -> Any:
-        mean = models["policy"].mean(torch.as_tensor(observation))
-        return mean.clamp(-1.0, 1.0).numpy()
+        drawn, _ = models["policy"].act({"observations": torch.as_tensor(observation)})
+        return drawn.numpy()
 
     yield act
-    trainer = {"timesteps": max(steps // ENVS, ROLLOUT), "headless": True, "disable_progressbar": True}
+    trainer = {
+        "timesteps": max(steps // ENVS, ROLLOUT),
+        "headless": True,
+        "disable_progressbar": True,
+    }
     SequentialTrainer(env=env, agents=agent, cfg=trainer).train()
     yield act
 
 
 if __name__ == "__main__":
-    main("skrl", [Recipe("PPO", World(view="proto-action"), 20_000, train)])
+    main("skrl", [Recipe("PPO", World(view="proto-action"), 10_000, train)])

@@ -27,7 +27,7 @@ ENVS, ROLLOUT = 32, 20
 def begin(world: World, seed: int) -> tuple[TianshouVecEnv, Any, Any]:
     """Returns the environment, and the spaces of a row's observation and action."""
     random.seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  # what Tianshou draws from
     torch.manual_seed(seed)
     env = TianshouVecEnv(world.env_id, ENVS, seed=seed, **world.all_arguments())
     return env, env.observation_space[0], env.action_space[0]
@@ -39,16 +39,14 @@ def gaussian(parameters: tuple[torch.Tensor, torch.Tensor]) -> torch.distributio
 
 
 def ppo(world: World, steps: int, seed: int) -> Iterator[Policy]:
-    """PPO; acts with the mean of its Gaussian."""
+    """PPO."""
     env, space, points = begin(world, seed)
     body = {"state_shape": space.shape, "hidden_sizes": (64, 64), "activation": nn.Tanh}
     actor = ContinuousActorProbabilistic(
         preprocess_net=Net(**body), action_shape=points.shape, unbounded=True
     )
     nn.init.zeros_(actor.sigma_param)
-    policy = ProbabilisticActorPolicy(
-        actor=actor, dist_fn=gaussian, deterministic_eval=True, action_space=points
-    )
+    policy = ProbabilisticActorPolicy(actor=actor, dist_fn=gaussian, action_space=points)
     algorithm = PPO(
         policy=policy,
         critic=ContinuousCritic(preprocess_net=Net(**body)),
@@ -60,8 +58,7 @@ def ppo(world: World, steps: int, seed: int) -> Iterator[Policy]:
 
     @torch.no_grad()
     def act(observation: Any, info: Any) -> Any:
-        (mean, _), _ = actor(observation)
-        return policy.map_action(mean)
+        return policy.map_action(policy(Batch(obs=observation, info=Batch())).act)
 
     yield act
     buffer = VectorReplayBuffer(ENVS * ROLLOUT, ENVS)
@@ -111,13 +108,11 @@ def dqn(world: World, steps: int, seed: int) -> Iterator[Policy]:
 
 
 if __name__ == "__main__":
-    masked = World(
-        "SlateMDP-v0", "item-by-item", ["obs", "mask"], {"n_items": 20, "slate_size": 3}
-    )
+    masked = World("SlateMDP-v0", "item-by-item", ["obs", "mask"], {"n_items": 10, "slate_size": 2})
     main(
         "tianshou",
         [
-            Recipe("PPO", World(view="proto-action"), 20_000, ppo),
+            Recipe("PPO", World(view="proto-action"), 10_000, ppo),
             Recipe("DQN, masked", masked, 20_000, dqn),
         ],
     )

@@ -63,7 +63,7 @@ def learn(env: Any, actor: Any, steps: int) -> None:
 
 
 def points(world: World, steps: int, seed: int) -> Iterator[Policy]:
-    """PPO; acts with the mean of its Gaussian, squashed."""
+    """PPO."""
     env = environment(world, seed)
     n_inputs, n_outputs = (
         spec.shape[-1] for spec in (env.observation_spec["observation"], env.action_spec)
@@ -80,7 +80,8 @@ def points(world: World, steps: int, seed: int) -> Iterator[Policy]:
 
     @torch.no_grad()
     def act(observation: Any, info: Any) -> Any:
-        return mean_and_scale(torch.as_tensor(observation))[0].tanh().numpy()
+        loc, scale = mean_and_scale(torch.as_tensor(observation))
+        return TanhNormal(loc, scale).sample().numpy()
 
     yield act
     learn(env, actor, steps)
@@ -88,7 +89,7 @@ def points(world: World, steps: int, seed: int) -> Iterator[Policy]:
 
 
 def items(world: World, steps: int, seed: int) -> Iterator[Policy]:
-    """PPO; acts with the most likely of the items that are left."""
+    """PPO that draws from the items that are left."""
     boolean = DTypeCastTransform(torch.int8, torch.bool, in_keys=["action_mask"])
     env = TransformedEnv(environment(world, seed), boolean)
     n_inputs = env.observation_spec["observation"].shape[-1]
@@ -106,7 +107,7 @@ def items(world: World, steps: int, seed: int) -> Iterator[Policy]:
     def act(observation: Any, info: Any) -> Any:
         scores: Tensor = logits(torch.as_tensor(observation["observation"]))
         left = torch.as_tensor(observation["action_mask"], dtype=torch.bool)
-        return scores.masked_fill(~left, -torch.inf).argmax(dim=-1).numpy()
+        return MaskedCategorical(scores, mask=left).sample().numpy()
 
     yield act
     learn(env, actor, steps)
@@ -118,12 +119,12 @@ if __name__ == "__main__":
         "SlateMDP-v0",
         "item-by-item",
         ["observation", "action_mask"],
-        {"n_items": 20, "slate_size": 3},
+        {"n_items": 10, "slate_size": 2},
     )
     main(
         "torchrl",
         [
-            Recipe("PPO", World(view="proto-action"), 20_000, points),
+            Recipe("PPO", World(view="proto-action"), 10_000, points),
             Recipe("PPO, masked", masked, 20_000, items),
         ],
     )
