@@ -7,7 +7,7 @@ DEMO_STEPS := 30000
 BASELINES := random popularity user-greedy
 RECGYM := $(BIN)/recgym
 
-.PHONY: install test demo docs site shipped benchmark clean
+.PHONY: install test demo docs site shipped benchmark recipes clean FORCE
 .SECONDARY:
 
 install: $(INSTALLED)
@@ -69,5 +69,22 @@ benchmark: install
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[peers]'
 	$(BIN)/python scripts/benchmark.py
 
+# Other libraries, each in an environment of its own; minutes each, so not a part of `make test`.
+RECIPES := $(patsubst scripts/recipes/with_%.py,%,$(wildcard scripts/recipes/with_*.py))
+
+recipes: install
+	-$(MAKE) --keep-going $(RECIPES:%=runs/recipes/%.json)
+	$(SCRIPT)/recipe_table.py
+
+.venv-recipes/%/.installed: scripts/recipes/requirements/%.txt setup.cfg
+	$(PYTHON) -m venv .venv-recipes/$*
+	.venv-recipes/$*/bin/python -m pip install --quiet -r $< 'setuptools>=77' wheel
+	.venv-recipes/$*/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+runs/recipes/%.json: .venv-recipes/%/.installed FORCE
+	@rm -f $@
+	OMP_NUM_THREADS=1 .venv-recipes/$*/bin/python scripts/recipes/with_$*.py --out $@
+
 clean:
-	rm -rf .venv build dist recgym.egg-info
+	rm -rf .venv .venv-recipes build dist recgym.egg-info

@@ -21,7 +21,8 @@ class UnknownArgumentError(RecGymError, TypeError):
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(message.partition(" was raised from the environment creator")[0])
+        own = message.partition(" was raised from the environment creator")[0]
+        super().__init__(own)
 
 
 def shortened(text: str) -> str:
