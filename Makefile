@@ -74,7 +74,7 @@ RECIPES := $(patsubst scripts/recipes/with_%.py,%,$(wildcard scripts/recipes/wit
 
 recipes: install
 	-$(MAKE) --keep-going $(RECIPES:%=runs/recipes/%.json)
-	$(SCRIPT)/recipe_table.py
+	$(BIN)/python scripts/recipe_table.py
 
 .venv-recipes/%/.installed: scripts/recipes/requirements/%.txt setup.cfg
 	$(PYTHON) -m venv .venv-recipes/$*
