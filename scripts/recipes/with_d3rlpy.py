@@ -10,7 +10,7 @@ from typing import Any
 import d3rlpy
 import gymnasium
 
-from recgym.data import to_minari, uniform_actions
+from recgym.collection import to_minari, uniform_actions
 from scoring import Policy, Recipe, World, main
 
 HORIZON = 20

@@ -11,7 +11,7 @@ import gymnasium
 import minari
 import numpy as np
 
-from recgym.data import from_minari, to_minari, uniform_actions
+from recgym.collection import from_minari, to_minari, uniform_actions
 from scoring import Policy, Recipe, World, main
 
 HORIZON = 20
