@@ -257,6 +257,12 @@ def test_split_users_is_a_division_in_the_wanted_shares(n_users: int, seed: int)
     np.testing.assert_array_equal(split, split_users(n_users, seed))
 
 
+@pytest.mark.parametrize("n_users", [3, 40])
+def test_a_split_without_a_share_has_no_users(n_users: int) -> None:
+    split = split_users(n_users, 2, (0.8, 0.2, 0.0))
+    assert np.bincount(split, minlength=3).tolist() == {3: [2, 1, 0], 40: [32, 8, 0]}[n_users]
+
+
 def dataset() -> Dataset:
     return Dataset(sessions_of(TWO_USERS), catalog(), np.array([0, 2], np.int8), INFO)
 
