@@ -44,8 +44,6 @@ $(DEMO)/RecGAN-v0/%/0/DONE: $(DEMO)/user-model/params.safetensors
 	@test $(@D)/config.json -nt $< || rm -rf $(@D)
 	$(SCRIPT)/train.py --env RecGAN-v0 --user-model $(<D) --agent $* --steps $(DEMO_STEPS) --seed 0 --out $(@D)
 
-$(DEMO)/SlateMDP-v0/actor-critic/0/DONE: SETTINGS := --agent-args log_probability=slate discount=0.98 \
-	learning_rate=0.005 --loop-args patience=0
 $(DEMO)/SlateMDP-v0/cascading-dqn/0/DONE: SETTINGS := --agent-args discount=0.95
 
 $(DEMO)/SlateMDP-v0/%/0/DONE: | $(INSTALLED)
@@ -53,7 +51,7 @@ $(DEMO)/SlateMDP-v0/%/0/DONE: | $(INSTALLED)
 
 # Every agent is scored in the model it learned from, and in the one of other users.
 $(DEMO)/report.html: $(foreach agent,$(BASELINES) cascading-dqn,$(DEMO)/RecGAN-v0/$(agent)/0/DONE) \
-		$(foreach agent,random actor-critic cascading-dqn,$(DEMO)/SlateMDP-v0/$(agent)/0/DONE)
+		$(foreach agent,random cascading-dqn,$(DEMO)/SlateMDP-v0/$(agent)/0/DONE)
 	$(SCRIPT)/report.py $(^D) --data $(DEMO)/data --user-model $(DEMO)/user-model --out $@
 
 # The pages that are made from docstrings, and their pictures.

@@ -324,7 +324,7 @@ def test_a_world_without_a_user_model_has_a_report(
     script.main((folder,), page, episodes=4)
     text = page.read_text()
     unit = {"SlateMDP-v0": "session", "InterestExploration-v0": "step"}[world]  # some leave
-    assert f">reward a {unit}, {world}</th>" in text
+    assert f">reward a {unit}</th>" in text
     assert ("share of the optimum" in text) == (world == "SlateMDP-v0")
     headings = [f"Policies in {world}", f"Learning in {world}", "Commands"]
     assert re.findall("<h2>([^<]*)", text) == headings

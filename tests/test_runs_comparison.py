@@ -134,8 +134,10 @@ def test_figures_name_every_agent_and_level(scores: Scores) -> None:
     names = {"a", "b", "optimum", "best slate for now", "best fixed slate"}
     assert {text.get_text() for text in axes.texts} == names
     assert len(axes.collections) == 1  # the band of b; a has one report
-    (axes,) = seed_dots({"a": np.array([1.0, 2.0])}, "step", None).axes
-    assert [label.get_text() for label in axes.get_yticklabels()] == ["a"]
+    (axes,) = seed_dots({"a": np.array([1.0, 2.0])}, "session", levels).axes
+    rows = [label.get_text() for label in axes.get_yticklabels()]
+    assert rows == ["a", "optimum", "best slate for now", "best fixed slate"]
+    assert axes.collections[2].get_offsets().tolist() == [[8.0, 1.0]]
     assert axes.collections[0].get_offsets()[:, 0].tolist() == [1.0, 2.0]
 
 

@@ -56,18 +56,28 @@ def test_what_is_lost_with_other_users_depends_on_where_it_was_ahead() -> None:
     lost = transfer("c", ahead, behind)
     assert "its errors included" in lost
     assert "c earns most; in a model fitted to other users" in lost
+    assert "a comes out ahead" in lost
     assert "c cannot be told apart from the best; in a model" in transfer("c", tied, behind)
     assert "behind in the model that it was trained in, too" in transfer("c", behind, behind)
 
 
 @pytest.mark.parametrize(
     ("low", "high", "text"),
-    [(2.5, 3.5, "it has learned to plan"), (0.5, 1.5, "less than"), (1.5, 2.5, "as much as")],
+    [
+        (2.5, 3.5, "(75% of it): more than without looking ahead, so it has learned to plan"),
+        (
+            3.5,
+            5.0,
+            "by chance in the episodes that were drawn, and more than without looking ahead",
+        ),
+        (0.5, 1.5, "less than"),
+        (1.5, 2.5, "cannot be told apart"),
+    ],
 )
 def test_a_policy_stands_beside_what_is_computed(low: float, high: float, text: str) -> None:
     found = against_plans("x", Estimate((low + high) / 2, 0.1, low, high, 4), LEVELS)
     assert "can earn here is 4.00 a session" in found
-    assert "2.00 (50% of it)" in found
+    assert "2.00 (50% of it), so that looking ahead adds 100% here" in found
     assert "never changes, 1.00 (25% of it)" in found
     assert text in found
 

@@ -9,7 +9,15 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from recgym.arrays import Array
-from recgym_agents.runs.curve_style import COLOURS, GREY, INK, LETTERS, End, name_ends, plain, style
+from recgym_agents.runs.curve_style import (
+    COLOURS,
+    GREY,
+    End,
+    name_ends,
+    over_steps,
+    plain,
+    style,
+)
 from recgym_agents.runs.planned_levels import NAMES, Levels
 from recgym_agents.runs.standings import Unit
 
@@ -63,7 +71,7 @@ def learning_bands(trainings: Mapping[str, Trainings], unit: Unit, levels: Level
         levels: what is computed of the world, if it can be.
     """
     name = "validation_reward" if unit == "step" else "validation_session_reward"
-    figure = Figure(figsize=(4.2, 3.6))
+    figure = Figure(figsize=(3.4, 3.6))
     axes = figure.subplots()
     ends = []
     for number, (agent, lines) in enumerate(trainings.items()):
@@ -80,7 +88,7 @@ def learning_bands(trainings: Mapping[str, Trainings], unit: Unit, levels: Level
     for text, level in zip(NAMES, levels or (), strict=levels is not None):
         axes.axhline(level, color=GREY, linewidth=0.8)
         ends.append(End(text, level, GREY))
-    axes.set_xlabel("environment steps")
+    over_steps(axes)
     axes.set_ylabel(f"reward a {unit}, in validation")
     plain(axes)
     name_ends(axes, ends)
@@ -90,22 +98,25 @@ def learning_bands(trainings: Mapping[str, Trainings], unit: Unit, levels: Level
 def seed_dots(rewards: Mapping[str, Array], unit: Unit, levels: Levels | None) -> Figure:
     """Draws what each seed earned as a dot and their mean as a bar, an agent a row.
 
+    What is computed has rows of its own, with a diamond each.
+
     Args:
         rewards: by agent, a value a seed.
         unit: of the rewards.
         levels: what is computed of the world, if it can be.
     """
-    figure = Figure(figsize=(4.2, 0.9 + 0.3 * len(rewards)))
+    computed = {} if levels is None else dict(zip(NAMES, levels, strict=True))
+    rows = [*rewards, *computed]
+    figure = Figure(figsize=(3.6, 0.9 + 0.3 * len(rows)))
     axes = figure.subplots()
+    axes.grid(axis="y", alpha=0.3)
     for row, values in enumerate(rewards.values()):
         axes.scatter(values, np.full(len(values), row), s=18, color=COLOURS[0], alpha=0.6)
         axes.vlines(np.mean(values), row - 0.32, row + 0.32, color=COLOURS[1], linewidth=2)
-    for text, level in zip(NAMES, levels or (), strict=levels is not None):
-        axes.axvline(level, color=GREY, linewidth=0.8)
-        where = {"rotation": 35, "ha": "left", "va": "bottom", "fontsize": LETTERS}
-        axes.text(level, -0.6, text, color=INK, **where)  # type: ignore[arg-type]
-    axes.set_ylim(len(rewards) - 0.4, -0.6)
-    axes.set_yticks(range(len(rewards)), list(rewards))
+    for row, level in enumerate(computed.values(), start=len(rewards)):
+        axes.scatter(level, row, s=26, color=GREY, marker="D")
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_yticks(range(len(rows)), rows)
     axes.set_xlabel(f"reward a {unit}")
     plain(axes)
     return figure

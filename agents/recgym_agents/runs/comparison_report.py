@@ -141,7 +141,8 @@ def _learning(scores: Scores) -> Section:
 def _seeds(scores: Scores, ranked: Sequence[Standing]) -> Section:
     rewards = {one.name: scores.rewards[one.name].mean(axis=1) for one in ranked}
     meaning = (
-        "A dot is one seed's mean over all scored episodes, a bar the mean of an agent's seeds."
+        "A dot is one seed's mean over all scored episodes, a bar the mean of an agent's seeds, a"
+        " diamond what is computed."
         " Agents whose dots mix are not told apart by their training."
     )
     figure = seed_dots(rewards, scores.unit, scores.levels)

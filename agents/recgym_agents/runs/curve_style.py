@@ -6,14 +6,15 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter, MaxNLocator
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Those of Okabe and Ito that show on white, which colour-blind readers tell apart."""
 DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.2)), (0, (5, 1.5, 1, 1.5)), (0, (8, 2)))
 INK, GREY = "#222222", "#666666"
-LETTERS = 8
+LETTERS = 10
 """Points, of all that is written in figures."""
-LINE = 0.075
+LINE = 0.085
 """Height of a line of text, as a share of the axes'."""
 
 
@@ -35,10 +36,17 @@ def style(number: int) -> dict[str, Any]:
 
 def plain(axes: Axes) -> None:
     """Takes away the frame, and sets all letters to one size."""
+    axes.xaxis.set_major_locator(MaxNLocator(4))
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=LETTERS)
     for label in (axes.xaxis.label, axes.yaxis.label):
         label.set_fontsize(LETTERS)
+
+
+def over_steps(axes: Axes) -> None:
+    """Names the axis of environment steps, with 10k for 10,000."""
+    axes.set_xlabel("environment steps")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
 
 
 def name_ends(axes: Axes, ends: Sequence[End]) -> None:

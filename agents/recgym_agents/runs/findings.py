@@ -100,7 +100,7 @@ def transfer(name: str, trained: Sequence[Standing], held_out: Sequence[Standing
             f" model that it was trained in, {name} "
             + ("earns most" if before.best else "cannot be told apart from the best")
             + "; in a model fitted to other users, whose errors are others, part of that is lost,"
-            " and simple rules, which depend less on any one model, come out ahead."
+            f" and {held_out[0].name} comes out ahead."
         )
     return (
         "It is behind in the model that it was trained in, too: more steps or other settings may"
@@ -119,16 +119,19 @@ def against_plans(name: str, reward: Estimate, levels: Levels) -> str:
     parts = (
         f"The most that any policy can earn here is {levels.optimum:.2f} a session. A policy that"
         " knows the world and shows the slate that pays most now, without looking ahead, earns"
-        f" {levels.myopic:.2f} ({_share(levels.myopic, levels)}); the best slate that never"
+        f" {levels.myopic:.2f} ({_share(levels.myopic, levels)}), so that looking ahead adds"
+        f" {100 * (levels.optimum / levels.myopic - 1):.0f}% here; the best slate that never"
         f" changes, {levels.fixed:.2f} ({_share(levels.fixed, levels)}). {name} earns"
         f" {reward.mean:.2f} ({_share(reward.mean, levels)}): "
     )
+    if reward.mean > levels.optimum:
+        parts += "above the most there is by chance in the episodes that were drawn, and "
     low, high = (reward.mean, reward.mean) if math.isnan(reward.low) else (reward.low, reward.high)
     if low > levels.myopic:
         return parts + "more than without looking ahead, so it has learned to plan."
     if high < levels.myopic:
         return parts + "less than the slate for now, so what planning adds is still to be learned."
-    return parts + "as much as the slate for now, so what planning adds is still to be learned."
+    return parts + "with this interval that cannot be told apart from the slate for now."
 
 
 def _share(value: float, levels: Levels) -> str:

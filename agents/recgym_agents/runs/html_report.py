@@ -17,13 +17,13 @@ from recgym.files import write_text
 _STYLE = """
 :root { color-scheme: light }
 body { font: 16px/1.5 system-ui, sans-serif; color: #1d1d1d; background: #fff }
-body { max-width: 56rem; margin: 1.5rem auto; padding: 0 1rem; overflow-wrap: break-word }
+body { max-width: 62rem; margin: 1.5rem auto; padding: 0 1rem; overflow-wrap: break-word }
 h1 { font-size: 1.5rem; line-height: 1.25 }
 h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #ccc }
 .scroll { overflow-x: auto } figure { margin: 1.2rem 0 }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums }
 caption { text-align: left; font-weight: 600 }
-th, td { padding: .3rem .7rem; text-align: right; border-bottom: 1px solid #ddd }
+th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #ddd }
 th { vertical-align: bottom; font-weight: 600 } td { white-space: nowrap }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff }
 .facts td { white-space: normal; text-align: left }
@@ -33,7 +33,7 @@ figcaption { color: #444; font-size: .92rem; margin-top: .3rem }
 pre { background: #f4f4f4; padding: .8rem; white-space: pre-wrap; overflow-wrap: anywhere }
 pre { font-size: .85rem; line-height: 1.45 } pre span { display: block; margin-bottom: .5rem }
 pre span { padding-left: 1.5rem; text-indent: -1.5rem }
-img { width: 100%; max-width: 42rem; height: auto }
+img { width: 100%; max-width: 34rem; height: auto }
 @media (max-width: 30rem) { th, td { padding: .3rem .45rem } table { font-size: .87rem } }
 """
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from recgym.metrics import mean_and_error
-from recgym_agents.runs.curve_style import GREY, End, name_ends, plain, style
+from recgym_agents.runs.curve_style import End, name_ends, over_steps, plain, style
 from recgym_agents.runs.findings import (
     against_plans,
     interval,
@@ -64,14 +64,15 @@ def policies_sections(runs: Sequence[ScoredRun], out: Path) -> list[Section]:
 def _introduction(runs: Sequence[ScoredRun]) -> str:
     found = runs[0].found
     episodes = len(next(iter(found.values())).user)
-    learned = "Policies are scored in the world that they were trained in"
+    learned, each = "Policies are scored in the world that they were trained in", ""
     if len(found) > 1:
+        each = " in each world"
         learned = (
             "Policies were trained in a model of the training users, and are scored in that model"
             " and in one fitted to other users, the test users"
         )
     return (
-        f"{learned}: {episodes:,} episodes in each world, with the same users and the same random"
+        f"{learned}: {episodes:,} episodes{each}, with the same users and the same random"
         " numbers for every policy, so that policies can be compared in pairs."
     )
 
@@ -99,10 +100,10 @@ def _table(
     levels: Levels | None,
     meaning: str,
 ) -> str:
-    header = [
-        "policy",
-        *(f"{what}, {world}" for world in ranked for what in (f"reward a {unit}", "click rate")),
-    ]
+    header = ["policy"]
+    for world in ranked:
+        place = "" if len(ranked) == 1 else f", {world}"
+        header += [f"reward a {unit}{place}", f"click rate{place}"]
     standing = {world: {one.name: one for one in found} for world, found in ranked.items()}
     clicks = {
         world: [mean_and_error(run.found[world].by_user()[2]) for run in runs] for world in ranked
@@ -201,7 +202,7 @@ def learning_curve(
     unit: Unit,
 ) -> Figure:
     """Draws a value over training steps, with the levels of others, each named at its end."""
-    figure = Figure(figsize=(4.2, 3.2))
+    figure = Figure(figsize=(3.4, 3.2))
     axes = figure.subplots()
     own = style(0)
     axes.plot(steps, values, marker="o", markersize=3, linewidth=1.8, **own)
@@ -210,8 +211,8 @@ def learning_curve(
         drawn = style(number)
         axes.axhline(level, linewidth=1.3, **drawn)
         ends.append(End(policy, level, drawn["color"]))
-    axes.set_xlabel("environment steps", color=GREY)
-    axes.set_ylabel(f"reward a {unit}", color=GREY)
+    axes.set_ylabel(f"reward a {unit}")
+    over_steps(axes)
     plain(axes)
     name_ends(axes, ends)
     return figure
