@@ -8,9 +8,9 @@ PLANNING_STEPS := 30000
 # A small world in which the slate that pays most now is not the best one.
 PLANNING := --env SlateMDP-v0 --slate-size 2 --env-args n_states=3 n_items=20 concentration=0.02 observe=state
 BASELINES := random popularity user-greedy
-SCRIPT = OMP_NUM_THREADS=1 $(BIN)/python scripts
+RECGYM := $(BIN)/recgym
 
-.PHONY: install test demo docs site shipped benchmark clean
+.PHONY: install test demo docs site shipped benchmark recipes clean FORCE
 .SECONDARY:
 
 install: $(INSTALLED)
@@ -35,47 +35,65 @@ demo: $(DEMO)/report.html
 	@echo "open $(DEMO)/report.html"
 
 $(DEMO)/data/info.json: | $(INSTALLED)
-	$(SCRIPT)/prepare.py movielens --out $(@D)
+	$(RECGYM) prepare movielens --out $(@D)
 
 $(DEMO)/user-model/params.safetensors: $(DEMO)/data/info.json
-	$(SCRIPT)/fit.py --data $(<D) --model gan-pw --out $(@D)
+	$(RECGYM) fit --data $(<D) --model gan-pw --out $(@D)
 
 $(DEMO)/RecGAN-v0/%/0/DONE: $(DEMO)/user-model/params.safetensors
 	@test $(@D)/config.json -nt $< || rm -rf $(@D)
-	$(SCRIPT)/train.py --env RecGAN-v0 --user-model $(<D) --agent $* --steps $(DEMO_STEPS) --seed 0 --out $(@D)
+	$(RECGYM) train --env RecGAN-v0 --user-model $(<D) --agent $* --steps $(DEMO_STEPS) --seed 0 --out $(@D)
 
 $(DEMO)/SlateMDP-v0/cascading-dqn/0/DONE: SETTINGS := --agent-args discount=0.95
 
 $(DEMO)/SlateMDP-v0/%/0/DONE: | $(INSTALLED)
-	$(SCRIPT)/train.py $(PLANNING) --agent $* $(SETTINGS) --steps $(PLANNING_STEPS) --seed 0 --out $(@D)
+	$(RECGYM) train $(PLANNING) --agent $* $(SETTINGS) --steps $(PLANNING_STEPS) --seed 0 --out $(@D)
 
 # Every agent is scored in the model it learned from, and in the one of other users.
 $(DEMO)/report.html: $(foreach agent,$(BASELINES) cascading-dqn,$(DEMO)/RecGAN-v0/$(agent)/0/DONE) \
 		$(foreach agent,random cascading-dqn,$(DEMO)/SlateMDP-v0/$(agent)/0/DONE)
-	$(SCRIPT)/report.py $(^D) --data $(DEMO)/data --user-model $(DEMO)/user-model --out $@
+	$(RECGYM) report $(^D) --data $(DEMO)/data --user-model $(DEMO)/user-model --out $@
 
 # The pages that are made from docstrings, and their pictures.
 docs: install
 	$(BIN)/python -m recgym.environment_docs
 	$(BIN)/python -m recgym_agents.agent_docs
+	$(BIN)/python -m recgym_agents.command_docs
 
 # The documentation as a website; a warning is an error.
 site: install
-	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --conf-dir docs --fail-on-warning --keep-going --quiet . build/site
+	OMP_NUM_THREADS=1 $(BIN)/python -m sphinx --conf-dir docs --fail-on-warning --keep-going --jobs auto --quiet . build/site
 	@echo "open build/site/index.html"
 
 # The user models that come with the package.
 shipped: install
-	$(SCRIPT)/prepare.py movielens --out data/ml-100k
-	$(SCRIPT)/fit.py --data data/ml-100k --model gan-pw --bags 5 --double --out recgym/users/shipped/recgan
-	$(SCRIPT)/fit.py --data data/ml-100k --model gan-lstm --double --out recgym/users/shipped/recgan-lstm
-	$(SCRIPT)/prepare.py movielens --low-ratings click --rewards five-stars --session-gap 30 --page-size 10 \
+	$(RECGYM) prepare movielens --out data/ml-100k
+	$(RECGYM) fit --data data/ml-100k --model gan-pw --bags 5 --double --out recgym/users/shipped/recgan
+	$(RECGYM) fit --data data/ml-100k --model gan-lstm --double --out recgym/users/shipped/recgan-lstm
+	$(RECGYM) prepare movielens --low-ratings click --rewards five-stars --session-gap 30 --page-size 10 \
 		--out data/ml-100k-sessions
-	$(SCRIPT)/fit.py --data data/ml-100k-sessions --model irecgan-lstm --double --out recgym/users/shipped/irecgan
+	$(RECGYM) fit --data data/ml-100k-sessions --model irecgan-lstm --double --out recgym/users/shipped/irecgan
 
 benchmark: install
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[peers]'
 	$(BIN)/python scripts/benchmark.py
 
+# Other libraries, each in an environment of its own; minutes each, so not a part of `make test`.
+RECIPES := $(patsubst scripts/recipes/with_%.py,%,$(wildcard scripts/recipes/with_*.py))
+
+recipes: install
+	-$(MAKE) --keep-going $(RECIPES:%=runs/recipes/%.json)
+	$(BIN)/python scripts/recipe_table.py
+
+.venv-recipes/%/.installed: scripts/recipes/requirements/%.txt setup.cfg
+	$(PYTHON) -m venv .venv-recipes/$*
+	.venv-recipes/$*/bin/python -m pip install --quiet -r $< 'setuptools>=77' wheel
+	.venv-recipes/$*/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+runs/recipes/%.json: .venv-recipes/%/.installed FORCE
+	@rm -f $@
+	OMP_NUM_THREADS=1 .venv-recipes/$*/bin/python scripts/recipes/with_$*.py --out $@
+
 clean:
-	rm -rf .venv build dist recgym.egg-info
+	rm -rf .venv .venv-recipes build dist recgym.egg-info

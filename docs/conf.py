@@ -53,6 +53,8 @@ apidoc_modules = [
 ]
 autodoc_default_options = {"ignore-module-all": True}
 """What a package takes in from its modules is described where it is defined."""
+toc_object_entries = False
+autodoc_mock_imports = ["tianshou"]
 autodoc_member_order = "bysource"
 autodoc_typehints = "signature"
 napoleon_google_docstring = True
@@ -84,6 +86,17 @@ def add_toctrees(app: Sphinx, name: str, source: list[str]) -> None:
         source[0] += toctree("", [NESTED[name]], pattern=True)
 
 
+def show_commands(
+    app: Sphinx, what: str, name: str, thing: object, options: object, lines: list[str]
+) -> None:
+    """Makes a literal block of the commands that a module's docstring has as examples."""
+    if what == "module":
+        lines[:] = ["Examples::" if line == "Examples:" else line for line in lines]
+        if "Examples::" in lines:
+            lines.insert(lines.index("Examples::") + 1, "")
+
+
 def setup(app: Sphinx) -> None:
     """Connects the above to Sphinx."""
     app.connect("source-read", add_toctrees)
+    app.connect("autodoc-process-docstring", show_commands, priority=400)  # before napoleon

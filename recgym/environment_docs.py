@@ -35,7 +35,7 @@ def page(name: str) -> str:
     """Returns the page of an environment id, in Markdown."""
     arguments = dict(ENVIRONMENTS[name])
     build = SIMULATORS.find(arguments.pop("simulator"))
-    text, described = _split(inspect.getdoc(build) or "")
+    text, described = split_docstring(inspect.getdoc(build) or "")
     rows = []
     for argument, parameter in inspect.signature(build).parameters.items():
         default = arguments.get(argument, parameter.default)
@@ -134,7 +134,7 @@ def _beside(scores: Mapping[str, Any], floors: Mapping[str, Any], name: str) -> 
     )
 
 
-def _split(docstring: str) -> tuple[str, dict[str, str]]:
+def split_docstring(docstring: str) -> tuple[str, dict[str, str]]:
     """Returns a docstring's text, and what it says of each argument."""
     text, _, rest = docstring.partition("\nArgs:\n")
     described: dict[str, str] = {}

@@ -17,11 +17,12 @@ class UnknownArgumentError(RecGymError, TypeError):
     """An argument that there is not: a ``TypeError`` too, as Python's own for a function is.
 
     Libraries try an argument, and go on without it where Python's words come back. To those,
-    ``gymnasium.make`` adds the arguments that were given, whose further lines are left out.
+    ``gymnasium.make`` adds all arguments that were given, which are left out.
     """
 
     def __init__(self, message: str) -> None:
-        super().__init__(message.partition("\n")[0])
+        own = message.partition(" was raised from the environment creator")[0]
+        super().__init__(own)
 
 
 def shortened(text: str) -> str:

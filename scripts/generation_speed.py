@@ -15,7 +15,7 @@ import torch
 from matplotlib.figure import Figure as Picture
 
 from measurement import Block, Figure, Section, alternate, ratio
-from recgym.data import collect, slate_mdp_policy, uniform_policy
+from recgym.collection import collect, slate_mdp_policy, uniform_policy
 from recgym.users import FittedUserModel, RecurrentUserConfig
 from recgym.users.likelihood import initial_params
 from recgym_agents.agent import EnvironmentSpec

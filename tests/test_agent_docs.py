@@ -8,8 +8,17 @@ from typing import Literal
 
 import pytest
 
+from recgym import ENVIRONMENTS
 from recgym_agents import agent_docs
-from recgym_agents.agent_docs import BEGIN, END, help_texts, page, settings_table, with_table
+from recgym_agents.agent_docs import (
+    BEGIN,
+    END,
+    help_texts,
+    page,
+    settings_table,
+    with_environments,
+    with_table,
+)
 from recgym_agents.zoo import AGENTS
 
 
@@ -99,3 +108,12 @@ def test_the_written_table_is_todays(path: Path, repository: Path) -> None:
     assert text == with_table(text, agent_docs.TABLES[path]), (
         "run: python -m recgym_agents.agent_docs"
     )
+
+
+def test_who_acts_where_is_written_as_it_is_today(repository: Path) -> None:
+    text = (repository / "docs" / "agents.md").read_text("utf-8")
+    assert text == with_environments(text, list(ENVIRONMENTS)), (
+        "run: python -m recgym_agents.agent_docs"
+    )
+    rows = [line for line in text.splitlines() if line.startswith("| user-greedy |")]
+    assert rows == ["| user-greedy | yes | yes |  |  |  |  |  |"]

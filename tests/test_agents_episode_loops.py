@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from recgym.data import collect, uniform_policy
+from recgym.collection import collect, uniform_policy
 from recgym.errors import RecGymError
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.policy_gradient import PolicyGradient, PolicyGradientConfig

@@ -8,7 +8,8 @@ import gymnasium
 import numpy as np
 import pytest
 
-from recgym.data import Sessions, collect, uniform_policy
+from recgym.collection import collect, uniform_policy
+from recgym.data import Sessions
 from recgym.errors import RecGymError
 from recgym_agents.learning.episode_loop import EpisodeLoopConfig
 from recgym_agents.learning.episode_memory import EpisodeMemory

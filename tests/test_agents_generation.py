@@ -15,7 +15,7 @@ from recgym.users.recurrent import RecurrentUserConfig
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.generated_sessions import Interaction, generate, monte_carlo_scores
 from recgym_agents.algorithms.irecgan import IRecGAN, IRecGANConfig
-from recgym_agents.algorithms.policy_gradient import PolicyNetwork
+from recgym_agents.algorithms.policy_networks import ClickPolicyNetwork
 from recgym_agents.learning.episodes import EpisodeLog, Episodes
 from recgym_agents.networks.discriminator import Discriminator
 from recgym_agents.networks.user_network import UserNetwork
@@ -38,10 +38,12 @@ class Quiet(np.random.Generator):
         return np.full(size, 0.5, np.float32)
 
 
-def networks(cell: str = "gru", seed: int = 0, **changes: Any) -> tuple[PolicyNetwork, UserNetwork]:
+def networks(
+    cell: str = "gru", seed: int = 0, **changes: Any
+) -> tuple[ClickPolicyNetwork, UserNetwork]:
     """An agent and a user model whose answers depend much on what was clicked."""
     settings = IRecGANConfig(cell=cell, layers=2, hidden=5, embedding=4, **changes)
-    policy = PolicyNetwork(settings, SMALL, torch.Generator().manual_seed(seed))
+    policy = ClickPolicyNetwork(settings, SMALL, torch.Generator().manual_seed(seed))
     shape = RecurrentUserConfig(cell, 2, 5, 4, settings.outside)
     user = UserNetwork(shape, N_ITEMS, "bernoulli", np.random.default_rng(seed))
     with torch.no_grad():
@@ -181,7 +183,7 @@ def test_clicks_and_rewards_are_drawn_as_likely_as_they_are_said_to_be() -> None
 
 
 def plain_scores(
-    policy: PolicyNetwork,
+    policy: ClickPolicyNetwork,
     user: UserNetwork,
     rng: np.random.Generator,
     made: Discriminator,

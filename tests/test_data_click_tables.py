@@ -77,7 +77,9 @@ def test_a_row_an_impression_by_hand(tmp_path: Path) -> None:
     assert dataset.sessions.timestamp is not None
     assert dataset.sessions.timestamp[:2].tolist() == [1714554000, 1714640400]
     assert dataset.split.tolist() == [0, 2]
-    assert dataset.info["rows"] == {"read": 7, "kept": 6}
+    assert dataset.info["lines"] == {
+        "log.csv": {"header": 1, "kept": 6, "repeats_within_a_page_dropped": 1}
+    }
     assert {k: n for k, n in dataset.info["mended"].items() if n} == {
         "repeats_within_a_page_dropped": 1,
         "rewards_without_a_click_ignored": 1,
@@ -114,7 +116,12 @@ def test_a_row_a_page_by_hand(tmp_path: Path) -> None:
         ("b", "0", ["x", "y"], "y", 1.0),
         ("b", "0", ["x"], None, 0.0),
     ]
-    assert dataset.info["rows"] == {"read": 7, "kept": 5}
+    assert dataset.info["lines"]["log.csv"] == {
+        "header": 1,
+        "kept": 5,
+        "rows_whose_clicks_are_all_outside_their_page_dropped": 1,
+        "rows_that_show_and_click_nothing_dropped": 1,
+    }
     assert {k: n for k, n in dataset.info["mended"].items() if n} == {
         "repeats_within_a_page_dropped": 1,
         "repeated_clicks_dropped": 1,
@@ -236,6 +243,11 @@ def test_features_of_items_and_users_join_the_log(tmp_path: Path) -> None:
     assert dataset.users.user_id == ("b", "a")
     assert dataset.users.features.tolist() == [[1.0], [-1.0]]
     assert set(dataset.info["source"]) == {"log.csv", "i.csv", "u.csv"}
+    assert dataset.info["lines"] == {
+        "log.csv": {"header": 1, "kept": 2},
+        "i.csv": {"header": 1, "items": 3},
+        "u.csv": {"header": 1, "users": 2},
+    }
     dataset.save(tmp_path / "out")
     again = Dataset.load(tmp_path / "out")
     assert again.users is not None
@@ -410,7 +422,8 @@ def test_a_row_a_page_reads_back_in_every_format(
     dataset = read_clicks(write_wide(pages, tmp_path / f"log.{ending}"), named)
     dataset.validate()
     assert pages_of(dataset) == pages
-    assert dataset.info["rows"] == {"read": len(pages), "kept": len(pages)}
+    (lines,) = dataset.info["lines"].values()
+    assert lines["kept"] == sum(lines.values()) - lines.get("header", 0) == len(pages)
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -11,14 +11,8 @@ import numpy as np
 import pytest
 
 import recgym  # noqa: F401
-from recgym.data import (
-    Sessions,
-    as_dataset,
-    collect,
-    greedy_policy,
-    slate_mdp_policy,
-    uniform_policy,
-)
+from recgym.collection import as_dataset, collect, greedy_policy, slate_mdp_policy, uniform_policy
+from recgym.data import Sessions
 from recgym.errors import RecGymError
 from recgym.users import GANUserConfig
 from recgym.users.fitting import fit_user_model

@@ -19,8 +19,9 @@ def write(folder: Path, text: str, name: str = "items.csv") -> Path:
 
 def test_numbers_are_standardised_and_words_one_column_each(tmp_path: Path) -> None:
     text = "sku,price,kind,flag,title,same\na,1,red|big,true,A,5\nb,3, red ,,B,5\nc,5,,false,,5\n"
-    catalog = read_items(write(tmp_path, text), ["a"])
+    catalog, lines = read_items(write(tmp_path, text), ["a"])
     catalog.validate()
+    assert lines == {"items.csv": {"header": 1, "items": 3}}
     assert catalog.item_id == ("a", "b", "c")
     assert catalog.title == ("A", "B", "c")
     assert catalog.feature_names == (
@@ -34,18 +35,19 @@ def test_numbers_are_standardised_and_words_one_column_each(tmp_path: Path) -> N
 def test_lists_of_json_are_words_and_ids_need_no_features(tmp_path: Path) -> None:
     rows = [{"sku": 7, "genres": ["x", "y"]}, {"sku": 8, "genres": "y"}, {"sku": 9}]
     path = write(tmp_path, "".join(json.dumps(row) + "\n" for row in rows), "items.jsonl")
-    catalog = read_items(path, ["9"])
+    catalog, _ = read_items(path, ["9"])
     assert catalog.item_id == ("7", "8", "9")
     assert catalog.features.tolist() == [[1, 1], [0, 1], [0, 0]]
-    catalog = read_items(write(tmp_path, "sku\na\nb\n"), ["a"])
+    catalog, _ = read_items(write(tmp_path, "sku\na\nb\n"), ["a"])
     assert catalog.features.shape == (2, 0)
     assert catalog.title is None
 
 
 def test_users_come_in_the_order_of_the_log(tmp_path: Path) -> None:
-    users = read_users(write(tmp_path, "who,city\na,Oslo\nb,Rome\nc,\n"), ["c", "a", "c"])
+    users, lines = read_users(write(tmp_path, "who,city\na,Oslo\nb,Rome\nc,\n"), ["c", "a", "c"])
     users.validate()
     assert users.user_id == ("c", "a", "c")
+    assert lines["items.csv"] == {"header": 1, "users": 2, "users_not_in_the_log": 1}
     assert users.feature_names == ("city:Oslo", "city:Rome")
     assert users.features.tolist() == [[0, 0], [1, 0], [0, 0]]
     assert users.select(np.array([1])).user_id == ("a",)

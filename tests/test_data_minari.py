@@ -13,8 +13,7 @@ import numpy as np
 import pytest
 
 import recgym  # noqa: F401
-from recgym.data import (
-    Sessions,
+from recgym.collection import (
     as_dataset,
     collect,
     from_minari,
@@ -23,6 +22,7 @@ from recgym.data import (
     uniform_actions,
     uniform_policy,
 )
+from recgym.data import Sessions
 from recgym.envs import SlateEnv, SlateVectorEnv
 from recgym.errors import RecGymError
 from tests.fixtures.user_model import random_user_model

@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 
 from recgym.data.raw import ROW
-from recgym.data.table_formats import brief, read_table
+from recgym.data.table_formats import read_table
 from recgym.errors import RecGymError
 
 
@@ -111,8 +111,12 @@ def test_gzip_is_unpacked(tmp_path: Path, name: str) -> None:
         ("t.xlsx", b"", r"t.xlsx: not a table \(its name must end in .csv, .tsv"),
         ("t.parquet", b"no", "t.parquet: cannot be read"),
         ("t.csv.gz", b"no", r"t.csv.gz: not a whole gzip file"),
-        ("t.csv.gz", gzip.compress(b"a,b\nx,y\n" * 99)[:-12], "t.csv.gz: not a whole gzip file"),
-        ("t.tsv.gz", gzip.compress(b"a\tb\nx\n"), "t.tsv.gz, line 2: 1 fields, not 2"),
+        (
+            "t.csv.gz",
+            gzip.compress(b"a,b\nx,y\n" * 99, mtime=0)[:-12],
+            "t.csv.gz: not a whole gzip file",
+        ),
+        ("t.tsv.gz", gzip.compress(b"a\tb\nx\n", mtime=0), "t.tsv.gz, line 2: 1 fields, not 2"),
         ("t.jsonl", b"", "t.jsonl: an empty log"),
         ("t.jsonl", b'{"a": 1}\n\n[1]\n', "t.jsonl, line 3: not a JSON object"),
         ("t.jsonl", b'{"a": 1}\n{"a" 1}\n', "line 2: not JSON .* at character 6"),
@@ -135,11 +139,6 @@ def test_a_missing_file_is_one_line(tmp_path: Path, name: str) -> None:
     for columns in (["a"], None):
         with pytest.raises(RecGymError, match=f"{name}: no such file"):
             read_table(tmp_path / name, columns)
-
-
-def test_messages_repeat_eighty_characters() -> None:
-    assert brief("it's") == '"it\'s"'
-    assert len(brief("x" * 5_000)) == 85
 
 
 def test_rows_are_numbered(tmp_path: Path) -> None:

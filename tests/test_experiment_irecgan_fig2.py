@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recgym.data import collect, slate_mdp_policy
+from recgym.collection import collect, slate_mdp_policy
 from recgym_agents.experiments.experiment import Cell, Claim, Finished
 from recgym_agents.experiments.irecgan import figure_2
 from recgym_agents.experiments.irecgan.shared_settings import as_irecgan_is_paid

@@ -233,7 +233,7 @@ def test_leftovers_and_checkpoints_are_removed(tmp_path: Path) -> None:
     folder = tmp_path / "toy" / "good_seed0" / "agent"
     folder.mkdir(parents=True)
     (folder / CHECKPOINT).write_text("")
-    (tmp_path / "toy" / ".good_seed0.json.123.tmp").write_text("{")
+    (tmp_path / "toy" / ".good_seed0.json.999999999.tmp").write_text("{")
     run_kinds(tmp_path, "good")
     left = {path.name for path in tmp_path.rglob("*")}
     assert left == {"toy", "good_seed0", "agent", "ran", "good_seed0.json"}

@@ -16,9 +16,10 @@ from hypothesis import strategies as st
 
 from recgym.errors import RecGymError
 from recgym.locks import LOCK
-from recgym_agents import load_agent, train
+from recgym_agents import load_agent
 from recgym_agents.runs.run_files import CHECKPOINT, CONFIG, DONE, METRICS, PARAMS
 from recgym_agents.runs.run_folder import TrainConfig
+from recgym_agents.runs.training import train
 from tests.fixtures.small_runs import assert_same_run, small_run
 
 AGENTS = ("popularity", "cascading-dqn")

@@ -31,7 +31,8 @@ def imported_modules(source: str) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            yield node.module
+            inside = [f"{node.module}.{alias.name}" for alias in node.names]
+            yield from [node.module] if "." in node.module else inside
 
 
 @pytest.mark.parametrize(
@@ -46,42 +47,71 @@ def test_module_has_a_docstring_and_imports_only_what_lies_below_it(
     assert not tops & FORBIDDEN[package]
 
 
-WINGS = (
-    ("checkpointing", "losses", "policy_losses"),
-    ("agent",),
-    ("learning",),
-    ("networks",),
-    ("algorithms",),
-    ("zoo",),
-    ("runs",),
-    ("agent_docs",),
-    ("experiments",),
-    ("commands",),
-)
-"""The wings of ``recgym_agents``, from the ground up: each imports itself and what is below it."""
-HEIGHT = {wing: height for height, wings in enumerate(WINGS) for wing in wings}
+WINGS = {
+    "recgym": (
+        ("errors",),
+        ("arrays", "extras", "files", "locks", "lookup", "settings"),
+        ("metrics", "palette", "spaces", "whole_folders"),
+        ("lettering",),
+        ("frames", "rendering"),
+        ("data",),
+        ("labels", "users"),
+        ("simulators",),
+        ("envs", "registry"),
+        ("collection", "recording"),
+        ("environment_docs",),
+    ),
+    "recgym_agents": (
+        ("checkpointing", "losses", "policy_losses"),
+        ("agent",),
+        ("learning",),
+        ("networks",),
+        ("algorithms",),
+        ("zoo",),
+        ("runs",),
+        ("agent_docs",),
+        ("experiments",),
+        ("commands",),
+        ("command_docs",),
+    ),
+}
+"""The wings of each package, from the ground up: each imports what stands below it, and itself.
 
-
-def wing_of(module: str) -> str:
-    """Returns the wing of a module of ``recgym_agents``, "" for the package itself."""
-    return (module.split(".") + [""])[1]
+It is the walk of a click: ``data`` reads it, ``users`` learn from it, ``simulators`` answer as they
+do, ``envs`` show that, ``learning`` feeds it to ``algorithms``, ``runs`` keep what comes of it,
+``experiments`` judge that, and ``commands`` start it all. No module takes a step back up.
+"""
+HEIGHT = {
+    (package, wing): height
+    for package, floors in WINGS.items()
+    for height, wings in enumerate(floors)
+    for wing in wings
+}
+TOGETHER = {"frames", "rendering"}
+"""Two modules that import each other's names: a scene as text, and the same as an image."""
 
 
 @pytest.mark.parametrize(
-    "path",
-    [path for name, path in SOURCES if name == "recgym_agents"],
-    ids=[str(path.relative_to(ROOT)) for name, path in SOURCES if name == "recgym_agents"],
+    ("package", "path"), SOURCES, ids=[str(path.relative_to(ROOT)) for _, path in SOURCES]
 )
-def test_wing_imports_only_itself_and_what_stands_below_it(path: Path) -> None:
-    parts = path.relative_to(PACKAGES["recgym_agents"]).with_suffix("").parts
-    if parts == ("__init__",):
+def test_wing_imports_only_itself_and_what_stands_below_it(package: str, path: Path) -> None:
+    own, *_ = path.relative_to(PACKAGES[package]).with_suffix("").parts
+    if own == "__init__":
         return
-    own = HEIGHT[parts[0]]
     for module in imported_modules(path.read_text(encoding="utf-8")):
-        if module.partition(".")[0] == "recgym_agents":
-            wing = wing_of(module)
-            assert wing, f"{path}: imports the whole package"
-            assert wing == parts[0] or HEIGHT[wing] < own, f"{path}: imports {module}, above it"
+        top, _, rest = module.partition(".")
+        wing = rest.partition(".")[0]
+        if top != package or wing == own or {wing, own} == TOGETHER:
+            continue
+        assert wing, f"{path}: imports the whole package"
+        assert HEIGHT[top, wing] < HEIGHT[package, own], f"{path}: imports {module}, above it"
+
+
+def test_every_wing_is_there() -> None:
+    for package, folder in PACKAGES.items():
+        found = {path.stem for path in folder.iterdir() if path.suffix == ".py" or path.is_dir()}
+        listed = {wing for name, wing in HEIGHT if name == package}
+        assert found - {"__init__", "__pycache__", "py"} == listed
 
 
 def modules_read(path: Path) -> set[Path]:

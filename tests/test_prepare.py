@@ -80,7 +80,8 @@ def test_prepare_reads_a_log_of_clicks_and_says_how(repository: Path, tmp_path: 
         "  layout: a row a page",
         "  times: ISO-8601 without a time zone, read as UTC, 2024-05-01 09:00:00 to 2024-05-03",
         "  slots: as in the log",
-        "  rows: 17 read, 16 kept",
+        "  lines of log.csv: 1 header, 16 kept, 1 rows whose clicks are all outside their page",
+        "  lines of items.csv: 1 header, 3 items",
         "  8 users, 16 pages, 16 clicked pages, 0 events without slate",
         "  mended: 1 rows whose clicks are all outside their page dropped",
     ):

@@ -28,5 +28,5 @@ def test_names_stand_where_curves_end() -> None:
     axes.set_ylim(0.0, 10.0)
     name_ends(axes, [End("b", 5.0, "red"), End("a", 5.0, "blue")])
     found = {text.get_text(): text.get_position()[1] for text in axes.texts}
-    assert found == {"b": 5.0, "a": pytest.approx(5.75)}
+    assert found == {"b": 5.0, "a": pytest.approx(5.85)}
     assert axes.get_ylim() == (0.0, 10.0)

@@ -11,10 +11,12 @@ from typing import Any
 import pytest
 
 from recgym.errors import RecGymError
-from recgym.files import read_json, write_json
-from recgym_agents import train
+from recgym.files import load_arrays, read_json, save_arrays, write_json
 from recgym_agents.commands import evaluate as script
 from recgym_agents.runs.evaluation import evaluation_file
+from recgym_agents.runs.run_files import PARAMS, write_done
+from recgym_agents.runs.scored_runs import score_run
+from recgym_agents.runs.training import train
 from tests.fixtures.small_runs import WORLD, small_run
 
 ABOUT = {"env": "RecGAN-v0", "env_args": {"slate_size": 3}}
@@ -85,7 +87,22 @@ def test_a_model_that_is_pickled_needs_a_word(
     monkeypatch.setattr(sys, "argv", words)
     with pytest.raises(SystemExit):
         run(script.main)
-    assert "model.zip: holds pickled Python" in capsys.readouterr().err
+    assert "model.zip holds pickled Python" in capsys.readouterr().err
     monkeypatch.setattr(sys, "argv", [*words, "--trust"])
     run(script.main)
     assert (tmp_path / "evaluation.json").exists()
+
+
+def test_a_module_that_a_folder_names_is_imported_on_trust_alone(tmp_path: Path) -> None:
+    train(small_run(tmp_path / "run", steps=16))
+    arrays, stored = load_arrays(tmp_path / "run" / PARAMS)
+    stored["about"]["env"] = "own_world:SlateMDP-v0"
+    save_arrays(tmp_path / "run" / PARAMS, arrays, stored)
+    write_done(tmp_path / "run", 16)
+    for action in (
+        lambda: script.main(tmp_path / "run"),
+        lambda: score_run(tmp_path / "run", 3, 0),
+    ):
+        with pytest.raises(RecGymError, match="'own_world:SlateMDP-v0' is of a module, which"):
+            action()
+    assert "own_world" not in sys.modules

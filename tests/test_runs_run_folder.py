@@ -13,11 +13,12 @@ import pytest
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json, write_json
 from recgym.locks import LOCK
-from recgym_agents import load_agent, train
+from recgym_agents import load_agent
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.runs.run_files import CHECKPOINT, CONFIG, DONE, METRICS, PARAMS
 from recgym_agents.runs.run_folder import check_folder, record_of
 from recgym_agents.runs.run_metrics import read_metrics
+from recgym_agents.runs.training import train
 from tests.fixtures.slate_mdp_runs import Stop, stop_at
 from tests.fixtures.slate_mdp_runs import config as episode_run
 from tests.fixtures.small_runs import assert_same_run, small_run

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,9 +14,11 @@ import pytest
 
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json, save_arrays, write_json
-from recgym_agents import load_agent, train
+from recgym_agents import AGENTS as ZOO
+from recgym_agents import load_agent
 from recgym_agents.algorithms.stable_baselines import MODEL
 from recgym_agents.runs.run_files import CONFIG, DONE, PARAMS, write_done
+from recgym_agents.runs.training import train
 from tests.fixtures.small_runs import small_run
 
 AGENTS = ("popularity", "cascading-dqn", "sb3-a2c")
@@ -48,9 +51,9 @@ def test_a_pickled_model_is_read_on_trust_alone(digests: bool, runs: Path, tmp_p
         write_done(folder, 96)
     else:
         (folder / DONE).write_text("")
-    with pytest.raises(RecGymError, match=rf"{MODEL}: holds pickled Python.*--trust .*trust=True"):
+    with pytest.raises(RecGymError, match=rf"{MODEL} holds pickled Python.*--trust .*trust=True"):
         load_agent(folder)
-    with pytest.raises(RecGymError, match=f"{MODEL}: not a whole model of sb3-a2c"):
+    with pytest.raises(RecGymError, match=f"{MODEL}: not a whole model of stable_baselines3.A2C"):
         load_agent(folder, trust=True)
     shutil.copy(runs / "sb3-a2c" / MODEL, folder / MODEL)
     if not digests:
@@ -128,4 +131,36 @@ def test_an_agent_that_nobody_knows_is_one_line(runs: Path, tmp_path: Path) -> N
     write_json(folder / CONFIG, read_json(folder / CONFIG) | {"agent": "mine"})
     altered(folder, lambda arrays, stored: stored.update(agent="mine"))
     with pytest.raises(RecGymError, match="agent 'mine': unknown; there are"):
+        load_agent(folder)
+
+
+MODULE = """
+from recgym_agents import AGENTS, register
+from recgym_agents.zoo import COUNTING
+entry = AGENTS.find("popularity")
+register("mine", entry.builder, entry.config, COUNTING)
+"""
+
+
+def test_a_module_that_an_agent_names_is_imported_on_trust_alone(
+    runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(shutil.copytree(runs / "popularity", tmp_path / "run"))
+    (tmp_path / "own_agents.py").write_text(MODULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "own_agents", raising=False)
+    monkeypatch.setattr(ZOO, "entries", dict(ZOO.entries))
+    name = "own_agents:mine"
+    write_json(folder / CONFIG, read_json(folder / CONFIG) | {"agent": name})
+    altered(folder, lambda arrays, stored: stored.update(agent=name))
+    with pytest.raises(RecGymError, match=f"'{name}' is of a module, which would be imported;"):
+        load_agent(folder)
+    assert "own_agents" not in sys.modules
+    load_agent(folder, trust=True)
+    assert "own_agents" in sys.modules
+    load_agent(folder)
+    altered(folder, lambda arrays, stored: stored.update(agent="os:system"))
+    write_json(folder / CONFIG, read_json(folder / CONFIG) | {"agent": "os:system"})
+    write_done(folder, 96)
+    with pytest.raises(RecGymError, match="not a policy of 'os:system'"):
         load_agent(folder)

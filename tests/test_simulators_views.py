@@ -182,7 +182,7 @@ def test_bad_actions_are_one_line(view: str, action: Any, message: str) -> None:
 
 
 def test_no_such_view() -> None:
-    with pytest.raises(RecGymError, match="view='slates': must be one of slate, item-by-item"):
+    with pytest.raises(RecGymError, match="view 'slates': unknown; there are item-by-item"):
         gymnasium.make("SlateMDP-v0", view="slates")
 
 

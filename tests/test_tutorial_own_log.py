@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 import shutil
 import sys
 from pathlib import Path
 
 import pytest
-import tyro
 
+from recgym_agents.commands.command_line import main
 from tests.test_docs import blocks, commands
 
 SHORTER = {"--steps": "300", "--episodes": "20"}
@@ -21,12 +20,12 @@ def test_every_step_of_the_page_runs(
     page = repository / "docs" / "tutorial" / "own-log.md"
     shutil.copytree(page.parent, tmp_path / "docs" / "tutorial")
     monkeypatch.chdir(tmp_path)
-    for _, script, *words in commands(page):
+    for _, name, *words in commands(page):
         for option, value in SHORTER.items():
             if option in words:
                 words[words.index(option) + 1] = value
-        monkeypatch.setattr(sys, "argv", [script, *words])
-        tyro.cli(importlib.import_module(Path(script).stem).main)
+        monkeypatch.setattr(sys, "argv", ["recgym", name, *words])
+        main()
     printed = capsys.readouterr().out
     for line in blocks(page, "text")[1].splitlines():
         assert line in printed

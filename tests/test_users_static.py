@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from recgym.data import as_dataset, collect, slate_mdp_policy
+from recgym.collection import as_dataset, collect, slate_mdp_policy
 from recgym.errors import RecGymError
 from recgym.users.fitting import fit_user_model
 from recgym.users.item_table import ItemTable

@@ -1,7 +1,7 @@
 """The documentation's page of each agent, written from its row, its docstring and its settings.
 
 ``python -m recgym_agents.agent_docs`` writes them into docs/agents, and the table of all agents
-between its two marks in README.md and docs/agents.md.
+between its two marks in README.md and docs/agents.md; there, too, which agents act where.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import inspect
 import json
 import re
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -25,6 +26,8 @@ TABLES = {Path("README.md"): "docs/agents", Path("docs") / "agents.md": "agents"
 """The files that have the table of all agents -> where the pages of the agents lie from there."""
 BEGIN = "<!-- The table of agents: written by `python -m recgym_agents.agent_docs` -->\n"
 END = "<!-- End of the table of agents -->"
+BEGIN_PAIRS = BEGIN.replace("table of agents", "table of environments")
+END_PAIRS = END.replace("table of agents", "table of environments")
 
 
 def page(name: str) -> str:
@@ -75,13 +78,31 @@ def with_table(text: str, folder: str) -> str:
         text: in Markdown; has both marks, ``BEGIN`` and ``END``.
         folder: where the pages of the agents lie, as the text's links say it.
     """
-    before, _, rest = text.partition(BEGIN)
-    rows = []
+    rows = ["| agent | what it does | learns from |", "|---|---|---|"]
     for name in AGENTS:
         entry = AGENTS.find(name)
         rows.append(f"| [{name}]({folder}/{name}.md) | {entry.about} | {_teacher(entry)} |")
-    table = ["| agent | what it does | learns from |", "|---|---|---|", *rows]
-    return before + BEGIN + "\n" + "\n".join(table) + "\n\n" + END + rest.partition(END)[2]
+    return _between(text, BEGIN, END, rows)
+
+
+def with_environments(text: str, environments: Sequence[str]) -> str:
+    """Returns a text with the table of who acts where between its two marks made anew.
+
+    Args:
+        text: in Markdown; has both marks, ``BEGIN_PAIRS`` and ``END_PAIRS``.
+        environments: the ids of the columns.
+    """
+    rows = [f"| agent | {' | '.join(environments)} |", f"|---|{'---|' * len(environments)}"]
+    for name in AGENTS:
+        acts = ("" if why_not(name, env) else "yes" for env in environments)
+        rows.append(f"| {name} | {' | '.join(acts)} |")
+    return _between(text, BEGIN_PAIRS, END_PAIRS, rows)
+
+
+def _between(text: str, begin: str, end: str, lines: Sequence[str]) -> str:
+    """Returns a text with other lines between two marks."""
+    before, _, rest = text.partition(begin)
+    return before + begin + "\n" + "\n".join(lines) + "\n\n" + end + rest.partition(end)[2]
 
 
 def settings_table(config: Any) -> list[str]:
@@ -180,3 +201,5 @@ if __name__ == "__main__":
         write_text(FOLDER / f"{agent}.md", page(agent))
     for path, pages in TABLES.items():
         write_text(path, with_table(path.read_text(encoding="utf-8"), pages))
+    guide = Path("docs") / "agents.md"
+    write_text(guide, with_environments(guide.read_text(encoding="utf-8"), list(ENVIRONMENTS)))

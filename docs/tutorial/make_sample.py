@@ -14,7 +14,7 @@ import gymnasium
 import numpy as np
 
 import recgym  # noqa: F401  (registers the environments)
-from recgym.data import collect, uniform_policy
+from recgym.collection import collect, uniform_policy
 
 READERS, PAGES, ARTICLES, SLATE = 25, 8, 30, 5
 TITLES = {

@@ -3,19 +3,8 @@
 from recgym.data.catalog import Catalog
 from recgym.data.cikm import read_cikm_cup
 from recgym.data.click_tables import read_clicks
-from recgym.data.collecting import as_dataset, collect
 from recgym.data.dataset import SPLITS, Dataset, Split, split_users
 from recgym.data.display_sets import read_display_sets
-from recgym.data.logging_policies import (
-    ActionPolicy,
-    LoggingPolicy,
-    Shown,
-    greedy_policy,
-    slate_mdp_policy,
-    uniform_actions,
-    uniform_policy,
-)
-from recgym.data.minari_datasets import from_minari, to_minari
 from recgym.data.movielens import read_movielens
 from recgym.data.movielens_wheel import fetch_movielens_100k
 from recgym.data.session_filters import filter_sessions, sessions_as_users
@@ -26,31 +15,20 @@ from recgym.data.user_table import UserTable
 
 __all__ = [
     "SPLITS",
-    "ActionPolicy",
     "Catalog",
     "Columns",
     "Dataset",
-    "LoggingPolicy",
     "Sessions",
-    "Shown",
     "Split",
     "UserTable",
-    "as_dataset",
-    "collect",
     "fetch_movielens_100k",
     "filter_sessions",
     "floors",
-    "from_minari",
-    "greedy_policy",
     "read_cikm_cup",
     "read_clicks",
     "read_display_sets",
     "read_movielens",
     "read_trivago",
     "sessions_as_users",
-    "slate_mdp_policy",
     "split_users",
-    "to_minari",
-    "uniform_actions",
-    "uniform_policy",
 ]

@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from recgym.data.table_formats import brief
-from recgym.errors import RecGymError
+from recgym.errors import RecGymError, shortened
 
 Layout = Literal["a row an impression", "a row a page", "a row a click"]
 
@@ -37,7 +36,8 @@ def named_columns(pairs: Sequence[str]) -> dict[str, str]:
     for pair in pairs:
         role, equals, column = pair.partition("=")
         if not (role and equals and column):
-            raise RecGymError(f"--columns {brief(pair)}: write ROLE=NAME, such as user=visitor_id")
+            given = shortened(repr(pair))
+            raise RecGymError(f"--columns {given}: write ROLE=NAME, such as user=visitor_id")
         if role in named:
             raise RecGymError(f"--columns: {role} is named twice, {named[role]!r} and {column!r}")
         named[role] = column

@@ -10,8 +10,7 @@ import polars as pl
 from recgym.arrays import Array
 from recgym.data.raw import ROW, RawTable
 from recgym.data.sessions import Sessions, rank_within
-from recgym.data.table_formats import brief
-from recgym.errors import RecGymError
+from recgym.errors import RecGymError, shortened
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +96,7 @@ def _pages(log: Log, slots: pl.DataFrame) -> pl.DataFrame:
         raise RecGymError(f"{log.table.path}: no click in the whole log; is clicked= right?")
     if len(outside) == len(clicks):
         line, item = outside.sort(ROW).select(ROW, "item").row(0)
-        why = f"{brief(item)} is clicked but not shown, as is every other clicked item"
+        why = f"{shortened(repr(item))} is clicked but not shown, as is every other clicked item"
         log.table.fail(line, log.clicked_column, why)
     kept = clicks.join(outside.select(ROW, "item"), on=[ROW, "item"], how="anti")
     lost = clicked.join(kept, on=ROW, how="anti")
@@ -163,7 +162,7 @@ def _ordered(log: Log, pages: pl.DataFrame) -> pl.DataFrame:
     overlapping = pl.concat([pages, previous], how="horizontal").filter("back")
     if not overlapping.is_empty():
         line, *ids = overlapping.select("line", "late", "user", "session").row(0)
-        late, user_id, session_id = map(brief, ids)
+        late, user_id, session_id = (shortened(repr(name)) for name in ids)
         raise RecGymError(
             f"{log.table.path}, {log.table.unit} {line}: session {late} of user {user_id} goes on"
             f" after her session {session_id} has begun; leave session= out (--session-gap divides"

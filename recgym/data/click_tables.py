@@ -20,9 +20,9 @@ from recgym.data.event_times import parse_times
 from recgym.data.feature_files import read_items, read_users
 from recgym.data.raw import ROW, RawTable, source_of
 from recgym.data.sessions import Sessions
-from recgym.data.table_formats import brief, read_table
+from recgym.data.table_formats import read_table
 from recgym.data.user_table import UserTable
-from recgym.errors import RecGymError
+from recgym.errors import RecGymError, shortened
 from recgym.settings import changed
 
 SPLIT_NAMES = {
@@ -103,13 +103,15 @@ def read_clicks(
     rng = np.random.default_rng([seed, 1]) if shuffled else None
     sessions, item_ids, page_users = pages_of_log(log, rng)
     used = page_users["user"].to_list()
-    catalog = _bare_catalog(item_ids)
+    lines = table.account({"kept": len(rows) - sum(log.dropped.values()), **log.dropped})
+    catalog, known_users = _bare_catalog(item_ids), _bare_users(used)
     if items is not None:
-        catalog = read_items(items, item_ids, list_separator)
-    sessions = _renumbered(sessions, item_ids, catalog)
-    table_of_users = _bare_users(used)
+        catalog, of_items = read_items(items, item_ids, list_separator)
+        lines |= of_items
     if users is not None:
-        table_of_users = read_users(users, used, list_separator)
+        known_users, of_users = read_users(users, used, list_separator)
+        lines |= of_users
+    sessions = _renumbered(sessions, item_ids, catalog)
     paths = [path, *(Path(other) for other in (items, users) if other is not None)]
     slots = "drawn at random" if shuffled else "as in the log"
     info = {
@@ -117,12 +119,12 @@ def read_clicks(
         "licence": licence or "not stated",
         **source_of(*paths),
         "read_as": {"layout": layout, **read_as, "slots": slots},
-        "rows": {"read": len(rows), "kept": len(rows) - sum(log.dropped.values())},
         "mended": log.dropped | log.mended,
+        "lines": lines,
         **click_facts(sessions),
     }
     split = _split(page_users, path, seed)
-    return Dataset(sessions, catalog, split, info, table_of_users)
+    return Dataset(sessions, catalog, split, info, known_users)
 
 
 def _read(
@@ -165,7 +167,7 @@ def _coded(
     unknown = rows.filter(value.is_null())
     if not unknown.is_empty():
         line, cell = unknown.select(ROW, column).row(0)
-        table.fail(line, column, f"{brief(cell)} is none of {', '.join(codes)}")
+        table.fail(line, column, f"{shortened(repr(cell))} is none of {', '.join(codes)}")
     return rows.with_columns(value.alias(column))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import polars as pl
 
 from recgym.data.raw import ROW, RawTable
-from recgym.data.table_formats import brief
+from recgym.errors import shortened
 
 ISO, ZONED = "ISO-8601 without a time zone, read as UTC", "ISO-8601 with a time zone"
 SECONDS, MILLISECONDS = "seconds since 1970", "milliseconds since 1970"
@@ -51,10 +51,11 @@ def parse_times(table: RawTable, rows: pl.DataFrame, column: str) -> tuple[pl.Se
     wrong = parsed.filter(kind.is_null() | (kind != kind.first()))
     if not wrong.is_empty():
         line, cell, other = wrong.select(ROW, column, "kind").row(0)
+        written = shortened(repr(cell))
         if other is None:
-            why = f"{brief(cell)} is no time (ISO-8601, or seconds or milliseconds since 1970)"
+            why = f"{written} is no time (ISO-8601, or seconds or milliseconds since 1970)"
         else:
-            why = f"mixed times: {brief(cell)} is {other}, where the first is {first}"
+            why = f"mixed times: {written} is {other}, where the first is {first}"
         table.fail(line, column, why)
     scale = {SECONDS: 1e6, MILLISECONDS: 1e3}.get(first)
     if scale is None:

@@ -11,15 +11,21 @@ import polars as pl
 from recgym.arrays import Array
 from recgym.data.catalog import TITLE, Catalog
 from recgym.data.raw import ROW, RawTable
-from recgym.data.table_formats import brief, read_table
+from recgym.data.table_formats import read_table
 from recgym.data.user_table import UserTable
-from recgym.errors import RecGymError
+from recgym.errors import RecGymError, shortened
 
 MOST_WORDS = 100
 """Different words in a column, of which each is a feature."""
 
 
-def read_items(path: Path | str, used: Sequence[str], separator: str = "|") -> Catalog:
+Lines = dict[str, dict[str, int]]
+"""What became of the lines of files, see ``RawTable.account``."""
+
+
+def read_items(
+    path: Path | str, used: Sequence[str], separator: str = "|"
+) -> tuple[Catalog, Lines]:
     """Reads a file of items: the first column is the id, ``title`` what to call the item.
 
     Every other column is features. Numbers are one, standardised over the items of the file. Words
@@ -32,7 +38,7 @@ def read_items(path: Path | str, used: Sequence[str], separator: str = "|") -> C
         separator: between the words of a cell.
 
     Returns:
-        The items in the order of the file.
+        The items in the order of the file, and what became of its lines.
 
     Raises:
         RecGymError: the file cannot be read, lacks an item or has it twice; or a column has numbers
@@ -46,10 +52,13 @@ def read_items(path: Path | str, used: Sequence[str], separator: str = "|") -> C
         titles = rows[TITLE].fill_null(rows[rows.columns[1]])
         title, rows = tuple(titles), rows.drop(TITLE)
     features, names = _features(table, rows, separator)
-    return Catalog(item_id=ids, title=title, features=features, feature_names=names)
+    catalog = Catalog(item_id=ids, title=title, features=features, feature_names=names)
+    return catalog, table.account({"items": len(ids)})
 
 
-def read_users(path: Path | str, used: Sequence[str], separator: str = "|") -> UserTable:
+def read_users(
+    path: Path | str, used: Sequence[str], separator: str = "|"
+) -> tuple[UserTable, Lines]:
     """Reads a file of users: the first column is the id, every other one is as in ``read_items``.
 
     Args:
@@ -58,7 +67,8 @@ def read_users(path: Path | str, used: Sequence[str], separator: str = "|") -> U
         separator: between the words of a cell.
 
     Returns:
-        The log's users, in its order; others in the file are left out, after standardising.
+        The log's users, in its order, where others in the file are left out, after standardising;
+        and what became of the file's lines.
 
     Raises:
         RecGymError: see ``read_items``.
@@ -66,7 +76,9 @@ def read_users(path: Path | str, used: Sequence[str], separator: str = "|") -> U
     table, rows, ids = _read(Path(path), "user", used)
     features, names = _features(table, rows, separator)
     row = {user: number for number, user in enumerate(ids)}
-    return UserTable(tuple(used), features[[row[user] for user in used]], names)
+    found = UserTable(tuple(used), features[[row[user] for user in used]], names)
+    known = len(set(used))
+    return found, table.account({"users": known, "users_not_in_the_log": len(ids) - known})
 
 
 def _read(
@@ -81,14 +93,15 @@ def _read(
     twice = rows.filter(~pl.col(name).is_first_distinct())
     if not twice.is_empty():
         line, known = twice.select(ROW, name).row(0)
-        table.fail(line, name, f"{what} {brief(known)} has a {table.unit} already")
+        table.fail(line, name, f"{what} {shortened(repr(known))} has a {table.unit} already")
     ids = tuple(rows[name])
     lacking = sorted(set(used).difference(ids))
     if lacking:
+        first = shortened(repr(lacking[0]))
         others = f", nor for {len(lacking) - 1:,} others" if len(lacking) > 1 else ""
         raise RecGymError(
-            f"{path}, column {name!r}: no {table.unit} for {what} {brief(lacking[0])}{others},"
-            f" which the log has; add it (the first column must be the {what}'s id)"
+            f"{path}, column {name!r}: no {table.unit} for {what} {first}{others}, which the log"
+            f" has; add it (the first column must be the {what}'s id)"
         )
     return table, rows, ids
 
@@ -123,7 +136,7 @@ def _standardised(table: RawTable, column: pl.DataFrame, number: pl.Series) -> A
     bad = column.filter(~(number.is_finite().fill_null(value=False)))
     if not bad.is_empty():
         line, cell = bad.row(0)
-        why = "no value" if cell is None else f"{brief(cell)} is not a finite number"
+        why = "no value" if cell is None else f"{shortened(repr(cell))} is not a finite number"
         table.fail(line, name, f"{why}, in a column of numbers")
     values = number.to_numpy()
     spread = values.std()

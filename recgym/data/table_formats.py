@@ -12,19 +12,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import polars as pl
 
-from recgym.data.parquet import first_line
+from recgym.data.parquet import UNREADABLE, polars_name, refuse_file
 from recgym.data.raw import ROW, RawTable
 from recgym.errors import RecGymError
 
 SEPARATORS = {".csv": ",", ".tsv": "\t"}
 JSON_LINES = (".jsonl", ".ndjson")
 LINES_AT_ONCE = 65_536
-SHOWN = 80
-"""Characters of a cell that a message repeats."""
 
 
 def read_table(
@@ -57,8 +55,8 @@ def read_table(
     with _unpacked(path) as plain:
         kind = plain.suffix.lower()
         if kind in SEPARATORS:
-            wanted = _header(plain, SEPARATORS[kind]) if columns is None else columns
             quote = '"' if kind == ".csv" else None
+            wanted = _header(plain, SEPARATORS[kind], quote) if columns is None else columns
             table = RawTable.delimited(plain, SEPARATORS[kind], wanted, quote=quote)
             rows = table.parse(dict.fromkeys(wanted, pl.String), optional=wanted)
         elif kind == ".parquet":
@@ -66,8 +64,8 @@ def read_table(
             table = RawTable.parquet(plain, wanted)
             rows = _parquet_rows(table, wanted, lists)
         elif kind in JSON_LINES:
-            rows = _json_rows(plain, columns, lists)
-            table = RawTable(plain, rows.lazy(), "line")
+            rows, blank = _json_rows(plain, columns, lists)
+            table = RawTable(plain, rows.lazy(), "line", {"blank": blank})
         else:
             known = ", ".join([*SEPARATORS, *JSON_LINES, ".parquet"])
             raise RecGymError(f"{path}: not a table (its name must end in {known}, or so with .gz)")
@@ -75,11 +73,6 @@ def read_table(
         raise RecGymError(f"{path}: an empty log (no rows)")
     table = replace(table, path=path)
     return table, _tidy(table, rows, lists, separator)
-
-
-def brief(text: str) -> str:
-    """Returns a text in quotes, cut to what a message should repeat."""
-    return repr(text if len(text) <= SHOWN else text[:SHOWN] + "...")
 
 
 @contextmanager
@@ -93,30 +86,33 @@ def _unpacked(path: Path) -> Iterator[Path]:
         try:
             with gzip.open(path) as packed, open(plain, "wb") as file:
                 shutil.copyfileobj(packed, file, 1 << 20)
-        except FileNotFoundError:
-            raise RecGymError(f"{path}: no such file") from None
         except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise RecGymError(f"{path}: not a whole gzip file ({first_line(error)})") from None
+            raise RecGymError(f"{path}: not a whole gzip file ({error})") from None
+        except OSError as error:
+            refuse_file(path, error)
         try:
             yield plain
         except RecGymError as error:
             raise RecGymError(str(error).replace(str(plain), str(path))) from None
 
 
-def _header(path: Path, separator: str) -> list[str]:
+def _header(path: Path, separator: str, quote: str | None) -> list[str]:
     """The column names of delimited text, without types (see ``RawTable.delimited``)."""
     try:
         with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
-            names = next((row for row in csv.reader(file, delimiter=separator) if row), [])
-    except (FileNotFoundError, csv.Error):
+            lines = csv.reader(file, delimiter=separator, quotechar=quote)
+            names = next((fields for fields in lines if any(fields)), [])
+    except OSError:
         names = []  # RawTable says what is wrong
+    except csv.Error as error:
+        raise RecGymError(f"{path}: the column names cannot be read ({error})") from None
     return [name.split(":")[0] for name in names]
 
 
 def _parquet_names(path: Path) -> list[str]:
     try:
-        return list(pl.read_parquet_schema(path))
-    except (pl.exceptions.PolarsError, OSError):
+        return list(pl.read_parquet_schema(polars_name(path)))
+    except UNREADABLE:
         return []  # RawTable says what is wrong
 
 
@@ -134,8 +130,8 @@ def _parquet_rows(table: RawTable, columns: Sequence[str], lists: Sequence[str])
         cells.append(values.list.eval(text) if nested else values)
     try:
         return table.frame.select(ROW, *cells).collect(engine="streaming")
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        raise RecGymError(f"{table.path}: cannot be read ({first_line(error)})") from None
+    except UNREADABLE as error:
+        refuse_file(table.path, error)
 
 
 def _text_of(values: pl.Expr, type_: Any) -> pl.Expr | None:
@@ -152,14 +148,20 @@ def _text_of(values: pl.Expr, type_: Any) -> pl.Expr | None:
     return values.cast(pl.String) if type_.is_integer() or type_ in plain else None
 
 
-def _json_rows(path: Path, columns: Sequence[str] | None, lists: Sequence[str]) -> pl.DataFrame:
-    """One JSON object a line; an object may lack a column that others have."""
+def _json_rows(
+    path: Path, columns: Sequence[str] | None, lists: Sequence[str]
+) -> tuple[pl.DataFrame, int]:
+    """One JSON object a line, which may lack a column that others have; and blank lines."""
     parts: list[pl.DataFrame] = []
     seen: dict[str, None] = {}
     missing = set(columns or ())
     batch: list[tuple[int, dict[str, Any]]] = []
-    with _text_lines(path) as lines:
-        for number, line in lines:
+    blank = 0
+    with _opened(path) as file:
+        for number, line in enumerate(file, 1):
+            if not line.strip():
+                blank += 1
+                continue
             cells = _json_object(path, number, line)
             if columns is None or missing:
                 seen |= dict.fromkeys(cells)
@@ -175,17 +177,16 @@ def _json_rows(path: Path, columns: Sequence[str] | None, lists: Sequence[str]) 
         raise RecGymError(f"{path}: no column {first!r} (it has {', '.join(seen)})")
     if batch:
         parts.append(_json_frame(path, batch, list(seen) if columns is None else columns, lists))
-    return pl.concat(parts)
+    return pl.concat(parts), blank
 
 
 @contextmanager
-def _text_lines(path: Path) -> Iterator[Iterator[tuple[int, bytes]]]:
-    """Yields the lines that are not blank, with their numbers from 1."""
+def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with open(path, "rb") as file:
-            yield ((number, line) for number, line in enumerate(file, 1) if line.strip())
-    except FileNotFoundError:
-        raise RecGymError(f"{path}: no such file") from None
+            yield file
+    except OSError as error:
+        refuse_file(path, error)
 
 
 def _json_object(path: Path, number: int, line: bytes) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from gymnasium import spaces
 
 from recgym.arrays import Array, namespace, product, rows
 from recgym.errors import RecGymError
-from recgym.simulators.arguments import one_of
+from recgym.lookup import Registry
 from recgym.simulators.base import Noise, Response, Simulator, State
 
 MOST_SLATES = 100_000
@@ -260,13 +260,16 @@ def _where(rows_: Array, new: Array, old: Array) -> Array:
     return namespace(new).where(rows_.reshape(-1, *[1] * (new.ndim - 1)), new, old)
 
 
-VIEWS: dict[str, Callable[[Simulator], Simulator]] = {
-    "item-by-item": ItemByItem,
-    "proto-action": ProtoAction,
-    "scores": Scores,
-    "enumerated": EnumeratedSlates,
-}
-"""Name -> view."""
+VIEWS: Registry[Callable[[Simulator], Simulator]] = Registry(
+    "view",
+    {
+        "item-by-item": ItemByItem,
+        "proto-action": ProtoAction,
+        "scores": Scores,
+        "enumerated": EnumeratedSlates,
+    },
+)
+"""The views by name; without one, or with ``PLAIN``, actions are slates."""
 
 
 def view_of(world: Simulator, view: str | None) -> Simulator:
@@ -275,9 +278,7 @@ def view_of(world: Simulator, view: str | None) -> Simulator:
     Raises:
         RecGymError: no such view, or it does not suit the world.
     """
-    if view is None or one_of("view", view, (PLAIN, *VIEWS)) == PLAIN:
-        return world
-    return VIEWS[view](world)
+    return world if view in (None, PLAIN) else VIEWS.find(str(view))(world)
 
 
 def actions_a_slate(simulator: Simulator) -> int:

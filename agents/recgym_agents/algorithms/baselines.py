@@ -106,7 +106,7 @@ class Popularity(RandomAgent):
 
     def load_policy(self, arrays: Arrays, info: Any) -> None:
         """Takes the counts of ``policy``."""
-        check_shapes(arrays, dict.fromkeys(("shows", "clicks"), (self.spec.n_items,)))
+        _check_shapes(arrays, dict.fromkeys(("shows", "clicks"), (self.spec.n_items,)))
         self.shows, self.clicks = arrays["shows"].copy(), arrays["clicks"].copy()
 
 
@@ -190,9 +190,21 @@ class UserGreedy(RandomAgent):
             member, _, parameter = name.partition("/")
             members.setdefault(member, {})[parameter] = array
         for own in members.values():
-            check_shapes(own, gan.shapes(self.gan))
+            _check_shapes(own, gan.shapes(self.gan))
         assert self.spec.features is not None
         self.tables = [gan.prepare(self.gan, p, self.spec.features) for p in members.values()]
+
+
+def _check_shapes(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Checks that a policy's arrays are those that it should have.
+
+    Raises:
+        RecGymError: one is missing, is unknown, or has another shape.
+    """
+    for name in sorted(arrays.keys() | shapes.keys()):
+        found = arrays[name].shape if name in arrays else None
+        if found != shapes.get(name):
+            raise RecGymError(f"{name}: has shape {found}, not {shapes.get(name)}")
 
 
 def top_slates(scores: np.ndarray, excluded: np.ndarray, slate_size: int) -> np.ndarray:

@@ -21,7 +21,7 @@ from recgym_agents.commands.train import Settings, settings
 from recgym_agents.runs.evaluation import ESTIMATES, evaluate, evaluation_file
 from recgym_agents.runs.run import world_of
 from recgym_agents.runs.run_folder import check_folder
-from recgym_agents.runs.saved_agents import load_agent
+from recgym_agents.runs.saved_agents import check_import, load_agent
 
 
 def main(
@@ -47,16 +47,19 @@ def main(
         ensemble: user models that episodes draw from; 0 for one.
         user_model: folder of a fitted user model, or the name of a shipped one.
         env_args: other arguments of the environment, as NAME=VALUE.
-        seed: the same seed meets every agent with the same users and the same luck.
+        seed: the same seed meets every agent with the same users and random numbers.
         out: where the numbers go, each user's among them; by default a file in FOLDER:
             evaluation.json, or evaluation-test.json with "--split test", or with the id of an
             environment that is not that of the training. A file that holds an evaluation with other
             arguments of the environment is not written over.
-        trust: read an agent of Stable-Baselines3, which can run any code as it is read.
+        trust: read what can run any code as it is read: an agent of Stable-Baselines3, or the
+            module of an agent or environment that the folder names as "module:name".
     """
     agent, about = load_agent(folder, trust=trust)
     given = {"split": split, "ensemble": ensemble, "user_model": user_model}
     changed = {k: v for k, v in given.items() if v is not None} | settings(env_args)
+    if env is None and about["env"] is not None:
+        check_import(about["env"], trust)
     env, arguments = world_of(folder, about, env, changed)
     path = out or evaluation_file(folder, about, env, arguments)
     if path.is_dir():

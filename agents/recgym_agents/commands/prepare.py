@@ -212,8 +212,9 @@ def print_summary(info: dict[str, Any], out: Path) -> None:
     print(f"{info['name']} (licence: {info['licence']})")
     for what, how in info.get("read_as", {}).items():
         print(f"  {what}: {how}")
-    if "rows" in info:
-        print(f"  rows: {info['rows']['read']:,} read, {info['rows']['kept']:,} kept")
+    for name, lines in info.get("lines", {}).items():
+        became = ", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in lines.items())
+        print(f"  lines of {name}: {became}")
     print("  " + ", ".join(f"{n:,} {what.replace('_', ' ')}" for what, n in info["counts"].items()))
     for what, count in info["mended"].items():
         if count:

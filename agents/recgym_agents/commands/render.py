@@ -19,7 +19,7 @@ from recgym_agents.runs.saved_agents import check_spec, load_agent
 
 
 def main(
-    env: Annotated[str | None, tyro.conf.Positional] = None,
+    env: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="ENV")] = None,
     *,
     out: Path,
     agent: Path | None = None,

@@ -36,7 +36,7 @@ def main(
     """Runs the cells of an experiment that are not finished, then writes its page.
 
     Args:
-        name: see above.
+        name: of an experiment, or module:name of one that a module registers.
         smoke: some minutes' worth of everything; writes below OUT/smoke only.
         paper: networks of the paper's size; writes below OUT/paper only.
         device: where networks learn in irecgan-fig2, such as cuda.

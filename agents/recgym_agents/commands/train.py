@@ -77,7 +77,7 @@ def main(
     """Trains an agent, in an environment or from a log; a stopped run goes on at its checkpoint.
 
     Args:
-        agent: see above.
+        agent: name of an agent, or module:name of one that a module registers.
         steps: environment steps: slates shown; offline, logged steps read.
         env: environment id, such as RecGAN-v0, or module:id; none with a log alone, whose
             slate_size and window (among env_args) must then be given.

@@ -85,8 +85,6 @@ def run_cells(
             report(name, ": ".join(ends[name]))
     if waiting:
         with locked(folder):
-            for leftover in folder.glob(".*.tmp"):  # of results, by processes that were killed
-                leftover.unlink()
             ends |= _run_all(experiment, budget, waiting, workers, report)
     cells = experiment.cells(budget)
     finished = [_finished(folder, cell) for cell in cells if _is_finished(folder, cell, budget)]

@@ -11,7 +11,7 @@ from recgym.errors import RecGymError
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.stable_baselines import view_name
 from recgym_agents.runs.evaluation import make_vector_env
-from recgym_agents.zoo import AGENTS, entry_of
+from recgym_agents.zoo import entry_of
 
 
 def why_not(
@@ -40,8 +40,3 @@ def why_not(
     except RecGymError as error:
         return str(error)
     return ""
-
-
-def table(envs: list[str]) -> list[list[str]]:
-    """Returns the rows of a table: an agent, then "yes" or "" for each of the environments."""
-    return [[agent, *("" if why_not(agent, env) else "yes" for env in envs)] for agent in AGENTS]

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
-
-from safetensors import SafetensorError
 
 from recgym.errors import RecGymError
 from recgym.files import read_json, sha256_of, write_json
@@ -66,13 +62,6 @@ def remedy(path: Path) -> str:
     return f"put it back, or remove {path.parent} and train again"
 
 
-def remove_leftovers(folder: Path) -> None:
-    """Removes half-written files of a training that was killed; call it within the lock."""
-    for name in (*LASTING, CHECKPOINT, DONE):
-        for path in folder.glob(f".{name}.*.tmp"):
-            path.unlink(missing_ok=True)
-
-
 def append(path: Path, data: bytes) -> int:
     """Adds bytes to a file, wholly or not at all; returns its length after that.
 
@@ -89,23 +78,6 @@ def append(path: Path, data: bytes) -> int:
             os.truncate(path, before)
             raise
     return before + len(data)
-
-
-@contextmanager
-def writing(folder: Path) -> Iterator[None]:
-    """Says in one line that a run's folder cannot be written, as when the disk is full.
-
-    Raises:
-        RecGymError: the block could not write.
-    """
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        reason = error.strerror if isinstance(error, OSError) else None
-        raise RecGymError(
-            f"{folder}: cannot be written ({reason or error}); once it can, the same command goes"
-            " on from what is there"
-        ) from error
 
 
 def _read_done(folder: Path) -> dict[str, Any] | None:

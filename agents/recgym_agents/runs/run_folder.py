@@ -14,7 +14,7 @@ import numpy as np
 from recgym.data import Dataset
 from recgym.envs.backends import check_device
 from recgym.errors import RecGymError
-from recgym.files import read_json, sha256_of_arrays, write_json
+from recgym.files import read_json, sha256_of_arrays, write_json, writing
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, check_ranges
 from recgym.users.folder import FittedUserModel
 from recgym_agents.agent import EnvironmentSpec
@@ -26,7 +26,6 @@ from recgym_agents.runs.run_files import (
     check_done,
     done_steps,
     remedy,
-    writing,
 )
 from recgym_agents.runs.run_metrics import read_metrics
 from recgym_agents.zoo import AGENTS
@@ -217,8 +216,8 @@ def begin(folder: Path, record: dict[str, Any]) -> None:
     continued = held.get("continued", [])
     if held["steps"] != record["steps"]:
         continued = [*continued, held["steps"]]
-    with writing(folder):
-        write_json(folder / CONFIG, record | ({"continued": continued} if continued else {}))
+    write_json(folder / CONFIG, record | ({"continued": continued} if continued else {}))
+    with writing(folder / DONE):
         (folder / DONE).unlink(missing_ok=True)
 
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from recgym.errors import RecGymError
-from recgym_agents.runs.run_files import METRICS, append, writing
+from recgym.files import writing
+from recgym_agents.runs.run_files import METRICS, append
 from recgym_agents.runs.tensorboard_events import EventFile
 
 
@@ -22,7 +23,7 @@ def metrics_writer(folder: Path, length: int, step: int) -> Callable[[dict[str, 
         RecGymError: the file is shorter than that, or cannot be written.
     """
     path = folder / METRICS
-    with writing(folder):
+    with writing(path):
         path.touch()
         found = path.stat().st_size
         if found < length:
@@ -34,7 +35,7 @@ def metrics_writer(folder: Path, length: int, step: int) -> Callable[[dict[str, 
         events = EventFile(folder, step + 1 if step else None)
 
     def write(line: dict[str, float]) -> int:
-        with writing(folder):
+        with writing(path):
             whole = append(path, (json.dumps(line) + "\n").encode())
             events.add(int(line["steps"]), line)
         return whole

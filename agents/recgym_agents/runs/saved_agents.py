@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json, save_arrays
-from recgym_agents.agent import Actor, EnvironmentSpec, Policy
+from recgym_agents.agent import Actor, Agent, EnvironmentSpec, Policy
 from recgym_agents.algorithms.stable_baselines import MODEL
 from recgym_agents.checkpointing import Arrays, within
 from recgym_agents.runs.run_files import CONFIG, PARAMS, check_done
@@ -19,6 +20,7 @@ from recgym_agents.zoo import Entry, entry_of
 
 WORLD = ("n_items", "slate_size", "window", "ids", "candidate_features")
 """What of its world an agent's folder keeps, beside the features."""
+TRUST = "if you made it or trust who did, pass --trust (in Python, trust=True)"
 
 
 def save_agent(
@@ -54,15 +56,16 @@ def load_agent(folder: Path | str, *, trust: bool = False) -> tuple[TrainedAgent
 
     Args:
         folder: that ``train`` or ``save_agent`` wrote.
-        trust: allow an agent of Stable-Baselines3 to be read, whose ``model.zip`` holds pickled
-            Python: whoever made the file can make it run anything. Others are read without.
+        trust: allow what can run code as it is read: the ``model.zip`` of a library's agent, which
+            holds pickled Python, and the module of an agent named "module:name", where it is not
+            imported yet. Other agents are read without.
 
     Returns:
         The agent, and what was saved about it.
 
     Raises:
         RecGymError: a file is missing, truncated or altered, or holds something else; or an agent
-            of Stable-Baselines3 without ``trust``.
+            that needs ``trust``.
     """
     folder = Path(folder)
     path = folder / PARAMS
@@ -79,17 +82,8 @@ def load_agent(folder: Path | str, *, trust: bool = False) -> tuple[TrainedAgent
                 " run, or train again"
             )
     try:
-        entry = entry_of(name, stored["config"], {})
-    except (RecGymError, AttributeError, KeyError, TypeError) as error:
-        raise RecGymError(f"{folder}: {error}") from None
-    if entry.library and not trust:
-        raise RecGymError(
-            f"{folder / MODEL}: holds pickled Python, which can run any code as it is read; if you"
-            " made it or trust who did, pass --trust (in Python, trust=True)"
-        )
-    try:
         about: dict[str, Any] = stored["about"]
-        return TrainedAgent(_built(folder, entry, arrays, stored), about), about
+        return TrainedAgent(_built(folder, name, arrays, stored, trust), about), about
     except RecGymError as error:
         raise RecGymError(f"{folder}: {error}") from None
     except (AttributeError, KeyError, TypeError, ValueError, RuntimeError) as error:
@@ -97,16 +91,32 @@ def load_agent(folder: Path | str, *, trust: bool = False) -> tuple[TrainedAgent
         raise RecGymError(f"{path}: not a policy of {name!r} ({text})") from None
 
 
-def _built(folder: Path, entry: Entry, arrays: Arrays, stored: dict[str, Any]) -> Policy:
-    """Builds an agent as it was when it was saved."""
+def _built(folder: Path, name: str, arrays: Arrays, stored: dict[str, Any], trust: bool) -> Policy:
+    """Builds an agent as it was when it was saved; nothing runs that needs trust without it."""
+    check_import(name, trust)
     spec = EnvironmentSpec(**stored["world"], features=arrays.get("features"))
+    entry = entry_of(name, stored["config"], {})
+    if entry.library and not trust:
+        raise RecGymError(
+            f"{MODEL} holds pickled Python, which can run any code as it is read; {TRUST}"
+        )
     if entry.library:
-        model: Policy = entry.builder(entry.config, spec, folder)
-        return model
-    agent: Any = entry.builder(entry.config, spec, int(stored["about"].get("seed", 0)))
+        policy: Policy = entry.builder(entry.config, spec, folder)
+        return policy
+    agent: Agent[Any] = entry.builder(entry.config, spec, int(stored["about"].get("seed", 0)))
     agent.load_policy(within(arrays, "policy."), stored["policy"])
-    loaded: Policy = agent
-    return loaded
+    return agent
+
+
+def check_import(name: str, trust: bool) -> None:
+    """Checks that what a folder names, an agent or an environment, may be looked up.
+
+    Raises:
+        RecGymError: it is named "module:name", and the module is not imported yet, nor trusted.
+    """
+    module, colon, _ = name.partition(":")
+    if colon and module not in sys.modules and not trust:
+        raise RecGymError(f"{name!r} is of a module, which would be imported; {TRUST}")
 
 
 def check_spec(agent: Actor, spec: EnvironmentSpec) -> None:

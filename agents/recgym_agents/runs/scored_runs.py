@@ -16,7 +16,7 @@ from recgym.simulators.learned_user import load_user_model
 from recgym_agents.runs.environment_arguments import find_environment
 from recgym_agents.runs.evaluation import Evaluation, evaluate
 from recgym_agents.runs.run_files import CONFIG
-from recgym_agents.runs.saved_agents import load_agent
+from recgym_agents.runs.saved_agents import check_import, load_agent
 
 SEEN = ("observe", "window", "ensemble", "split")
 """Arguments of what agents see or train in; those that differ in them alone share a world."""
@@ -61,7 +61,7 @@ def score_run(folder: Path, episodes: int, seed: int, *, trust: bool = False) ->
         folder: of the agent.
         episodes: in each world.
         seed: the same seed meets every agent with the same users and the same random numbers.
-        trust: read agents of Stable-Baselines3 too; see ``load_agent``.
+        trust: read what can run code as it is read too; see ``load_agent``.
 
     Raises:
         RecGymError: the folder holds no agent or no run, or one that learned from a log alone.
@@ -71,6 +71,7 @@ def score_run(folder: Path, episodes: int, seed: int, *, trust: bool = False) ->
     env, env_args = about["env"], about["env_args"]
     if env is None:
         raise RecGymError(f"{folder}: learned from a log alone; a report needs an environment")
+    check_import(env, trust)
     found = {
         world: evaluate(agent, env, arguments, episodes, seed)
         for world, arguments in worlds_of(env, env_args).items()

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from recgym.errors import RecGymError
+from recgym.files import writing
 from recgym.locks import locked
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.stable_baselines import (
@@ -20,7 +21,7 @@ from recgym_agents.algorithms.stable_baselines import (
 )
 from recgym_agents.learning.loop import means
 from recgym_agents.runs.evaluation import ROWS, make_vector_env, run_episodes
-from recgym_agents.runs.run_files import remove_leftovers, write_done, writing
+from recgym_agents.runs.run_files import write_done
 from recgym_agents.runs.run_folder import (
     TrainConfig,
     Watch,
@@ -67,17 +68,15 @@ def train_stable_baselines(config: TrainConfig, row: Entry, watch: Watch) -> Non
     with locked(folder):
         if is_done(folder, record):  # since it was asked above
             return
-        remove_leftovers(folder)
         begin(folder, record)
         for events in folder.glob("events.out.tfevents.*"):  # of the run that was stopped
             events.unlink()
         write = metrics_writer(folder, 0, 0)
         training = _Training(config, agent, write, watch, validation_seed=seeds[3])
         training.learn()
-        with writing(folder):
-            agent.save(folder)
-            save_agent(folder, agent, config.agent, row, about)
-            write_done(folder, config.steps)
+        agent.save(folder)
+        save_agent(folder, agent, config.agent, row, about)
+        write_done(folder, config.steps)
 
 
 def _model(config: TrainConfig, settings: Any, spec: EnvironmentSpec, seed: int) -> Any:

@@ -25,9 +25,7 @@ from recgym_agents.runs.run_files import (
     CHECKPOINT,
     DONE,
     METRICS,
-    remove_leftovers,
     write_done,
-    writing,
 )
 from recgym_agents.runs.run_folder import (
     TrainConfig,
@@ -94,13 +92,11 @@ def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> No
     with locked(folder):
         if is_done(folder, record):  # since it was asked above
             return
-        remove_leftovers(folder)
         begin(folder, record)
         with on_device(config.device):
             run.finish(watch)
-        with writing(folder):
-            save_agent(folder, agent, config.agent, entry, about)
-            write_done(folder, config.steps)
+        save_agent(folder, agent, config.agent, entry, about)
+        write_done(folder, config.steps)
 
 
 class _Run:
@@ -168,8 +164,7 @@ class _Run:
         for part, (part_arrays, part_info) in parts.items():
             arrays |= {f"{part}.{name}": array for name, array in part_arrays.items()}
             info[part] = part_info
-        with writing(self.folder):
-            save_arrays(self.folder / CHECKPOINT, arrays, info)
+        save_arrays(self.folder / CHECKPOINT, arrays, info)
 
     def _resume(self) -> tuple[int, int]:
         """Loads the checkpoint, if there is one; returns its metrics' length and its step.

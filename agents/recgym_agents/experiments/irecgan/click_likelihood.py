@@ -10,7 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import recgym  # noqa: F401  (registers the environments)
-from recgym.data import Dataset, as_dataset, collect, slate_mdp_policy
+from recgym.collection import as_dataset, collect, slate_mdp_policy
+from recgym.data import Dataset
 from recgym.metrics import RESAMPLES, Estimate, bootstrap, holm, paired_bootstrap
 from recgym.users.fitting import fit_user_model
 from recgym.users.presets import RECURRENT, RecurrentModel, recurrent_preset

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from recgym.data import greedy_policy, slate_mdp_policy
+from recgym.collection import greedy_policy, slate_mdp_policy
 from recgym_agents.experiments.experiment import Budget, Cell, Place, Result, folder_of
 from recgym_agents.experiments.irecgan.shared_settings import as_irecgan_is_paid
 from recgym_agents.experiments.irecgan.slate_mdp_sessions import (

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from recgym.data import greedy_policy, slate_mdp_policy
+from recgym.collection import greedy_policy, slate_mdp_policy
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import Budget, Cell, Place, Result
 from recgym_agents.experiments.irecgan.slate_mdp_sessions import (

@@ -8,16 +8,9 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from recgym.data import (
-    Dataset,
-    LoggingPolicy,
-    Shown,
-    as_dataset,
-    collect,
-    slate_mdp_policy,
-    split_users,
-)
-from recgym.data.collecting import play
+from recgym.collection import LoggingPolicy, Shown, as_dataset, collect, slate_mdp_policy
+from recgym.collection.collecting import play
+from recgym.data import Dataset, split_users
 from recgym.envs import SlateVectorEnv
 from recgym.simulators.slate_mdp import SlateMDP
 from recgym_agents.agent import Agent

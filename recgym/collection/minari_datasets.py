@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from recgym.arrays import Array
-from recgym.data.collecting import play, sessions_of
-from recgym.data.logging_policies import ActionPolicy, LoggingPolicy, Shown
+from recgym.collection.collecting import play, sessions_of
+from recgym.collection.logging_policies import ActionPolicy, LoggingPolicy, Shown
 from recgym.data.sessions import Sessions
 from recgym.errors import RecGymError
 
@@ -48,7 +48,7 @@ def to_minari(
 
     Args:
         env: as for ``collect``, made by ``gymnasium.make_vec``; in any view.
-        policy: see ``recgym.data.logging_policies``.
+        policy: see ``recgym.collection.logging_policies``.
         sessions: episodes.
         dataset_id: name of the dataset, such as "SlateMDP/random-v0"; Minari keeps it in the
             folder that the variable MINARI_DATASETS_PATH names.

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from recgym.arrays import Array
+from recgym.collection.logging_policies import ActionPolicy, LoggingPolicy, Shown
 from recgym.data.catalog import Catalog
 from recgym.data.dataset import Dataset, split_users
 from recgym.data.descriptions import click_facts
-from recgym.data.logging_policies import ActionPolicy, LoggingPolicy, Shown
 from recgym.data.sessions import Sessions
 from recgym.errors import RecGymError
 from recgym.spaces import SlateSpace
@@ -97,7 +97,7 @@ def collect(env: SlateVectorEnv, policy: LoggingPolicy, sessions: int, seed: int
     Args:
         env: a vector environment in NumPy, without a view, made with
             ``autoreset_mode="disabled"``.
-        policy: see ``recgym.data.logging_policies``.
+        policy: see ``recgym.collection.logging_policies``.
         sessions: episodes.
         seed: of the environment and of the policy.
 

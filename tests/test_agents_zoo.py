@@ -1,0 +1,115 @@
+"""The zoo as the one place where an agent is entered, and which worlds its agents can act in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recgym import ENVIRONMENTS
+from recgym.errors import RecGymError
+from recgym_agents import AGENTS, load_agent, register
+from recgym_agents.agent import Arrays, BaseAgent, EnvironmentSpec, Transitions
+from recgym_agents.learning.replay_loop import LoopConfig
+from recgym_agents.runs.compatibility import why_not
+from recgym_agents.runs.training import TrainConfig, train
+
+MEETS_NO_CLICKS = ["InterestEvolution-v0", "InterestExploration-v0", "LongTermSatisfaction-v0"]
+NEEDS_CLICKS = {"irecgan", "pgu", "acu", "user-lstm", "user-lstm-d"}
+NEEDS_A_MODEL = {"user-greedy", "user-greedy-ensemble"}
+QUICK: dict[str, dict[str, Any]] = {
+    "LoopConfig": {"num_envs": 4, "warm_up": 4, "updates": 1, "batch_size": 8},
+    "EpisodeLoopConfig": {"num_envs": 4, "sessions": 4},
+}
+
+
+@dataclass(frozen=True)
+class FirstItemsConfig:
+    """Which items come first."""
+
+    first: int = 0
+
+
+class FirstItems(BaseAgent):
+    """Shows the K items that follow one, and counts what it saw."""
+
+    kept = ("seen",)
+
+    def __init__(self, config: FirstItemsConfig, spec: EnvironmentSpec, seed: int) -> None:
+        self.config, self.spec, self.seen = config, spec, np.zeros(1)
+
+    def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
+        slate = (self.config.first + np.arange(self.spec.slate_size)) % self.spec.n_items
+        return np.tile(slate, (len(observation), 1))
+
+    def update(self, batch: Transitions) -> dict[str, float]:
+        self.seen += len(batch.reward)
+        return {"seen": float(self.seen[0])}
+
+    def policy(self) -> tuple[Arrays, Any]:
+        return {"seen": self.seen}, {}
+
+    def load_policy(self, arrays: Arrays, info: Any) -> None:
+        self.seen = arrays["seen"]
+
+
+def test_an_agent_of_ones_own_is_one_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(AGENTS, "entries", dict(AGENTS.entries))
+    register("first-items", FirstItems, FirstItemsConfig(), LoopConfig(warm_up=0), "a test")
+    world = {"n_items": 20, "slate_size": 3, "horizon": 4}
+    train(
+        TrainConfig(
+            env="SlateMDP-v0",
+            agent="first-items",
+            steps=16,
+            seed=0,
+            out=str(tmp_path),
+            env_args=world,
+            agent_args={"first": 18},
+            loop_args={"num_envs": 8, "updates": 1, "batch_size": 8},
+            validation_episodes=2,
+        )
+    )
+    agent, _ = load_agent(tmp_path)
+    assert agent.recommend([4]) == [18, 19, 0]
+    with pytest.raises(RecGymError, match="'first-items': is registered already"):
+        register("first-items", FirstItems, FirstItemsConfig(), None)
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_which_agents_can_act_in_a_world(env: str) -> None:
+    lacking = {name for name in AGENTS if why_not(name, env)}
+    expected = set()
+    if env in MEETS_NO_CLICKS:
+        expected |= NEEDS_CLICKS
+    if env != "RecGAN-v0":
+        expected.add("user-greedy-ensemble")
+    if env not in ("RecGAN-v0", "RecGAN-LSTM-v0"):
+        expected.add("user-greedy")
+    assert lacking == expected
+
+
+@pytest.mark.parametrize("env", ENVIRONMENTS)
+def test_agents_learn_with_their_defaults_where_they_can_act(env: str, tmp_path: Path) -> None:
+    """One of each family; nothing is set but how much is learned."""
+    for name in ("cascading-dqn", "reinforce", "actor-critic", "irecgan", "acu"):
+        if why_not(name, env):
+            continue
+        loop = AGENTS.find(name).loop
+        train(
+            TrainConfig(
+                env=env,
+                agent=name,
+                steps=16,
+                seed=0,
+                out=str(tmp_path / name),
+                env_args={"horizon": 3},
+                loop_args=QUICK[type(loop).__name__],
+                reports=1,
+                validation_episodes=2,
+            )
+        )
+        load_agent(tmp_path / name)
