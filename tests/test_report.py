@@ -137,7 +137,7 @@ def test_the_best_is_marked_in_every_column_and_what_is_close_to_it(tmp_path: Pa
     assert "≈ 2.000" in rows[1]
     assert rows[2].count('class="best">1.000') == 2
     assert "3 users" in section.parts[0]
-    assert "compared in pairs" in section.text
+    assert section.text.endswith("compared in pairs. The world's arguments: slate_size=3.")
 
 
 def test_what_happened_is_said_from_the_numbers(tmp_path: Path) -> None:

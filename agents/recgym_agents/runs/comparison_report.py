@@ -72,8 +72,8 @@ def _meaning(seeds: int, users: int, levels: Levels | None) -> str:
     text += " in both." if seeds > 1 else "."
     if levels is not None:
         text += (
-            f" The last {len(NAMES)} rows are computed from the world itself, by policies that see"
-            " the user's state."
+            f" The last {len(NAMES)} rows are computed from the world itself, for policies that"
+            " know it and see the user's state."
         )
     return text
 

@@ -71,9 +71,11 @@ def _introduction(runs: Sequence[ScoredRun]) -> str:
             "Policies were trained in a model of the training users, and are scored in that model"
             " and in one fitted to other users, the test users"
         )
+    given = ", ".join(f"{name}={value}" for name, value in runs[0].env_args.items())
     return (
         f"{learned}: {episodes:,} episodes{each}, with the same users and the same random"
         " numbers for every policy, so that policies can be compared in pairs."
+        + (f" The world's arguments: {given}." if given else "")
     )
 
 
@@ -86,8 +88,8 @@ def _meaning(users: int, levels: Levels | None) -> str:
     )
     if levels is not None:
         text += (
-            f" The last {len(NAMES)} rows are computed from the world itself, by policies that see"
-            " the user's state: no interval, no luck."
+            f" The last {len(NAMES)} rows are computed from the world itself, for policies that"
+            " know it and see the user's state; they have no interval."
         )
     return text
 

@@ -108,7 +108,7 @@ def trajectory(
         true: (T, G) bool, the genres of the item clicked at each time.
         predictions: by model, (T, G) bool, the genres of the item it predicted on the same page.
     """
-    figure = Figure(figsize=(4.8, 0.6 + 2.8 * len(predictions)))
+    figure = Figure(figsize=(4.8, 0.6 + 3.2 * len(predictions)))
     panels = figure.subplots(len(predictions), 1, squeeze=False, sharex=True)[:, 0]
     used = np.any([true.any(axis=0), *(p.any(axis=0) for p in predictions.values())], axis=0)
     names = [name for name, use in zip(group_names, used, strict=True) if use]
