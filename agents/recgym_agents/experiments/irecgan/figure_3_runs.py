@@ -154,7 +154,7 @@ class _Greedy:
     """An agent that shows what it likes best, even where slates are to be drawn."""
 
     def __init__(self, agent: Any) -> None:
-        self.agent = agent
+        self.agent, self.spec = agent, agent.spec
 
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns the K items that it likes best (B, K), whatever ``explore`` is."""
