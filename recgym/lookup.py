@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Generic, TypeVar
 
 from recgym.errors import RecGymError
@@ -17,10 +17,13 @@ class Registry(Mapping[str, "T | str"], Generic[T]):
     Args:
         kind: what they are called in messages, such as "agent".
         entries: the things, or where they lie ("module:name"), which is imported when asked for.
+        is_one: tells such things from what else a module may hold.
     """
 
-    def __init__(self, kind: str, entries: Mapping[str, T | str]) -> None:
-        self.kind, self.entries = kind, dict(entries)
+    def __init__(
+        self, kind: str, entries: Mapping[str, T | str], is_one: Callable[[Any], bool]
+    ) -> None:
+        self.kind, self.entries, self.is_one = kind, dict(entries), is_one
 
     def register(self, name: str, entry: T | str) -> None:
         """Adds a thing.
@@ -42,7 +45,7 @@ class Registry(Mapping[str, "T | str"], Generic[T]):
                 when it is imported, or simply holds.
 
         Raises:
-            RecGymError: there is none, or its module cannot be imported.
+            RecGymError: there is none, its module cannot be imported, or holds something else.
         """
         module, colon, own = name.partition(":")
         entry: Any = self.entries.get(name)
@@ -55,7 +58,13 @@ class Registry(Mapping[str, "T | str"], Generic[T]):
             raise RecGymError(f"{self.kind} {name!r}: unknown; there are {known}, or 'module:name'")
         if isinstance(entry, str):
             module, _, own = entry.partition(":")
-            entry = getattr(self._imported(name, module), own)
+            entry = getattr(self._imported(name, module), own, None)
+        if not self.is_one(entry):
+            what = type(entry).__name__
+            raise RecGymError(
+                f"{self.kind} {name!r}: that is no {self.kind}, but of type {what}; name what the"
+                " module registers"
+            )
         found: T = entry
         return found
 

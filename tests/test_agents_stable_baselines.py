@@ -221,16 +221,27 @@ def test_a_finished_run_is_left_alone_and_a_stopped_one_begins_again(
         ("sb3-ppo", {"loop_args": {"updates": 2}}, "sb3-ppo: has no loop_args"),
         ("sb3-ppo", {"agent_args": {"clip": 0.1}}, "no setting 'clip'; there are num_envs"),
         ("sb3-ppo", {"agent_args": {"gamma": 2.0}}, r"gamma=2.0: must be in 0\.\.1"),
-        ("sb3-sac", {"agent_args": {"view": "item-by-item"}}, "does not fit proto-action"),
+        ("sb3-sac", {"agent_args": {"view": "item-by-item"}}, r"does not fit auto \| proto"),
         ("sb3-sac", {"env_args": {"view": "scores"}}, "environment argument 'view'"),
         ("sb3-sac", {"env_args": {"items": 3}}, "unexpected keyword argument 'items'"),
-        ("sb3-sac", {"env": "Featureless-v0", "env_args": {}}, "of this world have no features"),
+        (
+            "sb3-sac",
+            {"env": "Featureless-v0", "env_args": {}, "agent_args": {"view": "proto-action"}},
+            "of this world have no features",
+        ),
         (
             "sb3-dqn",
             {"env_args": {"slate_size": 5}, "agent_args": {"view": "enumerated"}},
             "50 items make 2,118,760 slates of 5, more than 100,000",
         ),
         ("sb3-ppo", {"steps": -1}, "steps=-1"),
+        (
+            "sb3-ppo",
+            {"agent_args": {"arguments": {"learning_rate": 1.0}}},
+            "arguments=.*: learning_rate is no further one",
+        ),
+        ("sb3-dqn", {"agent_args": {"arguments": {"train_freq": 2}}}, "train_freq is no further"),
+        ("sb3-a2c", {"agent_args": {"arguments": {"policy_kwargs": 3}}}, "must be named values"),
     ],
 )
 def test_wrong_settings_leave_nothing_behind(

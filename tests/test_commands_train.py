@@ -77,6 +77,18 @@ def test_a_run_that_fails_is_named_and_the_others_are_finished(tmp_path: Path) -
     assert (tmp_path / "good" / "DONE").exists()
     with pytest.raises(RecGymError, match="jobs=0"):
         train_all([good], jobs=0, threads=1, watch=lambda *ignored: None)
+    with pytest.raises(RecGymError, match="threads=-1"):
+        train_all([good], jobs=1, threads=-1, watch=lambda *ignored: None)
+
+
+@pytest.mark.parametrize("wrong", [("--threads", "0"), ("--jobs", "0")])
+def test_several_runs_need_a_process_and_a_thread(
+    wrong: tuple[str, str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", "--env", "SlateMDP-v0", "--agent", "random", "--steps", "1"]
+    with pytest.raises(SystemExit):
+        recgym(*words, "--seeds", "0..1", *wrong, monkeypatch=monkeypatch)
+    assert capsys.readouterr().err == f"error: {wrong[0][2:]}=0: must be at least 1\n"
 
 
 def test_a_process_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,14 +11,18 @@ from recgym.errors import RecGymError
 from recgym.lookup import Registry
 
 
+def _is_colour(found: object) -> bool:
+    return isinstance(found, int)
+
+
 def colours() -> Registry[int]:
-    return Registry("colour", {"red": 1, "limit": "sys:maxsize"})
+    return Registry("colour", {"red": 1, "limit": "sys:maxsize", "lost": "sys:lost"}, _is_colour)
 
 
 def test_what_is_registered_is_found_in_order() -> None:
     registry = colours()
     registry.register("blue", 3)
-    assert list(registry) == ["red", "limit", "blue"]
+    assert list(registry) == ["red", "limit", "lost", "blue"]
     assert registry.find("red") == 1
     assert registry.find("limit") == sys.maxsize
     assert registry["limit"] == "sys:maxsize"
@@ -42,8 +46,10 @@ def test_a_module_registers_its_own_or_simply_holds_it(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("green", "colour 'green': unknown; there are red, limit, or 'module:name'"),
+        ("green", "colour 'green': unknown; there are red, limit, lost, or 'module:name'"),
         ("sys:green", "colour 'sys:green': unknown"),
+        ("sys:path", "colour 'sys:path': that is no colour, but of type list"),
+        ("lost", "colour 'lost': that is no colour, but of type NoneType"),
         ("no_such_module:green", "colour 'no_such_module:green' cannot be imported"),
         (":green", "colour ':green' cannot be imported"),
     ],

@@ -13,7 +13,9 @@ import pytest
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json, save_arrays, write_json
 from recgym_agents.commands import evaluate as script
+from recgym_agents.commands import render
 from recgym_agents.runs.evaluation import evaluation_file
+from recgym_agents.runs.run import Run
 from recgym_agents.runs.run_files import PARAMS, write_done
 from recgym_agents.runs.scored_runs import score_run
 from recgym_agents.runs.training import train
@@ -102,6 +104,8 @@ def test_a_module_that_a_folder_names_is_imported_on_trust_alone(tmp_path: Path)
     for action in (
         lambda: script.main(tmp_path / "run"),
         lambda: score_run(tmp_path / "run", 3, 0),
+        lambda: Run.load(tmp_path / "run"),
+        lambda: render.main(out=tmp_path / "film.gif", agent=tmp_path / "run"),
     ):
         with pytest.raises(RecGymError, match="'own_world:SlateMDP-v0' is of a module, which"):
             action()

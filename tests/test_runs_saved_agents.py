@@ -162,5 +162,5 @@ def test_a_module_that_an_agent_names_is_imported_on_trust_alone(
     altered(folder, lambda arrays, stored: stored.update(agent="os:system"))
     write_json(folder / CONFIG, read_json(folder / CONFIG) | {"agent": "os:system"})
     write_done(folder, 96)
-    with pytest.raises(RecGymError, match="not a policy of 'os:system'"):
+    with pytest.raises(RecGymError, match="agent 'os:system': that is no agent"):
         load_agent(folder)

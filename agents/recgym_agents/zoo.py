@@ -178,6 +178,7 @@ AGENTS: Registry[Entry] = Registry(
             )
         },
     },
+    lambda found: isinstance(found, Entry),
 )
 """The zoo. Variants of one family are rows, not classes."""
 

@@ -150,11 +150,12 @@ def split_users(
 
     Returns:
         (U,) int8: 0 train, 1 validation, 2 test. The counts are the rounded shares, but of three
-        users or more each split has one.
+        users or more each split has one that has a share at all.
     """
     bounds = np.rint(np.cumsum(fractions) * n_users)[:2]
     if n_users >= len(SPLITS):
-        bounds[1] = np.clip(bounds[1], 2, n_users - 1)
-        bounds[0] = np.clip(bounds[0], 1, bounds[1] - 1)
+        train, validation, test = (int(share > 0) for share in fractions)
+        bounds[1] = np.clip(bounds[1], train + validation, n_users - test)
+        bounds[0] = np.clip(bounds[0], train, bounds[1] - validation)
     rank = np.random.default_rng(seed).permutation(n_users)
     return np.searchsorted(bounds, rank, side="right").astype(np.int8)

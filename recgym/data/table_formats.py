@@ -33,7 +33,7 @@ def read_table(
 ) -> tuple[RawTable, pl.DataFrame]:
     """Reads a table: ``.csv``, ``.tsv``, ``.jsonl`` or ``.parquet``, or any of them with ``.gz``.
 
-    Numbers and dates come as the text that names them (3.0 as "3", dates as ISO-8601), spaces
+    Numbers and dates come as the text that names them (in Parquet 3.0 is "3"; ISO-8601), spaces
     around a text are no part of it, and an empty text is no value.
 
     Args:

@@ -21,6 +21,7 @@ SIMULATORS: Registry[Callable[..., Simulator]] = Registry(
         "interest-exploration": "recgym.simulators.interest_exploration:InterestExploration",
         "long-term-satisfaction": "recgym.simulators.long_term_satisfaction:LongTermSatisfaction",
     },
+    callable,
 )
 """The builders of the simulators by name; each is imported when it is asked for."""
 

@@ -268,6 +268,7 @@ VIEWS: Registry[Callable[[Simulator], Simulator]] = Registry(
         "scores": Scores,
         "enumerated": EnumeratedSlates,
     },
+    callable,
 )
 """The views by name; without one, or with ``PLAIN``, actions are slates."""
 

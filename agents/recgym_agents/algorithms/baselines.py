@@ -217,15 +217,3 @@ def top_slates(scores: np.ndarray, excluded: np.ndarray, slate_size: int) -> np.
     np.put_along_axis(padded, excluded, -np.inf, axis=1)
     kept = padded[:, :n_items]
     return np.argsort(-kept, axis=1, kind="stable")[:, :slate_size]
-
-
-def check_shapes(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Checks that a policy's arrays are those that it should have.
-
-    Raises:
-        RecGymError: one is missing, is unknown, or has another shape.
-    """
-    for name in sorted(arrays.keys() | shapes.keys()):
-        found = arrays[name].shape if name in arrays else None
-        if found != shapes.get(name):
-            raise RecGymError(f"{name}: has shape {found}, not {shapes.get(name)}")

@@ -15,9 +15,7 @@ from recgym_agents.agent import BaseAgent, EnvironmentSpec
 from recgym_agents.algorithms.policy_networks import ClickPolicyNetwork, ObservationPolicyNetwork
 from recgym_agents.learning.episodes import Episodes
 from recgym_agents.losses import td_error, value_loss
-from recgym_agents.networks.plackett_luce import (
-    gumbel_top_k,
-)
+from recgym_agents.networks.plackett_luce import gumbel_top_k
 from recgym_agents.networks.recurrent_encoder import Cell
 from recgym_agents.policy_losses import (
     centred,

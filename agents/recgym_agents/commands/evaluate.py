@@ -21,7 +21,7 @@ from recgym_agents.commands.train import Settings, settings
 from recgym_agents.runs.evaluation import ESTIMATES, evaluate, evaluation_file
 from recgym_agents.runs.run import world_of
 from recgym_agents.runs.run_folder import check_folder
-from recgym_agents.runs.saved_agents import check_import, load_agent
+from recgym_agents.runs.saved_agents import load_agent
 
 
 def main(
@@ -58,8 +58,6 @@ def main(
     agent, about = load_agent(folder, trust=trust)
     given = {"split": split, "ensemble": ensemble, "user_model": user_model}
     changed = {k: v for k, v in given.items() if v is not None} | settings(env_args)
-    if env is None and about["env"] is not None:
-        check_import(about["env"], trust)
     env, arguments = world_of(folder, about, env, changed)
     path = out or evaluation_file(folder, about, env, arguments)
     if path.is_dir():

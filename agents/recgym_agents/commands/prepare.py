@@ -208,7 +208,7 @@ def leaks(scores: dict[str, dict[str, float]], simulated: bool = True) -> list[s
 
 
 def print_summary(info: dict[str, Any], out: Path) -> None:
-    """Prints how the log was read, counts, what was mended, and the floors."""
+    """Prints how the log was read, counts, what was mended, and what needs no user model."""
     print(f"{info['name']} (licence: {info['licence']})")
     for what, how in info.get("read_as", {}).items():
         print(f"  {what}: {how}")
@@ -221,7 +221,7 @@ def print_summary(info: dict[str, Any], out: Path) -> None:
             print(f"  mended: {count:,} {what.replace('_', ' ')}")
     for rule, scores in info["floors"].items():
         one, two = scores["precision_at_1"], scores["precision_at_2"]
-        print(f"  floor on test pages: {rule:10s} P@1 {one:.3f}  P@2 {two:.3f}")
+        print(f"  without a user model, on test pages: {rule:10s} P@1 {one:.3f}  P@2 {two:.3f}")
     own = "read_as" in info
     why = "if slots have no meaning in the log, add --shuffled" if own else "the pages leak it"
     for rule in leaks(info["floors"], simulated=not own):

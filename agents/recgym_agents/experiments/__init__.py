@@ -24,5 +24,6 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("worlds", "worlds.board"),
         )
     },
+    lambda found: isinstance(found, Experiment),
 )
 """The experiments by name; each is imported when it is asked for."""

@@ -30,11 +30,11 @@ def find_environment(env_id: str) -> EnvSpec:
     Raises:
         RecGymError: there is none, its module cannot be imported, or it is not RecGym's.
     """
-    module, _, name = env_id.rpartition(":")
+    module, colon, name = env_id.partition(":")
     try:
-        if module:
+        if colon:
             importlib.import_module(module)
-        spec = gymnasium.spec(name)
+        spec = gymnasium.spec(name if colon else env_id)
     except (gymnasium.error.Error, ImportError, ValueError) as error:
         raise RecGymError(f"environment {env_id!r}: {error}") from None
     if spec.vector_entry_point != "recgym.envs:SlateVectorEnv":

@@ -98,7 +98,7 @@ def make_vector_env(
 def evaluate(
     agent: Policy, env_id: str, env_args: Mapping[str, Any], episodes: int, seed: int
 ) -> Evaluation:
-    """Runs greedy episodes of users 0, 1, ..; the same seed meets every agent with the same luck.
+    """Runs greedy episodes of users 0, 1, ..; the same seed gives every agent the same draws.
 
     Args:
         agent: acts without exploration.

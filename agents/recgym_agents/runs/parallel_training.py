@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import time
 from collections.abc import Sequence
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any
 import torch
 
 from recgym.errors import RecGymError
+from recgym.settings import AT_LEAST_1, check_number
 from recgym_agents.runs.devices import torch_threads
 from recgym_agents.runs.progress import WatchMany
 from recgym_agents.runs.run_folder import TrainConfig
@@ -56,10 +58,10 @@ def train_all(
         By a run's number, one line that says why it failed.
 
     Raises:
-        RecGymError: ``jobs`` is below 1.
+        RecGymError: ``jobs`` or ``threads`` is below 1.
     """
-    if jobs < 1:
-        raise RecGymError(f"jobs={jobs}: at least 1 is needed")
+    check_number("jobs", jobs, AT_LEAST_1)
+    check_number("threads", threads, AT_LEAST_1)
     context = multiprocessing.get_context("spawn")
     waiting = list(enumerate(configs))
     running: dict[Connection, tuple[int, Any]] = {}
@@ -99,6 +101,7 @@ def train_all(
 
 def _work(connection: Connection, config: TrainConfig, threads: int) -> None:
     """The process of one training: sends what ``watch`` is told, or why it failed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who started it ends it
     torch.set_num_threads(threads)
     sent = 0.0
 

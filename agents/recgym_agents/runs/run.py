@@ -44,7 +44,7 @@ class Run:
 
         Args:
             folder: of the run.
-            trust: read an agent of Stable-Baselines3, too; see ``load_agent``.
+            trust: read what can run code as it is read, too; see ``load_agent``.
 
         Raises:
             RecGymError: it holds none, or a damaged one.

@@ -57,8 +57,8 @@ def load_agent(folder: Path | str, *, trust: bool = False) -> tuple[TrainedAgent
     Args:
         folder: that ``train`` or ``save_agent`` wrote.
         trust: allow what can run code as it is read: the ``model.zip`` of a library's agent, which
-            holds pickled Python, and the module of an agent named "module:name", where it is not
-            imported yet. Other agents are read without.
+            holds pickled Python, and the module of an agent or of its environment named
+            "module:name", where it is not imported yet. Other agents are read without.
 
     Returns:
         The agent, and what was saved about it.
@@ -93,7 +93,9 @@ def load_agent(folder: Path | str, *, trust: bool = False) -> tuple[TrainedAgent
 
 def _built(folder: Path, name: str, arrays: Arrays, stored: dict[str, Any], trust: bool) -> Policy:
     """Builds an agent as it was when it was saved; nothing runs that needs trust without it."""
-    check_import(name, trust)
+    for named in (name, stored["about"].get("env")):
+        if named is not None:
+            check_import(named, trust)
     spec = EnvironmentSpec(**stored["world"], features=arrays.get("features"))
     entry = entry_of(name, stored["config"], {})
     if entry.library and not trust:

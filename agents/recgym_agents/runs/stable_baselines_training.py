@@ -84,6 +84,9 @@ def _model(config: TrainConfig, settings: Any, spec: EnvironmentSpec, seed: int)
 
     ``gamma`` and ``gae_lambda`` are a slate's: K actions that name one share them, each with the
     K-th root, and so the policy that is best does not depend on the view.
+
+    Raises:
+        RecGymError: ``arguments`` that the algorithm does not have, or that are set already.
     """
     algorithm = algorithm_of(settings)
     from stable_baselines3.common.noise import NormalActionNoise
@@ -97,7 +100,6 @@ def _model(config: TrainConfig, settings: Any, spec: EnvironmentSpec, seed: int)
     for name in ("view", "num_envs", "hidden"):
         keywords.pop(name)
     given = keywords.pop("arguments")
-    keywords["policy_kwargs"] = {"net_arch": settings.layers} | given.get("policy_kwargs", {})
     for name in ("gamma", "gae_lambda"):
         if name in keywords:
             keywords[name] **= 1.0 / actions_a_slate(settings, spec.slate_size)
@@ -106,11 +108,21 @@ def _model(config: TrainConfig, settings: Any, spec: EnvironmentSpec, seed: int)
         keywords["action_noise"] = NormalActionNoise(zeros, zeros + keywords.pop("noise"))
     if "buffer_size" in keywords:
         keywords["train_freq"] = 1
-    keywords = {**given, "seed": seed, "device": config.device} | keywords
+    keywords |= {"seed": seed, "device": config.device}
+    where = f"{config.agent}: arguments={given}"
+    taken = sorted(given.keys() & keywords.keys())
+    if taken:
+        raise RecGymError(
+            f"{where}: {taken[0]} is no further one; leave it out, or set it directly"
+        )
+    policy = given.get("policy_kwargs", {})
+    if not isinstance(policy, dict):
+        raise RecGymError(f"{where}: policy_kwargs must be named values")
+    keywords |= given | {"policy_kwargs": {"net_arch": settings.layers} | policy}
     try:
         return algorithm("MlpPolicy", VecMonitor(env), **keywords)
     except (TypeError, ValueError) as error:
-        raise RecGymError(f"{config.agent}: arguments={given}: {error}") from None
+        raise RecGymError(f"{where}: {error}") from None
 
 
 class _Training:

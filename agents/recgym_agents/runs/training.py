@@ -48,9 +48,9 @@ def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> No
 
     The folder holds ``config.json``, ``metrics.jsonl`` and TensorBoard events with a line for each
     report, ``checkpoint.safetensors``, ``params.safetensors`` (see ``load_agent``), and ``DONE``,
-    written last, with digests of what an agent is loaded from. The policy kept
-    is the one with the highest reward a session in the validation episodes, played in the training
-    environment with luck of their own; offline, the one with the highest mean score on the log's
+    written last, with digests of what an agent is loaded from. The policy kept is the one with the
+    highest reward a session in the validation episodes, played in the training environment with
+    random numbers of their own; offline, the one with the highest mean score on the log's
     validation users. Validation selects, a test environment reports, once.
 
     A finished run of fewer steps goes on to those asked for, from its last checkpoint: networks,

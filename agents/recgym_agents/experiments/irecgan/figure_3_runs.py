@@ -119,11 +119,7 @@ def learn(method: Method, seed: int, budget: Budget) -> Result:
         By iteration, lists of what was measured before it; and ``greedy``, measures at the end.
     """
     (env, world), (own, _) = make_world(seed), make_world(seed, budget["round"])
-    entry = entry_of(
-        method.agent,
-        NETWORK | _settings(method, budget),
-        {"schedule": "online-offline", "batch_size": budget["batch"]},
-    )
+    entry = entry_of(method.agent, NETWORK | _settings(method, budget), {})
     agent: Any = entry.builder(entry.config, EnvironmentSpec.of(own), seed)
     shown: Any = _Greedy(agent) if method.greedy else agent
     rng = np.random.default_rng(seed)
@@ -154,7 +150,7 @@ class _Greedy:
     """An agent that shows what it likes best, even where slates are to be drawn."""
 
     def __init__(self, agent: Any) -> None:
-        self.agent = agent
+        self.agent, self.spec = agent, agent.spec
 
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns the K items that it likes best (B, K), whatever ``explore`` is."""
