@@ -86,7 +86,9 @@ def test_where_the_optimum_is_known_rewards_are_a_share_of_it(scores: Scores) ->
 
 
 def test_it_is_printed_a_line_an_agent(scores: Scores) -> None:
-    first, second, said = str(Comparison(scores)).splitlines()
+    held_out = replace(scores, config=replace(CONFIG, split="test"))
+    first, second, said = str(Comparison(held_out)).splitlines()
+    assert said.startswith("In SlateMDP-v0, test users, b earns most")
     assert first.startswith("b  3.000 (")
     assert second.startswith("a  2.000 (2.000 to 2.000)  p over users < 0.001  p over seeds 0.295")
     assert said.endswith("A paired test cannot tell a apart from it.")

@@ -95,7 +95,7 @@ class Comparison:
             tests = {"users": probability(one.p_users), "seeds": probability(one.p_seeds)}
             found = [f"p over {over} {p}" for over, p in tests.items() if p]
             lines.append("  ".join((f"{one.name:{width}}", interval(one.reward), *found)))
-        return "\n".join([*lines, ranking(ranked, unit, f"In {self.scores.config.env}")])
+        return "\n".join([*lines, ranking(ranked, unit, f"In {self.scores.config.place}")])
 
 
 def compare(

@@ -15,11 +15,10 @@ from recgym_agents.runs.standings import Standing, Unit
 def comparison_sections(scores: Scores) -> list[Section]:
     """Returns the sections of the report."""
     config, ranked, unit, levels = scores.config, scores.standings, scores.unit, scores.levels
-    where = f"In {config.env}" + ("" if config.split is None else f", {config.split} users")
     seeds = len(config.seeds)
     users = next(iter(scores.rewards.values())).shape[1]
     parts = [
-        said(ranking(ranked, unit, where)),
+        said(ranking(ranked, unit, f"In {config.place}")),
         _table(ranked, scores.click_rates, unit, levels, _meaning(seeds, users, levels)),
     ]
     if levels is not None:

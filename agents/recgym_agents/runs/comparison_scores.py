@@ -77,6 +77,11 @@ class ComparisonConfig:
         return in_world(self.env_args, {} if self.split is None else {"split": self.split})
 
     @property
+    def place(self) -> str:
+        """Where agents are scored, in words."""
+        return self.env if self.split is None else f"{self.env}, {self.split} users"
+
+    @property
     def runs(self) -> list[TrainConfig]:
         """The trainings: every agent with every seed."""
         return [
