@@ -44,7 +44,7 @@ def networks(
     """An agent and a user model whose answers depend much on what was clicked."""
     settings = IRecGANConfig(cell=cell, layers=2, hidden=5, embedding=4, **changes)
     policy = ClickPolicyNetwork(settings, SMALL, torch.Generator().manual_seed(seed))
-    shape = RecurrentUserConfig(cell, 2, 5, 4, settings.outside)
+    shape = RecurrentUserConfig(cell, 2, 5, 4, changes.get("outside", "end"))
     user = UserNetwork(shape, N_ITEMS, "bernoulli", np.random.default_rng(seed))
     with torch.no_grad():
         policy.head.weight *= 8

@@ -399,9 +399,12 @@ def test_its_page_says_what_it_does_now(repository: Path, name: str) -> None:
 @each_id
 def test_its_page_is_linked_and_has_a_film_of_a_rollout(repository: Path, name: str) -> None:
     """The film itself may be stale: fitted users round differently elsewhere."""
-    for page in ("index.md", "environments.md"):
-        text = (repository / "docs" / page).read_text("utf-8")
-        assert f"[{name}](environments/{name}.md)" in text
+    for page, folder in (
+        ("README.md", "docs/environments"),
+        ("docs/environments.md", "environments"),
+    ):
+        text = (repository / page).read_text("utf-8")
+        assert f"[{name}]({folder}/{name}.md)" in text
     written = repository / "docs" / "environments" / f"{name}.gif"
     assert written.stat().st_size < 200_000
     frames = environment_docs.film(name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import sys
 from dataclasses import replace
@@ -13,14 +14,24 @@ import pytest
 from recgym.data import Catalog, Dataset, Sessions
 from recgym.errors import RecGymError
 from recgym.files import read_json, write_json
-from recgym.metrics import Estimate
 from recgym.users import gan
 from recgym.users.folder import FittedUserModel
 from recgym_agents.commands import report as script
-from recgym_agents.runs import training_report as report
-from recgym_agents.runs.html_report import Section, table, write_html
+from recgym_agents.runs.data_sections import data_section, model_section
+from recgym_agents.runs.evaluation import Evaluation
+from recgym_agents.runs.html_report import (
+    Section,
+    commands,
+    facts,
+    image,
+    said,
+    table,
+    write_html,
+)
+from recgym_agents.runs.policies_section import learning_curve, policies_sections
+from recgym_agents.runs.run_commands import commands_section
+from recgym_agents.runs.scored_runs import TEST, TRAIN, ScoredRun, by_world, titles, worlds_of
 from recgym_agents.runs.training import TrainConfig, train
-from recgym_agents.runs.training_report import Policy
 from recgym_agents.runs.user_trajectory import trajectory_section
 
 N_ITEMS = 4
@@ -63,7 +74,19 @@ def model() -> FittedUserModel:
     return FittedUserModel(config, features, {"train": params}, {}, info, scores)
 
 
-def policy(folder: Path, name: str = "cascading-dqn", reward: float = 1.0) -> Policy:
+def evaluation(*rewards: float, steps: int = 2) -> Evaluation:
+    """One episode a user, who earns the reward at every step and always clicks."""
+    users = len(rewards)
+    lengths = np.full(users, steps)
+    return Evaluation(np.arange(users), np.array(rewards), np.ones(users), lengths)
+
+
+def run(
+    folder: Path,
+    name: str = "cascading-dqn",
+    train: tuple[float, ...] = (1.0, 2.0, 3.0),
+    test: tuple[float, ...] = (1.0, 2.0, 3.0),
+) -> ScoredRun:
     config = {
         "env": "RecGAN-v0",
         "agent": name,
@@ -73,37 +96,85 @@ def policy(folder: Path, name: str = "cascading-dqn", reward: float = 1.0) -> Po
     }
     config |= {"agent_args": {"discount": 0.5}, "loop_args": {}, "validation_episodes": 250}
     write_json(folder / "config.json", config)
-    both = dict.fromkeys(("train users", "test users"), Estimate(reward, 0.1, 0.8, 1.2, 3))
-    return Policy(name, folder, {"env": "RecGAN-v0"}, both, both)
+    (folder / "metrics.jsonl").write_text('{"steps": 5, "reward": 0.5}\n')
+    found = {TRAIN: evaluation(*train), TEST: evaluation(*test)}
+    return ScoredRun(name, folder, "RecGAN-v0", {"slate_size": 3}, found)
 
 
 def test_a_page_is_one_file_that_fetches_nothing(tmp_path: Path) -> None:
-    figure = report.learning_curve([1, 2], [0.0, 1.0], "a", {"b": 0.5})
-    parts = (table("<c>", ["x"], [["<script>"]]), report.image(figure, 'a "curve"'))
+    figure = learning_curve([1, 2], [0.0, 1.0], "a", {"b": 0.5}, "step")
+    parts = (
+        table("<c>", ["x"], [["<script>"]], "<m>"),
+        facts("<f>", [("<n>", "<v>")], ""),
+        image(figure, 'a "curve"', "<i>"),
+        said("<s>", ("a.md", "<more>")),
+        commands(["<go>"]),
+    )
     write_html(tmp_path / "page.html", "A & B", [Section("<h>", "t", parts)])
     text = (tmp_path / "page.html").read_text()
-    assert "<script>" not in text
-    assert "&lt;script&gt;" in text
+    body = text[text.index("<body>") :]
+    for word in ("c", "script", "m", "f", "n", "v", "i", "s", "more", "go", "h"):
+        assert f"&lt;{word}&gt;" in body
+    assert "<script>" not in body
     assert "A &amp; B" in text
-    sources = re.findall(r'(?:src|href)="([^"]{5})', text)
-    assert sources == ["data:"]
+    assert re.findall(r'src="([^"]{5})', text) == ["data:"]
+    assert re.findall(r'href="([^"]*)"', text) == ["a.md"]
     assert "http" not in re.sub(r'src="[^"]*"', "", text)
 
 
-def test_policies_are_shown_with_intervals_in_both_models(tmp_path: Path) -> None:
-    section = report.policies_section([policy(tmp_path)], episodes=7)
-    assert section.parts[0].count("1.000 (0.800 .. 1.200)") == 4
-    assert "7 episodes" in section.text
+def test_the_best_is_marked_in_every_column_and_what_is_close_to_it(tmp_path: Path) -> None:
+    """B earns 1 more of every training user, and 1, 1 and -1.5 more of the test users."""
+    runs = [
+        run(tmp_path / "a", "a"),
+        run(tmp_path / "b", "b", (2.0, 3.0, 4.0), (2.0, 3.0, 1.5)),
+    ]
+    section, _ = policies_sections(runs, tmp_path / "report.html")
+    rows = re.findall("<tr>(.*?)</tr>", section.parts[0])
+    assert "reward a step, train users" in rows[0]
+    # Means 2 and 3 of three users; Student's interval is +- 4.303 * 1 / sqrt(3) = 2.484.
+    assert "<td>2.000 (-0.484 to 4.484)</td>" in rows[1]
+    assert '<td class="best">3.000 (0.516 to 5.484)</td>' in rows[2]
+    assert "≈ 2.000" in rows[1]
+    assert rows[2].count('class="best">1.000') == 2
+    assert "3 users" in section.parts[0]
+    assert section.text.endswith("compared in pairs. The world's arguments: slate_size=3.")
+
+
+def test_what_happened_is_said_from_the_numbers(tmp_path: Path) -> None:
+    greedy = run(tmp_path / "greedy", "greedy", (1.0, 2.0, 3.0), (4.0, 5.0, 6.0))
+    learner = run(tmp_path / "dqn", "dqn", (2.0, 3.0, 4.1), (3.0, 4.0, 4.9))
+    section, _ = policies_sections([greedy, learner], tmp_path / "report.html")
+    said = section.parts[1]
+    assert (
+        "In the model that it was trained in, dqn earns more than the next best, greedy:"
+        " 3.033 against 2.000 a step"
+    ) in said
+    assert (
+        "On users that it was not trained on, dqn earns less than greedy: 3.967 against 5.000"
+        " a step, a difference of 1.033 (0.890 to 1.177)."
+    ) in said
+    assert "A policy that plans learns what pays in one fitted model" in said
+    assert re.search('href="([^"]*)"', said)[1].endswith("docs/results/recgan-policies.md")  # type: ignore[index]
 
 
 def test_the_learning_curve_needs_metrics(tmp_path: Path) -> None:
-    one = policy(tmp_path)
+    one = run(tmp_path)
+    _, section = policies_sections([one], tmp_path / "report.html")
+    assert "without validation episodes" in section.text
+    lines = [
+        '{"steps": 2, "validation_reward": 0.25, "kept": 1.0}',
+        '{"steps": 5, "validation_reward": 0.125, "kept": 0.0}',
+    ]
+    (tmp_path / "metrics.jsonl").write_text("\n".join(lines))
+    _, section = policies_sections([one], tmp_path / "report.html")
+    assert "begins at 0.250 and ends at 0.125" in section.parts[0]
+    assert "that of step 2, with 0.250" in section.parts[0]
+    (tmp_path / "metrics.jsonl").write_text("")
+    with pytest.raises(RecGymError, match=r"metrics\.jsonl: no report in it"):
+        policies_sections([one], tmp_path / "report.html")
+    (tmp_path / "metrics.jsonl").unlink()
     with pytest.raises(RecGymError, match=r"metrics.jsonl: no such file"):
-        report.learning_section(one, [])
-    (tmp_path / "metrics.jsonl").write_text('{"steps": 1, "validation_reward": 0.5}\n')
-    assert report.learning_section(one, [policy(tmp_path, "random")]).parts[0].startswith("<img")
-    (tmp_path / "metrics.jsonl").write_text('{"steps": 1, "reward": 0.5}\n')
-    assert "without validation episodes" in report.learning_section(one, []).text
+        policies_sections([one], tmp_path / "report.html")
 
 
 def test_the_trajectory_compares_true_and_predicted_genres(
@@ -139,26 +210,33 @@ def test_a_trajectory_is_drawn_by_any_words_and_left_out_without(
 
 
 def test_the_data_are_shown_with_what_rules_score(dataset: Dataset) -> None:
-    facts, rules = report.data_section(dataset).parts
-    assert "<td>clicked pages</td><td>4</td>" in facts
+    known, rules = data_section(dataset).parts
+    assert "<td>clicked pages</td><td>4</td>" in known
     assert "<td>random</td><td>0.500</td>" in rules
     nobody = replace(dataset, split=np.array([0, 1], np.int8))
-    section = report.data_section(nobody)
+    section = data_section(nobody)
     assert len(section.parts) == 1
     assert "No page with a click of a test user" in section.text
 
 
 def test_the_user_model_is_shown_beside_its_floors(model: FittedUserModel) -> None:
-    facts, scores = report.model_section(model).parts
-    assert "small" in facts
+    known, scores = model_section(model).parts
+    assert "small" in known
     assert scores.index("0.500") < scores.index("0.250")
-    assert "nats" not in scores
+    assert "logarithm" not in scores
+    probable = {**model.scores, "log_likelihood": -1.0, "reward_log_likelihood": -2.0}
+    _, scores = model_section(replace(model, scores=probable)).parts
+    assert "0 is certainty, and -1.39 one in four" in scores
+    assert "a density" in scores
+
+
+def lines_of(section: Section) -> list[str]:
+    return [html.unescape(line) for line in re.findall("<span>(.*?)</span>", section.parts[0])]
 
 
 def test_every_command_is_named(tmp_path: Path) -> None:
     made_before = ["recgym prepare", "", "recgym fit"]
-    (text,) = report.commands_section(made_before, [policy(tmp_path)], "last").parts
-    lines = text.removeprefix("<pre>").removesuffix("</pre>").splitlines()
+    lines = lines_of(commands_section(made_before, [run(tmp_path).folder], "last"))
     assert lines[:2] == ["recgym prepare", "recgym fit"]
     assert lines[2].endswith("--steps 5 --seed 0 --slate-size 3 --agent-args discount=0.5")
     assert lines[3] == "last"
@@ -167,7 +245,7 @@ def test_every_command_is_named(tmp_path: Path) -> None:
 def test_what_cannot_be_reported_is_one_line_before_anything_is_scored(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(script, "score_policy", lambda *arguments, **trust: pytest.fail("scored"))
+    monkeypatch.setattr(script, "score_run", lambda *arguments, **trust: pytest.fail("scored"))
     (tmp_path / "file").write_text("")
     page = tmp_path / "page.html"
     for runs, out, message in (
@@ -179,28 +257,22 @@ def test_what_cannot_be_reported_is_one_line_before_anything_is_scored(
             script.main(runs, data=tmp_path, user_model=tmp_path, out=out)
 
 
-def test_damaged_metrics_are_one_line(tmp_path: Path) -> None:
-    (tmp_path / "metrics.jsonl").write_text("")
-    with pytest.raises(RecGymError, match=r"metrics\.jsonl: no report in it"):
-        report.learning_section(policy(tmp_path), [])
-
-
 def test_a_run_that_went_on_has_a_command_for_each_time(
     tmp_path: Path,
 ) -> None:
-    one = policy(tmp_path)
+    one = run(tmp_path)
     config = read_json(tmp_path / "config.json")
     write_json(tmp_path / "config.json", config | {"continued": [2, 3]})
-    (text,) = report.commands_section([], [one], "last").parts
-    assert [line.split()[9] for line in text.splitlines()[:-1]] == ["2", "3", "5"]
+    lines = lines_of(commands_section([], [one.folder], "last"))
+    assert [line.split()[9] for line in lines[:-1]] == ["2", "3", "5"]
 
 
 def test_a_command_has_every_argument_of_its_environment(tmp_path: Path) -> None:
-    one = policy(tmp_path)
+    one = run(tmp_path)
     config = read_json(tmp_path / "config.json")
     config |= {"env_args": {"horizon": 10, "observe": "items", "split": "test"}, "log": "data/x"}
     write_json(tmp_path / "config.json", config | {"loop_args": {"schedule": "offline", "a": True}})
-    (text,) = report.commands_section([], [one], "last").parts
+    text = "\n".join(lines_of(commands_section([], [one.folder], "last")))
     for words in (
         "--log data/x",
         "--split test --env-args horizon=10 observe=items --agent-args discount=0.5",
@@ -209,38 +281,53 @@ def test_a_command_has_every_argument_of_its_environment(tmp_path: Path) -> None
         assert words in text
 
 
-def test_policies_of_different_worlds_are_no_table(tmp_path: Path) -> None:
-    one = policy(tmp_path)
-    report.check_worlds([one, one])
-    with pytest.raises(RecGymError, match="of SlateMDP-v0 .*make a report of each"):
-        report.check_worlds([one, replace(one, about={"env": "SlateMDP-v0"})])
-    with pytest.raises(RecGymError, match="one run at least"):
-        report.check_worlds([])
+def test_runs_of_one_world_share_a_table(tmp_path: Path) -> None:
+    one = run(tmp_path / "one")
+    seen_otherwise = replace(one, env_args={"slate_size": 3, "observe": "state", "window": 2})
+    larger = replace(one, env_args={"slate_size": 5})
+    elsewhere = replace(one, env="SlateMDP-v0")
+    without_test_users = replace(one, found={TRAIN: one.found[TRAIN]})
+    runs = [one, larger, elsewhere, seen_otherwise, without_test_users]
+    assert by_world(runs) == [
+        [one, seen_otherwise],
+        [larger],
+        [elsewhere],
+        [without_test_users],
+    ]
+
+
+def test_two_runs_of_an_agent_are_named_by_their_folders(tmp_path: Path) -> None:
+    one, other = run(tmp_path / "0", "a"), run(tmp_path / "1", "a")
+    assert titles([one, run(tmp_path / "2", "b")]) == ["a", "b"]
+    assert titles([one, other]) == [f"a ({tmp_path / '0'})", f"a ({tmp_path / '1'})"]
+    with pytest.raises(RecGymError, match="named twice; name each run once"):
+        titles([one, one])
 
 
 @pytest.mark.parametrize("world", ["SlateMDP-v0", "InterestExploration-v0"])
 def test_a_world_without_a_user_model_has_a_report(
     world: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from recgym_agents.commands import report as script
-
-    run, page = tmp_path / "run", tmp_path / "report.html"
+    folder, page = tmp_path / "run", tmp_path / "report.html"
     train(
         TrainConfig(
             env=world,
             agent="random",
             steps=4,
             seed=0,
-            out=str(run),
+            out=str(folder),
             env_args={"horizon": 3},
             validation_episodes=2,
         )
     )
     monkeypatch.setattr(sys, "argv", ["scripts/report.py"])
-    script.main((run,), page, episodes=4)
+    script.main((folder,), page, episodes=4)
     text = page.read_text()
-    assert f"<th>reward, {world}</th><th>click rate, {world}</th>" in text
-    assert re.findall("<h2>([^<]*)", text) == ["Policies", "Learning", "Commands"]
+    unit = {"SlateMDP-v0": "session", "InterestExploration-v0": "step"}[world]  # some leave
+    assert f">reward a {unit}</th>" in text
+    assert ("share of the optimum" in text) == (world == "SlateMDP-v0")
+    headings = [f"Policies in {world}", f"Learning in {world}", "Commands"]
+    assert re.findall("<h2>([^<]*)", text) == headings
 
 
 def test_a_user_model_without_test_users_is_one_world(
@@ -249,7 +336,7 @@ def test_a_user_model_without_test_users_is_one_world(
     info = {**model.info, "repeat_clicks": True}
     nobody = {"train": np.full((2, 2), 4)}
     replace(model, info=info, histories=nobody).save(tmp_path)
-    found = report.worlds_of("RecGAN-v0", {"user_model": str(tmp_path), "ensemble": 2})
+    found = worlds_of("RecGAN-v0", {"user_model": str(tmp_path), "ensemble": 2})
     assert found == {"train users": {"user_model": str(tmp_path), "split": "train"}}
-    assert list(report.worlds_of("RecGAN-v0", {})) == ["train users", "test users"]
-    assert report.worlds_of("SlateMDP-v0", {"horizon": 5}) == {"SlateMDP-v0": {"horizon": 5}}
+    assert list(worlds_of("RecGAN-v0", {})) == ["train users", "test users"]
+    assert worlds_of("SlateMDP-v0", {"horizon": 5}) == {"SlateMDP-v0": {"horizon": 5}}

@@ -17,8 +17,8 @@ from recgym_agents.commands import render
 from recgym_agents.runs.evaluation import evaluation_file
 from recgym_agents.runs.run import Run
 from recgym_agents.runs.run_files import PARAMS, write_done
+from recgym_agents.runs.scored_runs import score_run
 from recgym_agents.runs.training import train
-from recgym_agents.runs.training_report import score_policy
 from tests.fixtures.small_runs import WORLD, small_run
 
 ABOUT = {"env": "RecGAN-v0", "env_args": {"slate_size": 3}}
@@ -103,7 +103,7 @@ def test_a_module_that_a_folder_names_is_imported_on_trust_alone(tmp_path: Path)
     write_done(tmp_path / "run", 16)
     for action in (
         lambda: script.main(tmp_path / "run"),
-        lambda: score_policy(tmp_path / "run", 3, 0),
+        lambda: score_run(tmp_path / "run", 3, 0),
         lambda: Run.load(tmp_path / "run"),
         lambda: render.main(out=tmp_path / "film.gif", agent=tmp_path / "run"),
     ):

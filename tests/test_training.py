@@ -383,7 +383,7 @@ def test_settings_that_no_message_could_show_are_one_line(
     text: str, repository: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.syspath_prepend(repository / "scripts")
-    from train import settings
+    from recgym_agents.commands.train import settings
 
     with pytest.raises(RecGymError, match="setting hidden: ") as caught:
         settings((f"hidden={text}",))

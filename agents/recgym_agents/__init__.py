@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from recgym_agents.agent import recommend
+    from recgym_agents.runs.comparison import Comparison, compare
     from recgym_agents.runs.evaluation import Evaluation, evaluate
     from recgym_agents.runs.run import Run, train
     from recgym_agents.runs.run_folder import TrainConfig
@@ -18,9 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AGENTS",
+    "Comparison",
     "Evaluation",
     "Run",
     "TrainConfig",
+    "compare",
     "evaluate",
     "load_agent",
     "recommend",
@@ -30,9 +33,11 @@ __all__ = [
 
 _MODULES = {
     "AGENTS": "zoo",
+    "Comparison": "runs.comparison",
     "Evaluation": "runs.evaluation",
     "Run": "runs.run",
     "TrainConfig": "runs.run_folder",
+    "compare": "runs.comparison",
     "evaluate": "runs.evaluation",
     "load_agent": "runs.saved_agents",
     "recommend": "agent",

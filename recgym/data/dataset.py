@@ -150,7 +150,7 @@ def split_users(
 
     Returns:
         (U,) int8: 0 train, 1 validation, 2 test. The counts are the rounded shares, but of three
-        users or more each split that has a share has one.
+        users or more each split has one that has a share at all.
     """
     bounds = np.rint(np.cumsum(fractions) * n_users)[:2]
     if n_users >= len(SPLITS):

@@ -103,10 +103,14 @@ class IRecGAN(PolicyGradient):
     def __init__(self, config: IRecGANConfig, spec: EnvironmentSpec, seed: int) -> None:
         spec.check_ids("an agent with a user model of its own")
         super().__init__(config, spec, seed)
-        shape = RecurrentUserConfig(config.cell, config.layers, config.hidden, config.embedding)
+        outside = "end" if config.outside == "auto" else config.outside
+        shape = RecurrentUserConfig(
+            config.cell, config.layers, config.hidden, config.embedding, outside
+        )
+        reward: Reward = "bernoulli" if config.user_reward == "auto" else config.user_reward
         streams = np.random.SeedSequence(seed).spawn(2)
         user_rng, self.generating = (np.random.default_rng(stream) for stream in streams)
-        self.user = UserNetwork(shape, spec.n_items, "bernoulli", user_rng)
+        self.user = UserNetwork(shape, spec.n_items, reward, user_rng)
         sizes = (config.embedding, config.cell, config.layers, config.hidden)
         generator = torch.Generator().manual_seed(seed + 1)
         self.discriminator = Discriminator(spec.n_items, *sizes, generator)
@@ -183,13 +187,9 @@ class IRecGAN(PolicyGradient):
 
     def _learn_kind_of_users(self, first: Episodes) -> None:
         """Takes what the configuration leaves open from the first episodes."""
-        config = self.config
-        self.users_end = (
-            not _goes_on(first) if config.outside == "auto" else config.outside == "end"
-        )
-        if config.user_reward != "auto":
-            self.users_reward = config.user_reward
-        elif not _are_probabilities(first.reward):
+        if self.config.outside == "auto":
+            self.users_end = not _goes_on(first)
+        if self.config.user_reward == "auto" and not _are_probabilities(first.reward):
             self.users_reward = "normal"
 
     def _train(self, real: Episodes, generated: Episodes | None) -> dict[str, float]:

@@ -29,6 +29,7 @@ COMMANDS = {
     "fit": Command("fit a user model to prepared data"),
     "train": Command("train an agent, in an environment or from a log"),
     "evaluate": Command("score a trained agent, with 95% intervals"),
+    "compare": Command("train and score agents over seeds, with paired tests, as one HTML report"),
     "recommend": Command("print a trained agent's slate for a history of clicks"),
     "render": Command("film an agent, or random slates, as a GIF or an MP4"),
     "report": Command("write trained agents, user model and data as one HTML file"),

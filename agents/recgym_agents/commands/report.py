@@ -19,17 +19,12 @@ from rich.progress import track
 from recgym.data import Dataset
 from recgym.errors import RecGymError
 from recgym.users.folder import FittedUserModel
+from recgym_agents.runs.data_sections import data_section, model_section
 from recgym_agents.runs.html_report import write_html
+from recgym_agents.runs.policies_section import policies_sections
+from recgym_agents.runs.run_commands import commands_section
 from recgym_agents.runs.run_folder import check_folder
-from recgym_agents.runs.training_report import (
-    check_worlds,
-    commands_section,
-    data_section,
-    learning_section,
-    model_section,
-    policies_section,
-    score_policy,
-)
+from recgym_agents.runs.scored_runs import by_world, score_run
 from recgym_agents.runs.user_trajectory import trajectory_section
 
 
@@ -45,7 +40,8 @@ def main(
     """Scores agents in the world that they learned in, and in held-out users', and reports.
 
     Args:
-        runs: folders of trained agents; the last one's learning curve is drawn.
+        runs: folders of trained agents; those of one world share a table, and the learning curve of
+            the last one of each is drawn.
         out: the HTML file to write.
         data: folder that recgym prepare wrote, if there is a log behind the world.
         user_model: folder that recgym fit wrote, if the users are a fitted model.
@@ -61,12 +57,11 @@ def main(
     check_folder(out.parent)
     dataset = None if data is None else Dataset.load(data)
     model = None if user_model is None else FittedUserModel.load(user_model)
-    policies = [
-        score_policy(folder, episodes, seed, trust=trust)
+    scored = [
+        score_run(folder, episodes, seed, trust=trust)
         for folder in track(runs, description="evaluating")
     ]
-    check_worlds(policies)
-    sections = [policies_section(policies, episodes), learning_section(policies[-1], policies[:-1])]
+    sections = [part for group in by_world(scored) for part in policies_sections(group, out)]
     made_before = []
     if dataset is not None:
         sections.append(data_section(dataset))
@@ -77,7 +72,7 @@ def main(
     if dataset is not None and model is not None:
         sections.append(trajectory_section(dataset, model))
     last = shlex.join(["recgym", "report", *sys.argv[1:]])
-    sections.append(commands_section(made_before, policies, last))
-    name = policies[0].about["env"] if dataset is None else dataset.info["name"]
+    sections.append(commands_section(made_before, runs, last))
+    name = scored[0].env if dataset is None else dataset.info["name"]
     write_html(out, f"RecGym: {name} to a slate agent", sections)
     print(out)

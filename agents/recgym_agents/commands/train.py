@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from dataclasses import replace
 from functools import partial
@@ -15,7 +14,7 @@ import tyro
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_1, check_number
 from recgym_agents.runs.devices import torch_threads
-from recgym_agents.runs.parallel_training import train_all
+from recgym_agents.runs.parallel_training import jobs_for, train_all
 from recgym_agents.runs.progress import watching
 from recgym_agents.runs.run import default_folder
 from recgym_agents.runs.run_folder import TrainConfig
@@ -126,7 +125,7 @@ def main(
         parent = default_folder(env, log, agent, seed).parent if out is None else Path(out)
         runs = [replace(config, seed=one, out=str(parent / str(one))) for one in seeds_in(seeds)]
         check_number("threads", threads, AT_LEAST_1)
-        _train_all(runs, max(_cores() // threads, 1) if jobs is None else jobs, threads)
+        _train_all(runs, jobs_for(threads) if jobs is None else jobs, threads)
         return
     with torch_threads(threads), watching([agent], steps) as watch:
         train_run(config, partial(watch, 0))
@@ -166,9 +165,3 @@ def _train_all(configs: list[TrainConfig], jobs: int, threads: int) -> None:
     if failed:
         lines = [f"seed {configs[number].seed}: {line}" for number, line in failed.items()]
         raise RecGymError("; ".join(lines))
-
-
-def _cores() -> int:
-    """Returns how many cores this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # only Linux has it
-    return (os.cpu_count() or 1) if affinity is None else len(affinity(0))

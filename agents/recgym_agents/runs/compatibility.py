@@ -14,15 +14,21 @@ from recgym_agents.runs.evaluation import make_vector_env
 from recgym_agents.zoo import entry_of
 
 
-def why_not(agent: str, env: str, env_args: Mapping[str, Any] | None = None) -> str:
-    """Returns why an agent cannot act in a world with its default settings; "" if it can.
+def why_not(
+    agent: str,
+    env: str,
+    env_args: Mapping[str, Any] | None = None,
+    agent_args: Mapping[str, Any] | None = None,
+) -> str:
+    """Returns why an agent cannot act in a world; "" if it can.
 
     Args:
         agent: name in ``AGENTS``.
         env: environment id.
         env_args: the environment's arguments.
+        agent_args: settings of the agent that are not its defaults.
     """
-    entry = entry_of(agent, {}, {})
+    entry = entry_of(agent, agent_args or {}, {})
     try:
         own = make_vector_env(env, env_args or {}, 1, "disabled", ids=not entry.library)
         spec = EnvironmentSpec.of(own, ids=not entry.library)

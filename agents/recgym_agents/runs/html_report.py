@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import io
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,14 +15,26 @@ from matplotlib.figure import Figure
 from recgym.files import write_text
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222 }
-body { max-width: 60em; margin: 2em auto; padding: 0 1em }
-h1 { font-size: 1.6em } h2 { font-size: 1.2em; margin-top: 2em; border-bottom: 1px solid #ddd }
-table { border-collapse: collapse; margin: 1em 0 } caption { text-align: left; color: #555 }
-th, td { padding: .3em .8em; text-align: right; border-bottom: 1px solid #e5e5e5 }
-th:first-child, td:first-child { text-align: left } tr:hover td { background: #f6f8fc }
-pre { background: #f5f5f5; padding: .8em; overflow-x: auto; font-size: .85em }
-img { max-width: 100% }
+:root { color-scheme: light }
+body { font: 16px/1.5 system-ui, sans-serif; color: #1d1d1d; background: #fff }
+body { max-width: 62rem; margin: 1.5rem auto; padding: 0 1rem; overflow-wrap: break-word }
+h1 { font-size: 1.5rem; line-height: 1.25 }
+h2 { font-size: 1.2rem; margin-top: 2.2rem; border-bottom: 1px solid #ccc }
+.scroll { overflow-x: auto } figure { margin: 1.2rem 0 }
+table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums }
+caption { text-align: left; font-weight: 600 }
+th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #ddd }
+th { vertical-align: bottom; font-weight: 600 } td { white-space: nowrap }
+th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff }
+.facts td { white-space: normal; text-align: left }
+.best { font-weight: 700; background: #e3f0e6 }
+.said { border-left: .25rem solid #0072b2; padding-left: .8rem }
+figcaption { color: #444; font-size: .92rem; margin-top: .3rem }
+pre { background: #f4f4f4; padding: .8rem; white-space: pre-wrap; overflow-wrap: anywhere }
+pre { font-size: .85rem; line-height: 1.45 } pre span { display: block; margin-bottom: .5rem }
+pre span { padding-left: 1.5rem; text-indent: -1.5rem }
+img { width: 100%; max-width: 34rem; height: auto }
+@media (max-width: 30rem) { th, td { padding: .3rem .45rem } table { font-size: .87rem } }
 """
 
 
@@ -42,31 +54,78 @@ def write_html(path: Path, title: str, sections: Iterable[Section]) -> None:
         body.append(f"<h2>{html.escape(section.heading)}</h2>")
         body.append(f"<p>{html.escape(section.text)}</p>")
         body.extend(section.parts)
-    head = f'<meta charset="utf-8"><title>{html.escape(title)}</title><style>{_STYLE}</style>'
+    head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    head += f"<title>{html.escape(title)}</title><style>{_STYLE}</style>"
     text = f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(body)}</body></html>'
     write_text(path, text + "\n")
 
 
-def table(caption: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Returns an HTML table; every text is escaped."""
-    top = "".join(f"<th>{html.escape(name)}</th>" for name in header)
-    lines = ["".join(f"<td>{html.escape(cell)}</td>" for cell in row) for row in rows]
+def table(
+    caption: str,
+    header: Sequence[str],
+    rows: Iterable[Sequence[str]],
+    meaning: str,
+    best: Set[tuple[int, int]] = frozenset(),
+) -> str:
+    """Returns an HTML table that scrolls within its box; every text is escaped.
+
+    Args:
+        caption: what it is called; may be "".
+        header: names of the columns.
+        rows: their cells.
+        meaning: a sentence below it that says what it means.
+        best: cells (row, column) that are marked.
+    """
+    top = "".join(f'<th scope="col">{html.escape(name)}</th>' for name in header)
+    lines = []
+    for row, cells in enumerate(rows):
+        marks = [' class="best"' if (row, column) in best else "" for column in range(len(cells))]
+        pairs = zip(marks, cells, strict=True)
+        lines.append("".join(f"<td{mark}>{html.escape(cell)}</td>" for mark, cell in pairs))
     body = "".join(f"<tr>{line}</tr>" for line in lines)
-    return (
-        f"<table><caption>{html.escape(caption)}</caption>"
-        f"<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
+    inner = f"<table>{title}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
+    return _explained(f'<div class="scroll" tabindex="0">{inner}</div>', meaning)
+
+
+def facts(caption: str, values: Iterable[Sequence[str]], meaning: str) -> str:
+    """Returns names and what they are as an HTML table of two columns, whose texts wrap."""
+    rows = "".join(
+        f"<tr><td>{html.escape(name)}</td><td>{html.escape(value)}</td></tr>"
+        for name, value in values
     )
+    title = f"<caption>{html.escape(caption)}</caption>"
+    return _explained(f'<table class="facts">{title}<tbody>{rows}</tbody></table>', meaning)
+
+
+def said(text: str, link: tuple[str, str] | None = None) -> str:
+    """Returns a paragraph that stands out: what the numbers say.
+
+    Args:
+        text: the paragraph.
+        link: where more is told, and what that is called.
+    """
+    more = ""
+    if link is not None:
+        more = f' <a href="{html.escape(link[0])}">{html.escape(link[1])}</a>'
+    return f'<p class="said">{html.escape(text)}{more}</p>'
 
 
 def commands(lines: Iterable[str]) -> str:
-    """Returns commands as preformatted text."""
-    return f"<pre>{html.escape(chr(10).join(lines))}</pre>"
+    """Returns commands as preformatted text that wraps."""
+    spans = "\n".join(f"<span>{html.escape(line)}</span>" for line in lines)
+    return f"<pre>{spans}</pre>"
 
 
-def image(figure: Figure, description: str) -> str:
-    """Returns a figure as an inline SVG image."""
+def image(figure: Figure, description: str, meaning: str) -> str:
+    """Returns a figure as an inline SVG image, with a sentence below it that says what it means."""
     buffer = io.BytesIO()
     with matplotlib.rc_context({"svg.hashsalt": "recgym"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None}, bbox_inches="tight")
     data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img alt="{html.escape(description)}" src="data:image/svg+xml;base64,{data}">'
+    source = f'<img alt="{html.escape(description)}" src="data:image/svg+xml;base64,{data}">'
+    return _explained(source, meaning)
+
+
+def _explained(content: str, meaning: str) -> str:
+    return f"<figure>{content}<figcaption>{html.escape(meaning)}</figcaption></figure>"

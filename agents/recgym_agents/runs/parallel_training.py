@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import time
 from collections.abc import Sequence
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
@@ -13,12 +15,32 @@ import torch
 
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_1, check_number
+from recgym_agents.runs.devices import torch_threads
 from recgym_agents.runs.progress import WatchMany
 from recgym_agents.runs.run_folder import TrainConfig
 from recgym_agents.runs.training import train
 
 PERIOD = 0.2
 """Seconds between two messages of a process about how far it is."""
+
+
+def jobs_for(threads: int) -> int:
+    """Returns how many trainings of so many threads the cores that may be used are enough for."""
+    affinity = getattr(os, "sched_getaffinity", None)  # only Linux has it
+    cores = (os.cpu_count() or 1) if affinity is None else len(affinity(0))
+    return max(cores // max(threads, 1), 1)
+
+
+def train_in_turn(configs: Sequence[TrainConfig], threads: int, watch: WatchMany) -> dict[int, str]:
+    """As ``train_all``, one after the other in this process."""
+    failed: dict[int, str] = {}
+    with torch_threads(threads):
+        for number, config in enumerate(configs):
+            try:
+                train(config, partial(watch, number))
+            except (RecGymError, OSError) as error:
+                failed[number] = str(error)
+    return failed
 
 
 def train_all(

@@ -13,9 +13,9 @@ from recgym.metrics import item_ctr
 from recgym.users.folder import FittedUserModel
 from recgym.users.page_arrays import pages_of
 from recgym.users.scoring import choice_logits
+from recgym_agents.runs.curve_style import COLOURS, LETTERS
 from recgym_agents.runs.html_report import Section, image
 
-BLUE, ORANGE = "#2458b3", "#e07b1a"
 MOST_WORDS = 40
 """Words, such as genres, that a trajectory is drawn by at most."""
 
@@ -66,7 +66,11 @@ def trajectory_section(dataset: Dataset, model: FittedUserModel) -> Section:
         " expects on the same page, given the clicks before (the paper's Figure 3). Share of"
         f" predictions with a {kind} of the clicked item: {shares}."
     )
-    return Section(heading, text, (image(figure, f"{kind} over time"),))
+    meaning = (
+        f"Filled: the {kind}s of what was clicked. Rings: those of what the model expected. A ring"
+        " round a filled dot is a prediction that has the kind right."
+    )
+    return Section(heading, text, (image(figure, f"{kind} over time", meaning),))
 
 
 def _groups(catalog: Catalog) -> tuple[str, dict[str, np.ndarray]]:
@@ -104,16 +108,20 @@ def trajectory(
         true: (T, G) bool, the genres of the item clicked at each time.
         predictions: by model, (T, G) bool, the genres of the item it predicted on the same page.
     """
-    figure = Figure(figsize=(8, 0.6 + 2.6 * len(predictions)))
+    figure = Figure(figsize=(4.8, 0.6 + 3.2 * len(predictions)))
     panels = figure.subplots(len(predictions), 1, squeeze=False, sharex=True)[:, 0]
     used = np.any([true.any(axis=0), *(p.any(axis=0) for p in predictions.values())], axis=0)
     names = [name for name, use in zip(group_names, used, strict=True) if use]
     for axes, (model, predicted) in zip(panels, predictions.items(), strict=True):
-        axes.scatter(*np.nonzero(true[:, used]), s=26, color=BLUE, alpha=0.55, label="clicked")
+        axes.scatter(
+            *np.nonzero(true[:, used]), s=26, color=COLOURS[0], alpha=0.55, label="clicked"
+        )
         times, groups = np.nonzero(predicted[:, used])
-        axes.scatter(times, groups, s=34, facecolors="none", edgecolors=ORANGE, label=model)
-        axes.set_yticks(range(len(names)), names, fontsize=7)
+        axes.scatter(times, groups, s=34, facecolors="none", edgecolors=COLOURS[1], label=model)
+        axes.set_yticks(range(len(names)), names, fontsize=LETTERS)
         axes.grid(alpha=0.2)
-        axes.legend(frameon=False, fontsize=8, loc="upper left", bbox_to_anchor=(1.0, 1.0))
-    panels[-1].set_xlabel("page")
+        axes.tick_params(axis="x", labelsize=LETTERS)
+        place = {"loc": "lower left", "bbox_to_anchor": (0.0, 1.0), "ncols": 2}
+        axes.legend(frameon=False, fontsize=LETTERS, **place)
+    panels[-1].set_xlabel("page", fontsize=LETTERS)
     return figure
