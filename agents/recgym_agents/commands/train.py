@@ -12,7 +12,6 @@ from typing import Annotated, Any, Literal
 import tyro
 
 from recgym.errors import RecGymError
-from recgym.settings import AT_LEAST_1, check_number
 from recgym_agents.runs.devices import torch_threads
 from recgym_agents.runs.parallel_training import jobs_for, train_all
 from recgym_agents.runs.progress import watching
@@ -124,7 +123,6 @@ def main(
     if seeds is not None:
         parent = default_folder(env, log, agent, seed).parent if out is None else Path(out)
         runs = [replace(config, seed=one, out=str(parent / str(one))) for one in seeds_in(seeds)]
-        check_number("threads", threads, AT_LEAST_1)
         _train_all(runs, jobs_for(threads) if jobs is None else jobs, threads)
         return
     with torch_threads(threads), watching([agent], steps) as watch:
