@@ -16,6 +16,11 @@ MaskKeys = tuple[str, str]
 """Names of the observation and of its mask."""
 
 
+def has_masks(simulator: Simulator) -> bool:
+    """Returns whether some actions can be left out: item by item, those that would repeat one."""
+    return isinstance(simulator, ItemByItem)
+
+
 def masks_of(simulator: Simulator, state: State | None) -> Array:
     """Returns which actions are left to each row, bool (B, N).
 
@@ -52,7 +57,7 @@ def keys_of(mask_keys: Any, simulator: Simulator) -> MaskKeys | None:
             f"mask_keys={mask_keys!r}: must be two names, the observation's and the mask's, such as"
             ' ["observations", "action_mask"]'
         )
-    if not isinstance(simulator, ItemByItem):
+    if not has_masks(simulator):
         raise RecGymError("mask_keys: only view='item-by-item' has masks")
     return names[0], names[1]
 

@@ -54,6 +54,7 @@ class SlateEnv(gymnasium.Env[Any, np.ndarray]):
         self.render_mode = render_mode
         self._pictures = Pictures(self.simulator, titles, n_rows=1)
         self._keys = masks.keys_of(mask_keys, self.simulator)
+        self._masked = masks.has_masks(self.simulator)
         self.observation_space = masks.observation_space(self.simulator, self._keys)
         self.action_space = self.simulator.action_space
         self._spec: EnvSpec | None = None
@@ -88,7 +89,7 @@ class SlateEnv(gymnasium.Env[Any, np.ndarray]):
         self._over = False
         if self.render_mode is not None:
             self._pictures.begin(np.array([True]))
-        info = self._info(self._state, infos.AT_RESET)
+        info = self._info(self._state, dict(infos.AT_RESET))
         observation = self.simulator.observe(self._state)[0]
         return masks.beside(observation, info, self._keys), info
 
@@ -134,9 +135,11 @@ class SlateEnv(gymnasium.Env[Any, np.ndarray]):
             return None
         return self._pictures.draw(self.render_mode, self._state)[0]
 
-    def _info(self, state: State, info: dict[str, np.int64]) -> dict[str, Any]:
-        """Adds to the shell's own info what the simulator's state says of the episode."""
-        info = info | {name: state[name][0] for name in self.simulator.info_names}
-        return info | {
-            name: rows[0] for name, rows in masks.infos_of(self.simulator, state).items()
-        }
+    def _info(self, state: State, info: dict[str, Any]) -> dict[str, Any]:
+        """Adds to the shell's own info, in place, what the state says of the episode."""
+        for name in self.simulator.info_names:
+            info[name] = state[name][0]
+        if self._masked:
+            rows = masks.infos_of(self.simulator, state)
+            info.update((name, values[0]) for name, values in rows.items())
+        return info
