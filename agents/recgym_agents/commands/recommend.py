@@ -25,7 +25,8 @@ def main(
         history: the items that the user clicked, oldest first: ids 0..N-1, or with --data those of
             the log.
         data: folder that recgym prepare wrote, of the log that the agent's world was made from.
-        trust: read an agent of Stable-Baselines3, which can run any code as it is read.
+        trust: read what can run any code as it is read: an agent of Stable-Baselines3, or the
+            module of an agent that the folder names as "module:name".
     """
     agent, _ = load_agent(folder, trust=trust)
     if data is None:

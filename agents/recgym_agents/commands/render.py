@@ -45,7 +45,8 @@ def main(
         episodes: episodes, at most.
         seed: of the environment, and of random slates.
         fps: frames a second.
-        trust: read an agent of Stable-Baselines3, which can run any code as it is read.
+        trust: read what can run any code as it is read: an agent of Stable-Baselines3, or the
+            module of an agent that the folder names as "module:name".
     """
     if out.is_dir():
         raise RecGymError(f"{out}: is a folder; --out names a file")

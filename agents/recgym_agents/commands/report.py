@@ -51,7 +51,8 @@ def main(
         user_model: folder that recgym fit wrote, if the users are a fitted model.
         episodes: episodes of each agent in each world.
         seed: of users' choices.
-        trust: read agents of Stable-Baselines3 too, which can run any code as they are read.
+        trust: read what can run any code as it is read: agents of Stable-Baselines3, or the
+            modules of agents and environments that the folders name as "module:name".
     """
     if not runs:
         raise RecGymError("no run given: name the folders of one or more trained agents")

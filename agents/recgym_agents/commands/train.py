@@ -79,7 +79,8 @@ def main(
 
     Args:
         agent: name of an agent, or module:name of one that a module registers.
-        steps: environment steps: slates shown; offline, logged steps read.
+        steps: environment steps: slates shown, rounded up to whole rounds of the loop; offline,
+            logged steps read.
         env: environment id, such as RecGAN-v0, or module:id; none with a log alone, whose
             slate_size and window (among env_args) must then be given.
         seed: all random numbers come from it.
@@ -124,7 +125,7 @@ def main(
     if seeds is not None:
         parent = default_folder(env, log, agent, seed).parent if out is None else Path(out)
         runs = [replace(config, seed=one, out=str(parent / str(one))) for one in seeds_in(seeds)]
-        _train_all(runs, jobs or max(_cores() // threads, 1), threads)
+        _train_all(runs, max(_cores() // max(threads, 1), 1) if jobs is None else jobs, threads)
         return
     with torch_threads(threads), watching([agent], steps) as watch:
         train_run(config, partial(watch, 0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import signal
 import time
 from collections.abc import Sequence
 from multiprocessing.connection import Connection, wait
@@ -34,10 +35,12 @@ def train_all(
         By a run's number, one line that says why it failed.
 
     Raises:
-        RecGymError: ``jobs`` is below 1.
+        RecGymError: ``jobs`` or ``threads`` is below 1.
     """
     if jobs < 1:
         raise RecGymError(f"jobs={jobs}: at least 1 is needed")
+    if threads < 1:
+        raise RecGymError(f"threads={threads}: at least 1 is needed")
     context = multiprocessing.get_context("spawn")
     waiting = list(enumerate(configs))
     running: dict[Connection, tuple[int, Any]] = {}
@@ -77,6 +80,7 @@ def train_all(
 
 def _work(connection: Connection, config: TrainConfig, threads: int) -> None:
     """The process of one training: sends what ``watch`` is told, or why it failed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches train_all, which ends this
     torch.set_num_threads(threads)
     sent = 0.0
 
