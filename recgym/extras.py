@@ -25,4 +25,4 @@ def extra(name: str, whose: str) -> Iterator[None]:
         package = (error.name or "").partition(".")[0]
         if package in ("", "recgym", "recgym_agents"):
             raise
-        raise RecGymError(f"{whose}: needs {package}: pip install recgym[{name}]") from None
+        raise RecGymError(f'{whose}: needs {package}: pip install "recgym[{name}]"') from None

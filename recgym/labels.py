@@ -97,7 +97,7 @@ def _load_catalog(titles: str) -> Catalog:
         from recgym.data.catalog import Catalog
         from recgym.data.movielens import movielens_100k_catalog
     except ModuleNotFoundError as error:
-        raise RecGymError(f"titles need {error.name}: pip install recgym[data]") from None
+        raise RecGymError(f'titles need {error.name}: pip install "recgym[data]"') from None
     if titles == MOVIELENS:
         return movielens_100k_catalog()
     return Catalog.load(Path(titles) / "catalog.parquet")

@@ -108,7 +108,7 @@ def write_gif(path: Path | str, frames: Sequence[np.ndarray], fps: float = 2.0) 
     try:
         from PIL import Image
     except ModuleNotFoundError:
-        raise RecGymError(f"{path}: GIFs need Pillow: pip install recgym[render]") from None
+        raise RecGymError(f'{path}: GIFs need Pillow: pip install "recgym[render]"') from None
     palette = Image.new("P", (1, 1))
     palette.putpalette(_most_frequent(frames).tobytes())
     dither = Image.Dither.NONE
@@ -134,7 +134,9 @@ def write_mp4(path: Path | str, frames: Sequence[np.ndarray], fps: float = 2.0) 
     try:
         import imageio_ffmpeg
     except ModuleNotFoundError:
-        raise RecGymError(f"{path}: MP4 needs imageio-ffmpeg: pip install recgym[render]") from None
+        raise RecGymError(
+            f'{path}: MP4 needs imageio-ffmpeg: pip install "recgym[render]"'
+        ) from None
     height, width, _ = frames[0].shape
     with atomic_write(path) as temporary:
         writer = imageio_ffmpeg.write_frames(

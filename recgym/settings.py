@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
-from types import UnionType
+from types import NoneType, UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -41,6 +41,20 @@ def check_number(name: str, value: float, bounds: tuple[float, float]) -> None:
     if not low <= value <= high or value in (math.inf, -math.inf):
         text = f"at least {low:g}" if high == math.inf else f"in {low:g}..{high:g}"
         raise RecGymError(f"{name}={shortened(str(value))}: must be {text}")
+
+
+def check_types(config: Any) -> None:
+    """Checks that every field of a dataclass has a value of its type.
+
+    Raises:
+        RecGymError: one has not; its name, its value and its type are in the message.
+    """
+    hints = get_type_hints(type(config))
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if not _fits(value, hints[field.name]):
+            given = f"{field.name}={shortened(repr(value))}"
+            raise RecGymError(f"{given} does not fit {_text(hints[field.name])}")
 
 
 def changed(config: Any, values: Mapping[str, Any], where: str) -> Any:
@@ -86,4 +100,6 @@ def _text(kind: Any) -> str:
         return " | ".join(map(_text, parts))
     if origin is tuple:
         return f"a list of {_text(parts[0])}"
+    if kind is NoneType:
+        return "None"
     return "named values" if origin is dict else str(kind.__name__)

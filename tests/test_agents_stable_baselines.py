@@ -266,7 +266,9 @@ def test_without_the_library_the_extra_is_named(
     monkeypatch.setitem(sys.modules, package, None)
     name = {"stable_baselines3": "sb3-dqn", "sb3_contrib": "sb3-maskable-ppo"}[package]
     algorithm = AGENTS.find(name).config.algorithm.partition(".")[2]
-    with pytest.raises(RecGymError, match=f"{algorithm} needs {package}: pip install recgym.sb3."):
+    with pytest.raises(
+        RecGymError, match=f"{algorithm} needs {package}: pip install .recgym.sb3.."
+    ):
         train(config(name, tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 

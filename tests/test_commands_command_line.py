@@ -8,6 +8,7 @@ import importlib
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,14 @@ def test_every_module_of_the_wing_is_a_command(repository: Path) -> None:
     assert modules == set(COMMANDS)
 
 
+def test_the_version_is_that_of_the_installation(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["recgym", "--version"])
+    main()
+    assert capsys.readouterr().out == f"recgym {version('recgym')}\n"
+
+
 @pytest.mark.parametrize("extra", sorted({command.extra for command in COMMANDS.values()}))
 def test_an_extra_is_enough_for_its_commands(extra: str, repository: Path) -> None:
     names = [name for name, command in COMMANDS.items() if command.extra == extra]
@@ -84,7 +93,7 @@ def test_a_command_says_which_extra_it_needs(name: str, repository: Path) -> Non
     assert done.returncode == 2
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"error: recgym {name}: needs ")
-    assert line.endswith(f": pip install recgym[{COMMANDS[name].extra}]")
+    assert line.endswith(f': pip install "recgym[{COMMANDS[name].extra}]"')
 
 
 def test_the_package_says_which_extra_a_name_needs(repository: Path) -> None:
@@ -97,7 +106,7 @@ except ValueError as error:
 """
     done = recgym(repository, BLOCKED.format(names=OPTIONAL) + program)
     assert done.stdout.startswith("recgym_agents.train: needs ")
-    assert done.stdout.endswith(": pip install recgym[agents]\n")
+    assert done.stdout.endswith(': pip install "recgym[agents]"\n')
 
 
 def test_every_name_of_the_package_is_there() -> None:
@@ -164,7 +173,10 @@ def error_of(
         ),
         (["prepare", "movie"], "Available subcommands: "),
         (["evaluate"], "Missing from recgym evaluate: PATH"),
-        (["recommend", "nowhere", "1"], "nowhere/params.safetensors: no such file"),
+        (
+            ["recommend", "nowhere", "1"],
+            "nowhere: no trained agent here; make one with recgym train",
+        ),
         (["reproduce", "table-9"], "experiment 'table-9': unknown; there are user-models"),
     ],
 )
@@ -203,7 +215,7 @@ def test_a_function_is_given_what_it_names(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_is_missing_inside_is_not_said_to_be_an_extra(tmp_path: Path) -> None:
     from recgym.extras import extra
 
-    with pytest.raises(RecGymError, match=r"x: needs nowhere: pip install recgym\[data\]"):  # noqa: SIM117
+    with pytest.raises(RecGymError, match=r'x: needs nowhere: pip install "recgym\[data\]"'):  # noqa: SIM117
         with extra("data", "x"):
             importlib.import_module("nowhere.deeper")
     with pytest.raises(ModuleNotFoundError, match=r"recgym\.nowhere"), extra("data", "x"):

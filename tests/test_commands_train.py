@@ -91,6 +91,34 @@ def test_several_runs_need_a_process_and_a_thread(
     assert capsys.readouterr().err == f"error: {wrong[0][2:]}=0: must be at least 1\n"
 
 
+@pytest.mark.parametrize("name", ["jobs", "threads"])
+def test_no_jobs_or_threads_are_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", *SMALL[:2], "--agent", "random", "--steps", "0", "--seeds", "0..1"]
+    with pytest.raises(SystemExit):
+        recgym(*words, "--out", str(tmp_path), f"--{name}", "0", monkeypatch=monkeypatch)
+    assert capsys.readouterr().err == f"error: {name}=0: at least 1 is needed\n"
+
+
+def test_a_process_leaves_ctrl_c_to_the_one_that_started_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The agent of a module of one's own sends it as it is built."""
+    (tmp_path / "pressing.py").write_text(
+        "import os, signal\n"
+        "from recgym_agents import AGENTS, register\n"
+        "row = AGENTS.find('random')\n"
+        "def build(config, spec, seed):\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    return row.builder(config, spec, seed)\n"
+        "register('pressing', build, row.config, row.loop)\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = TrainConfig("SlateMDP-v0", "pressing:pressing", 0, 0, str(tmp_path / "run"))
+    assert train_all([config], jobs=1, threads=1, watch=lambda *ignored: None) == {}
+
+
 def test_a_process_that_is_killed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The agent of a module of one's own ends its process as it is built."""
     (tmp_path / "deadly.py").write_text(

@@ -241,7 +241,7 @@ def test_without_minari_it_is_said_how_to_get_it(
         lambda: to_minari(slate_mdp(), uniform_policy(12, 3), 1, "random-v0"),
         lambda: from_minari("random-v0"),
     ):
-        with pytest.raises(RecGymError, match=r"need Minari: pip install recgym\[minari\]"):
+        with pytest.raises(RecGymError, match=r'need Minari: pip install "recgym\[minari\]"'):
             call()
 
 

@@ -210,6 +210,8 @@ def test_a_file_name_is_no_pattern(name: str, tmp_path: Path) -> None:
         ("gzip.csv", "gzip.csv: cannot be read"),
         ("twice.csv", "two columns are named 'user'"),
         ("header.csv", r"no column 'time' \(it has user, Time\)"),
+        ("semicolons.csv", r"user;time\); its fields seem to be separated by ';': make that ','"),
+        ("tabs.csv", r"its fields seem to be separated by '\\t': make that ','"),
         ("none.csv", r"an empty log \(no rows\)"),
     ],
 )
@@ -221,6 +223,8 @@ def test_what_is_no_log_is_one_line(name: str, message: str, tmp_path: Path) -> 
         ("gzip.csv", gzip.compress(b"user,time\na,1\n" * 99, mtime=0)[:-9]),
         ("twice.csv", b"user,user,time\na,b,1\n"),
         ("header.csv", b"user,Time\na,1\n"),
+        ("semicolons.csv", b"user;time\na;1\n"),
+        ("tabs.csv", b"user\ttime\na\t1\n"),
         ("none.csv", b"user,time\n"),
     ]:
         (tmp_path / other).write_bytes(content)

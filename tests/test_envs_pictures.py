@@ -224,7 +224,7 @@ def test_stable_baselines_tiles_the_rows() -> None:
 @pytest.mark.parametrize("make", [gymnasium.make, gymnasium.make_vec])
 def test_without_pillow_text_still_works(make: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(RecGymError, match=r"needs Pillow: pip install recgym\[render\]"):
+    with pytest.raises(RecGymError, match=r'needs Pillow: pip install "recgym\[render\]"'):
         make("SlateMDP-v0", render_mode="rgb_array")
     env = make("SlateMDP-v0", render_mode="ansi")
     env.reset(seed=0)

@@ -31,7 +31,7 @@ def test_without_the_package_the_extra_is_named() -> None:
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
     assert found.stdout.startswith("RecSimEnv needs RecSim (")
-    assert found.stdout.endswith("): pip install recgym[recsim]\n")
+    assert found.stdout.endswith('): pip install "recgym[recsim]"\n')
 
 
 @pytest.fixture

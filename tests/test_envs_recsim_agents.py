@@ -128,7 +128,7 @@ def test_bad_requests(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(RecGymError, match="episodes=0 must be at least 1"):
         play_recsim_agent(Recorder(2), style("SlateMDP-v0"), 0)
     monkeypatch.setitem(sys.modules, "gym.spaces", None)
-    with pytest.raises(RecGymError, match=r"needs RecSim \(.*\): pip install recgym\[recsim\]"):
+    with pytest.raises(RecGymError, match=r'needs RecSim \(.*\): pip install "recgym\[recsim\]"'):
         style("SlateMDP-v0")
 
 

@@ -100,4 +100,4 @@ def test_without_the_library_the_extra_is_named() -> None:
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", code]
     found = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert found.stdout == "SB3VecEnv needs Stable-Baselines3: pip install recgym[sb3]\n"
+    assert found.stdout == 'SB3VecEnv needs Stable-Baselines3: pip install "recgym[sb3]"\n'

@@ -122,6 +122,10 @@ def test_prepare_says_what_a_log_without_slates_is_good_for(
     [
         (("user=who", "user=at"), "--columns: user is named twice, 'who' and 'at'"),
         (("who",), "--columns 'who': write ROLE=NAME, such as user=visitor_id"),
+        (
+            ("user=who,shown=seen,clicked=hit",),
+            "--columns 'user=who,shown=seen,clicked=hit': put spaces between the pairs, not commas",
+        ),
         (("user=id", "shown=seen", "clicked=hit"), "no column 'id' (it has who, seen, hit, at)"),
     ],
 )

@@ -96,6 +96,6 @@ def test_mistakes_are_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     with pytest.raises(RecGymError, match="make it with render_mode='rgb_array'"):
         record(gymnasium.make("SlateMDP-v0"), None, steps=1)
     monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    with pytest.raises(RecGymError, match=r"pip install recgym\[render\]"):
+    with pytest.raises(RecGymError, match=r'pip install "recgym\[render\]"'):
         play("film.mp4", steps=1)
     assert list(tmp_path.iterdir()) == []

@@ -23,7 +23,7 @@ def test_the_scores_of_a_step_and_of_the_last_validation_are_shown() -> None:
     metrics = {"reward": 0.25, "click_rate": 0.5, "loss": 3.0}
     assert scores(metrics) == "reward 0.250  clicks 0.50"
     metrics["validation_session_reward"] = 12.0
-    assert scores(metrics) == "reward 0.250  clicks 0.50  validation 12.000"
+    assert scores(metrics) == "reward 0.250  clicks 0.50  validation, a session 12.000"
     assert scores({"validation_score": 1.0}) == "validation 1.000"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 import torch
@@ -57,7 +58,7 @@ def test_it_is_read_from_its_folder(run: Run) -> None:
     again = Run.load(run.folder)
     assert (again.folder, again.config, again.metrics) == (run.folder, run.config, run.metrics)
     assert again.recommend([1]) == run.recommend([1])
-    with pytest.raises(RecGymError, match=r"params\.safetensors: no such file"):
+    with pytest.raises(RecGymError, match="no trained agent here; make one with recgym train"):
         Run.load(run.folder.parent)
 
 
@@ -169,3 +170,23 @@ def test_settings_that_do_not_exist_are_refused(tmp_path: Path) -> None:
         with pytest.raises(RecGymError, match=message):
             train("random", env, steps=1, out=tmp_path / "run", progress=False)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("out", [None, "run"])
+def test_settings_of_another_type_are_refused(
+    out: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    world: Any = gymnasium.make("SlateMDP-v0")
+    with pytest.raises(RecGymError, match=r"env=<.*> does not fit str \| None"):
+        train("random", world, steps=0, out=out)
+    many: Any = 1e3
+    with pytest.raises(RecGymError, match=r"steps=1000\.0 does not fit int"):
+        train("random", "SlateMDP-v0", steps=many, out=out)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_unfinished_training_is_called_so(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "config.json").write_bytes((run.folder / "config.json").read_bytes())
+    with pytest.raises(RecGymError, match="its training has not finished; the same command"):
+        Run.load(tmp_path)

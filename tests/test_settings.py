@@ -33,10 +33,10 @@ def test_what_fits_is_taken(values: dict[str, object]) -> None:
     [
         ({"hidden": (1, 2.5)}, r"hidden=\(1, 2.5\) does not fit a list of int"),
         ({"hidden": 1}, "hidden=1 does not fit a list of int"),
-        ({"kind": "c"}, r"kind='c' does not fit a \| b \| NoneType"),
+        ({"kind": "c"}, r"kind='c' does not fit a \| b \| None"),
         ({"kind": True}, "does not fit a"),
         ({"rate": "0.5"}, "rate='0.5' does not fit float"),
-        ({"size": True}, r"size=True does not fit int \| NoneType"),
+        ({"size": True}, r"size=True does not fit int \| None"),
         ({"sise": 3}, "no setting 'sise'; there are hidden, kind, rate, size"),
     ],
 )

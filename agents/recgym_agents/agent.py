@@ -99,7 +99,7 @@ class EnvironmentSpec:
         spoken_for = self.slate_size + (self.window if remove_clicked else 0)
         if self.n_items < spoken_for:
             without = f" without the {self.window} clicked ones" if remove_clicked else ""
-            remedy = "set remove_clicked to false, or a smaller window or slate_size"
+            remedy = "set a smaller window or slate_size, or --agent-args remove_clicked=false"
             raise RecGymError(
                 f"{self.n_items} items are too few for slates of {self.slate_size}{without}; "
                 + (remedy if remove_clicked else "set a smaller slate_size")

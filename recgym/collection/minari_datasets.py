@@ -210,5 +210,5 @@ def _minari() -> Any:
         import minari
         import PIL  # noqa: F401
     except ModuleNotFoundError:
-        raise RecGymError("Minari datasets need Minari: pip install recgym[minari]") from None
+        raise RecGymError('Minari datasets need Minari: pip install "recgym[minari]"') from None
     return minari

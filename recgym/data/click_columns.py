@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from recgym.errors import RecGymError, shortened
@@ -30,7 +30,7 @@ def named_columns(pairs: Sequence[str]) -> dict[str, str]:
     """Returns the columns by role, from texts such as "user=visitor".
 
     Raises:
-        RecGymError: a text that is no ROLE=NAME, or a role that is named twice.
+        RecGymError: a text that is no ROLE=NAME or holds several, or a role that is named twice.
     """
     named: dict[str, str] = {}
     for pair in pairs:
@@ -38,6 +38,10 @@ def named_columns(pairs: Sequence[str]) -> dict[str, str]:
         if not (role and equals and column):
             given = shortened(repr(pair))
             raise RecGymError(f"--columns {given}: write ROLE=NAME, such as user=visitor_id")
+        if any(f",{other.name}=" in column for other in fields(ClickColumns)):
+            raise RecGymError(
+                f"--columns {shortened(repr(pair))}: put spaces between the pairs, not commas"
+            )
         if role in named:
             raise RecGymError(f"--columns: {role} is named twice, {named[role]!r} and {column!r}")
         named[role] = column

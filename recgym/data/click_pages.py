@@ -96,7 +96,10 @@ def _pages(log: Log, slots: pl.DataFrame) -> pl.DataFrame:
         raise RecGymError(f"{log.table.path}: no click in the whole log; is clicked= right?")
     if len(outside) == len(clicks):
         line, item = outside.sort(ROW).select(ROW, "item").row(0)
-        why = f"{shortened(repr(item))} is clicked but not shown, as is every other clicked item"
+        why = (
+            f"{shortened(repr(item))} is clicked but not shown, as is every other clicked item"
+            " (name ids here, not slots; text is cut into lists at --list-separator)"
+        )
         log.table.fail(line, log.clicked_column, why)
     kept = clicks.join(outside.select(ROW, "item"), on=[ROW, "item"], how="anti")
     lost = clicked.join(kept, on=ROW, how="anti")

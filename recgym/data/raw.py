@@ -168,13 +168,25 @@ def source_of(*paths: Path) -> dict[str, Any]:
     return {"source": source, "sha256": hashlib.sha256(together.encode()).hexdigest()}
 
 
+def _other_separator(names: Sequence[str]) -> str:
+    """Returns what to say of a header that is read as one name, but seems to be several."""
+    marks = [mark for mark in (";", "\t", ",", "|") if mark in names[0]] if len(names) == 1 else []
+    if not marks:
+        return ""
+    wanted = "',' in a .csv, tabs in a .tsv"
+    return f"; its fields seem to be separated by {marks[0]!r}: make that {wanted}"
+
+
 def _wanted(
     frame: pl.LazyFrame, path: Path, present: Sequence[str], columns: Sequence[str]
 ) -> pl.LazyFrame:
     for name in columns:
         if name not in present:
-            have = shortened(", ".join(n for n in present if n != ROW))
-            raise RecGymError(f"{path}: no column {name!r} (it has {have})")
+            names = [n for n in present if n != ROW]
+            have = shortened(", ".join(names))
+            raise RecGymError(
+                f"{path}: no column {name!r} (it has {have}){_other_separator(names)}"
+            )
     return frame.select(ROW, *columns)
 
 

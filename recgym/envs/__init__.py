@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 __all__ = ["SB3VecEnv", "SlateEnv", "SlateVectorEnv", "TianshouVecEnv"]
 
 BRIDGES = {
-    "SB3VecEnv": ("sb3_vec_env", "stable_baselines3", "Stable-Baselines3: pip install recgym[sb3]"),
+    "SB3VecEnv": (
+        "sb3_vec_env",
+        "stable_baselines3",
+        'Stable-Baselines3: pip install "recgym[sb3]"',
+    ),
     "TianshouVecEnv": ("tianshou_vec_env", "tianshou", "Tianshou: pip install tianshou"),
 }
 """Class -> its module, the package that it needs, and how to get that."""

@@ -24,7 +24,7 @@ LARGEST = 1e6
 
 
 class RecSimEnv(gymnasium.Env[np.ndarray, np.ndarray]):
-    """Any environment of RecSim (needs the package, `pip install recgym[recsim]`).
+    """Any environment of RecSim (needs the package, `pip install "recgym[recsim]"`).
 
     The action is a slate, `MultiDiscrete([N] * K)`: the position of a candidate in each slot. A
     repeated position is replaced by the lowest that is not in the slate, as in all environments
@@ -184,7 +184,9 @@ def _check_kind(env: Any) -> None:
         wanted = importlib.import_module("recsim.simulator.recsim_gym").RecSimGymEnv
         single = importlib.import_module("recsim.simulator.environment").SingleUserEnvironment
     except ModuleNotFoundError as error:
-        raise RecGymError(f"RecSimEnv needs RecSim ({error}): pip install recgym[recsim]") from None
+        raise RecGymError(
+            f'RecSimEnv needs RecSim ({error}): pip install "recgym[recsim]"'
+        ) from None
     if not isinstance(env, wanted) or not isinstance(env.environment, single):
         raise RecGymError(
             f"RecSimEnv: {type(env).__name__} is not a RecSimGymEnv around a SingleUserEnvironment"

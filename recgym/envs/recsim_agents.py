@@ -167,5 +167,5 @@ def _spaces() -> Any:
         return importlib.import_module("gym.spaces")
     except ModuleNotFoundError as error:
         raise RecGymError(
-            f"RecSimStyleEnv needs RecSim ({error}): pip install recgym[recsim]"
+            f'RecSimStyleEnv needs RecSim ({error}): pip install "recgym[recsim]"'
         ) from None

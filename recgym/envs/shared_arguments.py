@@ -69,7 +69,7 @@ def check_render_mode(mode: str | None) -> None:
     if mode is not None and mode not in RENDER_MODES:
         raise RecGymError(f"render_mode={mode!r}: must be one of {', '.join(RENDER_MODES)}")
     if mode == "rgb_array" and importlib.util.find_spec("PIL") is None:
-        raise RecGymError("render_mode='rgb_array' needs Pillow: pip install recgym[render]")
+        raise RecGymError('render_mode="rgb_array" needs Pillow: pip install "recgym[render]"')
 
 
 def with_episode_length(spec: EnvSpec | None, world: Simulator) -> EnvSpec | None:

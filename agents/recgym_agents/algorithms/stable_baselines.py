@@ -199,7 +199,7 @@ def algorithm_of(config: StableBaselinesConfig) -> Any:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("stable_baselines3", "sb3_contrib"):
             raise
-        raise RecGymError(f"{name} needs {error.name}: pip install recgym[sb3]") from None
+        raise RecGymError(f'{name} needs {error.name}: pip install "recgym[sb3]"') from None
 
 
 def view_name(config: Any) -> str | None:

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 
@@ -56,6 +57,9 @@ def main(command: str | None = None) -> None:
     if not words or words[0] in ("-h", "--help"):
         print(overview(), file=sys.stdout if words else sys.stderr)
         sys.exit(0 if words else 2)
+    if words[0] == "--version":
+        print("recgym", version("recgym"))
+        return
     name, *arguments = words
     if name not in COMMANDS:
         fail(f"recgym {name}: no such command; there are {', '.join(COMMANDS)}")
@@ -77,9 +81,8 @@ def overview() -> str:
     """Returns what ``recgym --help`` prints."""
     width = max(map(len, COMMANDS))
     rows = [f"  {name:{width}}  {command.about}" for name, command in COMMANDS.items()]
-    return "\n".join(
-        ["usage: recgym COMMAND ..", "", *rows, "", "recgym COMMAND --help tells its arguments."]
-    )
+    more = "recgym COMMAND --help tells its arguments, and recgym --version the version."
+    return "\n".join(["usage: recgym COMMAND ...", "", *rows, "", more])
 
 
 def run(function: Callable[..., Any]) -> None:

@@ -78,7 +78,8 @@ def main(
 
     Args:
         agent: name of an agent, or module:name of one that a module registers.
-        steps: environment steps: slates shown; offline, logged steps read.
+        steps: environment steps: slates shown, rounded up to whole rounds of the loop; offline,
+            logged steps read.
         env: environment id, such as RecGAN-v0, or module:id; none with a log alone, whose
             slate_size and window (among env_args) must then be given.
         seed: all random numbers come from it.

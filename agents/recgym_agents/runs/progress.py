@@ -21,7 +21,7 @@ WatchMany = Callable[[int, int, dict[str, float]], None]
 SCORES = (
     ("reward", "reward", ".3f"),
     ("click_rate", "clicks", ".2f"),
-    ("validation_session_reward", "validation", ".3f"),
+    ("validation_session_reward", "validation, a session", ".3f"),
     ("validation_score", "validation", ".3f"),
 )
 """What is shown of a training: a name in its metrics, a word for it, and how it is written."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from recgym.errors import RecGymError
 from recgym.files import read_json
+from recgym.settings import check_types
 from recgym_agents.agent import Compile
 from recgym_agents.runs import training
 from recgym_agents.runs.devices import CPU, torch_threads
@@ -133,7 +134,8 @@ def train(
         progress: show how far it is, on standard error.
 
     Raises:
-        RecGymError: bad settings, a folder with another run, or a training that diverges.
+        RecGymError: bad settings, such as an environment in place of its id, a folder with another
+            run, or a training that diverges.
     """
     log = None if log is None else str(log)
     config = TrainConfig(
@@ -141,7 +143,7 @@ def train(
         agent=agent,
         steps=steps,
         seed=seed,
-        out=str(default_folder(env, log, agent, seed) if out is None else out),
+        out="" if out is None else str(out),
         env_args=dict(env_args),
         agent_args=dict(agent_args),
         loop_args=dict(loop_args),
@@ -151,6 +153,9 @@ def train(
         compile=compile,
         device=device,
     )
+    check_types(config)
+    if out is None:
+        config = replace(config, out=str(default_folder(env, log, agent, seed)))
     with torch_threads(threads):
         if progress:
             with watching([agent], steps) as watch:

@@ -70,6 +70,12 @@ def load_agent(folder: Path | str, *, trust: bool = False) -> tuple[TrainedAgent
     folder = Path(folder)
     path = folder / PARAMS
     check_done(folder)
+    if not path.exists():
+        if (folder / CONFIG).exists():
+            raise RecGymError(
+                f"{folder}: its training has not finished; the same command again goes on"
+            )
+        raise RecGymError(f"{folder}: no trained agent here; make one with recgym train")
     arrays, stored = load_arrays(path)
     if not isinstance(stored, dict) or "agent" not in stored:
         raise RecGymError(f"{path}: not an agent")
