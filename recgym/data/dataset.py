@@ -112,7 +112,7 @@ class Dataset:
         folder = Path(folder)
         if not folder.exists():
             settle(folder.resolve())
-        if not folder.is_dir():
+        if not (folder / "info.json").exists():
             message = f"{folder}: no prepared data here; make it with recgym prepare"
             raise RecGymError(message)
         check_digests(folder, FILES)
