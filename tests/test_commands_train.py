@@ -98,7 +98,7 @@ def test_no_jobs_or_threads_are_refused(
     words = ["train", *SMALL[:2], "--agent", "random", "--steps", "0", "--seeds", "0..1"]
     with pytest.raises(SystemExit):
         recgym(*words, "--out", str(tmp_path), f"--{name}", "0", monkeypatch=monkeypatch)
-    assert capsys.readouterr().err == f"error: {name}=0: at least 1 is needed\n"
+    assert capsys.readouterr().err == f"error: {name}=0: must be at least 1\n"
 
 
 def test_a_process_leaves_ctrl_c_to_the_one_that_started_it(

@@ -187,7 +187,8 @@ def test_a_damaged_agent_is_refused(damage: str, model: str, tmp_path: Path) -> 
     else:
         data[-1] ^= 1
         path.write_bytes(data)
-    with pytest.raises(RecGymError, match=PARAMS):
+    message = "no trained agent here" if damage == "missing" else PARAMS
+    with pytest.raises(RecGymError, match=message):
         load_agent(tmp_path)
 
 
