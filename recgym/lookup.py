@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable, Iterator, Mapping
+from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
 from recgym.errors import RecGymError
@@ -55,7 +56,11 @@ class Registry(Mapping[str, "T | str"], Generic[T]):
             entry = getattr(held, own, None) if entry is None else entry
         if entry is None:
             known = ", ".join(self.entries)
-            raise RecGymError(f"{self.kind} {name!r}: unknown; there are {known}, or 'module:name'")
+            close = get_close_matches(own or name, self.entries, n=1)
+            meant = "".join(f" (did you mean {one!r}?)" for one in close)
+            raise RecGymError(
+                f"{self.kind} {name!r}: unknown; there are {known}, or 'module:name'{meant}"
+            )
         if isinstance(entry, str):
             module, _, own = entry.partition(":")
             entry = getattr(self._imported(name, module), own, None)

@@ -47,6 +47,7 @@ def test_a_module_registers_its_own_or_simply_holds_it(
     ("name", "message"),
     [
         ("green", "colour 'green': unknown; there are red, limit, lost, or 'module:name'"),
+        ("rde", r"or 'module:name' \(did you mean 'red'\?\)$"),
         ("sys:green", "colour 'sys:green': unknown"),
         ("sys:path", "colour 'sys:path': that is no colour, but of type list"),
         ("lost", "colour 'lost': that is no colour, but of type NoneType"),

@@ -54,6 +54,12 @@ def test_a_run_has_an_agent_a_folder_and_metrics(run: Run, world: dict[str, Any]
     assert slate == run.agent.recommend([4, 9])
 
 
+def test_printed_it_says_what_was_trained(run: Run) -> None:
+    text = repr(run)
+    assert text.startswith(f"Run({str(run.folder)!r}: agent={run.config['agent']!r}, env=")
+    assert text.endswith(f"steps={run.config['steps']}, seed={run.config['seed']})")
+
+
 def test_it_is_read_from_its_folder(run: Run) -> None:
     again = Run.load(run.folder)
     assert (again.folder, again.config, again.metrics) == (run.folder, run.config, run.metrics)
@@ -155,6 +161,8 @@ def test_the_world_of_an_evaluation() -> None:
     assert world_of(here, about, None, {}) == ("RecGAN-v0", about["env_args"])
     assert world_of(here, about, None, {"split": "test"})[1] == {"slate_size": 3, "split": "test"}
     assert world_of(here, about, "SlateMDP-v0", {"window": 2}) == ("SlateMDP-v0", {"window": 2})
+    named = ("recgym:RecGAN-v0", about["env_args"])
+    assert world_of(here, about, "recgym:RecGAN-v0", {}) == named
     with pytest.raises(RecGymError, match="run: learned from a log alone"):
         world_of(here, {"env": None, "env_args": {}}, None, {})
 

@@ -39,6 +39,11 @@ class Run:
     config: dict[str, Any]
     """What was trained, and how: ``config.json``."""
 
+    def __repr__(self) -> str:
+        """Returns what was trained, where, and for how long."""
+        what = (f"{name}={self.config.get(name)!r}" for name in ("agent", "env", "steps", "seed"))
+        return f"Run({str(self.folder)!r}: {', '.join(what)})"
+
     @staticmethod
     def load(folder: str | Path, *, trust: bool = False) -> Run:
         """Reads the folder of a finished training.
@@ -179,7 +184,8 @@ def world_of(
     Args:
         folder: of the agent, for the message.
         about: what was saved of its training.
-        env: environment id; that of training, with its arguments, if it is None or the same.
+        env: environment id; that of training, with its arguments, if it is None or the same one,
+            with or without the module that registers it.
         changed: arguments that differ from those of training.
 
     Raises:
@@ -190,4 +196,5 @@ def world_of(
         raise RecGymError(
             f"{folder}: learned from a log alone; name an environment with --env, or env="
         )
-    return name, in_world(about["env_args"] if name == about["env"] else {}, changed)
+    same = name.rpartition(":")[2] == (about["env"] or "").rpartition(":")[2]
+    return name, in_world(about["env_args"] if same else {}, changed)
