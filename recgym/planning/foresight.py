@@ -83,8 +83,9 @@ def learn(before: Foresight, decisions: Decisions) -> Foresight:
         factor = (hats @ fading)[:, None] * known
         offset = (factor * effect[decisions.keys]).sum(axis=1) / np.maximum(known.sum(axis=1), 1)
         target = (gained + offset[:, None]) * known
-        effect = np.bincount(decisions.keys.ravel(), (factor * target).ravel(), n_keys)
-        effect /= np.bincount(decisions.keys.ravel(), (factor**2).ravel(), n_keys) + PRIOR
+        moved = np.bincount(decisions.keys.ravel(), (factor * target).ravel(), n_keys)
+        weight = np.bincount(decisions.keys.ravel(), (factor**2).ravel(), n_keys)
+        effect = moved / (weight + PRIOR)
         size = np.where(known, effect[decisions.keys], 0.0)
         moment = hats.T @ (size * target).sum(axis=1)
         fading = moment / np.maximum(hats.T @ (size**2).sum(axis=1), 1e-12)
@@ -96,7 +97,8 @@ def learn(before: Foresight, decisions: Decisions) -> Foresight:
 def _hats(points: np.ndarray, knots: np.ndarray) -> np.ndarray:
     """Returns the weight of each knot at each point, (D, G), as linear interpolation has it."""
     place = np.clip(points / knots[1], 0.0, len(knots) - 1.0)
-    return np.maximum(1.0 - np.abs(place[:, None] - np.arange(len(knots))), 0.0)
+    hats: np.ndarray = np.maximum(1.0 - np.abs(place[:, None] - np.arange(len(knots))), 0.0)
+    return hats
 
 
 def _by_knot(hats: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -106,8 +108,3 @@ def _by_knot(hats: np.ndarray, values: np.ndarray) -> np.ndarray:
     system += 1e-9 * np.eye(len(system))
     found: np.ndarray = np.linalg.solve(system, hats.T @ values)
     return found
-
-
-def joined(parts: list[Decisions]) -> Decisions:
-    """Returns the decisions of several rounds as one."""
-    return Decisions(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))

@@ -9,7 +9,7 @@ import numpy as np
 
 from recgym.arrays import Array
 from recgym.errors import RecGymError
-from recgym.planning.foresight import Decisions, Foresight, joined, learn
+from recgym.planning.foresight import Decisions, Foresight, learn
 from recgym.planning.outlook import (
     BLOCK,
     Outlook,
@@ -26,8 +26,6 @@ from recgym.simulators.base import HasKinds, HasOptions, Options, PlannableWorld
 
 STARTS = 128
 """Users from whose first states the pool is chosen."""
-REMEMBERED = 3
-"""Rounds whose decisions a foresight is learned from, the last ones."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +67,8 @@ class Round(NamedTuple):
     """What a round of learning found."""
 
     value: float
-    """Reward of a session, if one acts on what was learned before."""
+    """Reward of a session, if one acts on what was learned before, and one continuation of each
+    option."""
     error: float
     """Its standard error over episodes."""
 
@@ -82,10 +81,10 @@ class Planner:
     weights, and the best is found exactly, once it is known what each option leads to. That is
     learned and then simulated:
 
-    1. Policy iteration. A round plays episodes with the policy so far, simulates at each decision
-       how the episode goes on after other items too, with common random numbers, and learns from
-       that the effect of taking an item (see ``Foresight``). The next policy shows the slates that
-       are best with these effects.
+    1. Policy iteration. A round plays episodes; at each decision it simulates how the policy so far
+       would go on after items that matter and after others, with common random numbers, and learns
+       from that the effect of taking an item (see ``Foresight``). The next policy shows the slates
+       that are best with these effects.
     2. When acting, the options that matter most are simulated again, from the state as it is, and
        the slate that is best with what they lead to is shown.
 
@@ -117,10 +116,8 @@ class Planner:
         self._choose_pool(start)
         self.rounds: list[Round] = []
         """What was earned in each round of learning."""
-        remembered: list[Decisions] = []
         for _ in range(config.rounds):
-            remembered = [*remembered[1 - REMEMBERED :], self._play()]
-            foresight = learn(self._outlook.foresight, joined(remembered))
+            foresight = learn(self._outlook.foresight, self._play())
             self._outlook = replace(self._outlook, foresight=foresight)
             self._choose_pool(self._begin(STARTS))
 
@@ -143,7 +140,7 @@ class Planner:
         state, rows = self._begin(count), np.arange(count)
         tried, steps = [], []
         while len(rows):
-            items, options, worth, after = self._decide(state, 0, trying=True)
+            items, options, worth, after = self._decide(state, 1, trying=True)
             columns, _ = best_slates(options.weights, worth, world.slots_read)
             found = outcome(options, items, columns, self._generator.random((len(rows), 1)))
             tried.append((world.remaining(state), self._outlook.keys(state, items), after))
@@ -167,22 +164,21 @@ class Planner:
 
         Args:
             state: of B users.
-            repeats: simulations of each option.
-            trying: whether half of the options are drawn, and simulated once to learn from.
+            repeats: simulations of each option; 0 to go by what was learned.
+            trying: whether half of the items are drawn, to learn what they lead to.
 
         Returns:
-            Ids of items (B, M); their options; what each is worth, (B, M + 1), without what was
-            tried to learn from; and the reward to come as it was simulated, NaN where it was not.
+            Ids of items (B, M); their options; what each is worth, (B, M + 1); and the reward to
+            come after each as it was simulated, NaN where it was not.
         """
         generator = self._generator if trying else None
         items, count = shortlist(self._outlook, state, self.config.options, generator)
         options, worth = self._outlook.weigh(state, items)
         simulated = np.full(worth.shape, np.nan)
-        if repeats or trying:
-            columns = np.append(np.arange(count), -1)
-            simulated[:, columns] = self._simulate(state, items[:, :count], max(repeats, 1))
-            simulated[(options.weights == 0.0) | (options.stays == 0.0)] = np.nan
         if repeats:
+            columns = np.append(np.arange(count), -1)
+            simulated[:, columns] = self._simulate(state, items[:, :count], repeats)
+            simulated[(options.weights == 0.0) | (options.stays == 0.0)] = np.nan
             known = np.isfinite(simulated)
             after = self._outlook.foresight.after(
                 self.world.remaining(state), self._outlook.keys(state, items)

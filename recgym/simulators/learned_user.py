@@ -226,7 +226,7 @@ class LearnedUser:
 
     def follow(self, state: State, item: Array, noise: Noise) -> State:
         """Returns the state of users who took an item (B,), see ``HasOptions``."""
-        after = state | self._advance(self.config, self._tables, state, item)
+        after: State = state | self._advance(self.config, self._tables, state, item)
         after["step"] = state["step"] + 1
         return after
 
