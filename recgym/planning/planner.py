@@ -165,14 +165,15 @@ class Planner:
         Args:
             state: of B users.
             repeats: simulations of each option; 0 to go by what was learned.
-            trying: whether half of the items are drawn, to learn what they lead to.
+            trying: whether as many items are drawn beside these, to learn what they lead to.
 
         Returns:
             Ids of items (B, M); their options; what each is worth, (B, M + 1); and the reward to
             come after each as it was simulated, NaN where it was not.
         """
         generator = self._generator if trying else None
-        items, count = shortlist(self._outlook, state, self.config.options, generator)
+        count = self.config.options * (1 + trying)
+        items, count = shortlist(self._outlook, state, count, generator)
         options, worth = self._outlook.weigh(state, items)
         simulated = np.full(worth.shape, np.nan)
         if repeats:

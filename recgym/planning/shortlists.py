@@ -22,7 +22,7 @@ def shortlist(
         outlook: which says what items are worth.
         state: of B users.
         count: of items to think of.
-        generator: if given, it draws half of the items from the pool instead.
+        generator: if given, it draws half of the items from the pool.
 
     Returns:
         Ids of distinct items (B, M), and how many of the columns, the first, are to be thought of;
@@ -39,12 +39,14 @@ def _of_block(
     outlook: Outlook, state: State, count: int, generator: np.random.Generator | None
 ) -> Array:
     in_slate, alone, weights = _scores(outlook, state)
+    least, drawn = -weights, np.full_like(alone, -np.inf)
     half = count // 2
-    chosen = highest(in_slate, half)
+    parts = [(in_slate, half), (alone, count - half)]
     if generator is not None:
-        alone[:] = -np.inf
-        alone[:, outlook.pool] = generator.random((len(alone), len(outlook.pool)))
-    for score, more in ((alone, count - half), (-weights, outlook.world.slots_read)):
+        drawn[:, outlook.pool] = generator.random((len(alone), len(outlook.pool)))
+        parts = [(in_slate, half // 2), (alone, half - half // 2), (drawn, count - half)]
+    chosen = np.empty((len(alone), 0), np.int64)
+    for score, more in [*parts, (least, outlook.world.slots_read)]:
         np.put_along_axis(score, chosen, -np.inf, axis=1)
         chosen = np.concatenate([chosen, highest(score, more)], axis=1)
     return chosen
