@@ -142,6 +142,9 @@ def test_episodes_earn_what_every_history_says() -> None:
         alive &= ~terminated
     assert abs(clicks.mean() - expected) < 3 * clicks.std() / np.sqrt(4_000)
     policy.act(observation)  # of episodes that are over, too
+    drawn = policy.expected_clicks(4_000)
+    assert abs(drawn.mean() - expected) < 3 * drawn.std() / np.sqrt(4_000)
+    assert drawn.std() < clicks.std() / 3
 
 
 def test_coverage_policies_cover_most() -> None:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from recgym.arrays import Array
+from recgym.arrays import Array, pick
 from recgym.errors import RecGymError
+from recgym.simulators.base import choose
 from recgym.simulators.slate_exchange import search
 from recgym.simulators.slate_mdp_delayed import DelayedPlanner
 from recgym.simulators.slate_mdp_planning import SlatePlanner, check_plan
@@ -62,6 +63,33 @@ class BeliefPolicy:
         place = self._visit(observation)
         beliefs: Array = self._beliefs[place]
         return beliefs
+
+    def expected_clicks(self, paths: int, seed: int = 0) -> Array:
+        """Returns estimates of the clicks of an episode, (paths,), whose mean has no bias.
+
+        Clicks are drawn as if no user ever left, and each counts by the probability that she has
+        stayed for it: many times more precise than as many episodes that are played.
+
+        Args:
+            paths: drawn one beside the other.
+            seed: of the draws.
+        """
+        world = self._planner.world
+        rng = np.random.default_rng(seed)
+        histories: list[Clicks] = [()] * paths
+        stayed, clicks = np.ones(paths), np.zeros(paths)
+        for _ in range(self._session):
+            self._know(histories)
+            place = [self._nodes[history] for history in histories]
+            beliefs, slates = self._beliefs[place], self._slates[place]
+            rewards = world.click_rewards.T[slates]  # (B, K, M)
+            clicked = rewards**2 / rewards.sum(axis=1, keepdims=True) @ beliefs[:, :, None]
+            stayed *= clicked[:, :, 0].sum(axis=1)
+            clicks += stayed
+            item = pick(slates, choose(clicked[:, :, 0], rng.random((paths, 1))))
+            pairs = zip(histories, item.tolist(), strict=True)
+            histories = [(*history, one) for history, one in pairs]
+        return clicks
 
     def _visit(self, observation: Array) -> Array:
         """Returns the places (B,) of observations in what is kept."""
