@@ -99,3 +99,10 @@ def test_holm_by_hand() -> None:
     np.testing.assert_allclose(metrics.holm([0.03, 0.6, 0.01, 0.02]), [0.06, 0.6, 0.04, 0.06])
     np.testing.assert_allclose(metrics.holm([0.7, 0.6]), [1.0, 1.0])
     np.testing.assert_allclose(metrics.holm([0.04]), [0.04])
+
+
+def test_rank_correlation_by_hand() -> None:
+    # ranks 2.5 2.5 1 4 against 2 3 1 4: 4.5 of sqrt(4.5 * 5)
+    found = metrics.rank_correlation(np.array([5.0, 5.0, 1.0, 9.0]), np.array([2.0, 3.0, 1.0, 4.0]))
+    assert found == pytest.approx(4.5 / np.sqrt(22.5))
+    assert np.isnan(metrics.rank_correlation(np.ones(3), np.arange(3.0)))
