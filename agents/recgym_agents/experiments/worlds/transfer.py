@@ -57,7 +57,6 @@ WORLD_NAMES = {
 }
 AGENT, GREEDY = "cascading-dqn", "user-greedy"
 POLICIES = ("random", "popularity", GREEDY, AGENT)
-ANY_ITEM = {"remove_clicked": False}
 PLANNERS: dict[str, Callable[[Any, dict[str, np.ndarray]], np.ndarray]] = {
     "greedy in the truth": myopic_slates,
     "farsighted in the truth": farsighted_slates,
@@ -190,7 +189,6 @@ def _scores(policy: str, cell: Cell, budget: Budget, model: Path, folder: Path) 
             seed=cell["seed"],
             out=str(folder),
             env_args=learned,
-            agent_args=ANY_ITEM,
             reports=budget["reports"],
             validation_episodes=budget["validation_episodes"],
         )
@@ -356,15 +354,17 @@ them {PAGES} slates of 5 of 200 items. Her slates are random, or "popular": half
 the fifth of the items that are liked most. On 45% of the users a user model is fitted, as `recgym
 fit` does with the truth's item features for a catalog, 10% stop that fit, and on the others a
 second one is fitted, with the item table of the first. Agents learn in the first model with their
-default settings, and the policy of the highest reward in validation episodes there is kept. They
-are scored there, in the model of the other users, and in the truth, where an episode begins after
-{PAST} random slates.
+default settings, and the policy of the highest reward in validation episodes there is kept. None
+of them, user-greedy neither, shows an item that was among the last ten clicked: a user may click it
+again, but the log hardly shows histories of one item. They are scored there, in the model of the
+other users, and in the truth, where an episode begins after {PAST} random slates.
 
 user-greedy shows the items of the highest reward in the first model. Of the two policies that know
-the truth, one shows the slate that earns most now, and the other weighs what a click does to its
-user ([`farsighted_slates`](../environments/KnownUsers-v0.md)); what that earns is a lower bound of
-the optimum. The strength of the dynamics was chosen by these two alone, before any agent was
-trained. With dynamics 0 nothing that is shown changes what follows.
+the truth, which may show any item, one shows the slate that earns most now, and the other weighs
+what a click does to its user ([`farsighted_slates`](../environments/KnownUsers-v0.md)); what that
+earns is a lower bound of the optimum. With dynamics 0 nothing that is shown changes what follows.
+The population's defaults were chosen by what these two earn and by the agreement of fitted models,
+in a population that is not used here and, first, in that of seed 0.
 
 Agreement is what a user of a real log can compute without the truth: how far models of different
 users rank states by their level, and items within a state, alike
