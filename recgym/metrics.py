@@ -82,18 +82,6 @@ def item_ctr(shown: Array, clicked: Array, n_items: int) -> Array:
     return (clicks + 0.5) / (shows + 1.0)
 
 
-def rank_correlation(ours: Array, theirs: Array) -> float:
-    """Returns Spearman's correlation of two rankings, (n,) each; NaN where one ranks nothing.
-
-    >>> rank_correlation(np.array([1.0, 2.0, 9.0]), np.array([0.1, 0.3, 0.2]))
-    0.5
-    """
-    one, other = _ranks(ours), _ranks(theirs)
-    one, other = one - one.mean(), other - other.mean()
-    size = np.sqrt((one @ one) * (other @ other))
-    return float(one @ other / size) if size > 0 else float("nan")
-
-
 def mean_and_error(values: Array, level: float = 0.95) -> Estimate:
     """Returns the mean of independent values, its standard error, and Student's interval.
 
@@ -316,13 +304,6 @@ def _crossing(below: Callable[[float], bool]) -> float:
         middle = (low + high) / 2
         low, high = (middle, high) if below(middle) else (low, middle)
     return (low + high) / 2
-
-
-def _ranks(values: Array) -> Array:
-    """Returns ranks (n,) from 1; equal values share the mean of theirs."""
-    _, group, count = np.unique(values, return_inverse=True, return_counts=True)
-    ranks: Array = (np.cumsum(count) - (count - 1) / 2)[group]
-    return ranks
 
 
 def _integral_of_cosine_power(angle: float, power: int) -> float:

@@ -161,10 +161,3 @@ def test_shares_do_not_depend_on_the_unit(gains: list[float], shift: float, scal
     assert plain.low - 1e-9 <= plain.share <= plain.high + 1e-9
     numbers = (plain.share, plain.low, plain.high)
     assert (other.share, other.low, other.high) == pytest.approx(numbers, abs=1e-6)
-
-
-def test_rank_correlation_by_hand() -> None:
-    # ranks 2.5 2.5 1 4 against 2 3 1 4: 4.5 of sqrt(4.5 * 5)
-    found = metrics.rank_correlation(np.array([5.0, 5.0, 1.0, 9.0]), np.array([2.0, 3.0, 1.0, 4.0]))
-    assert found == pytest.approx(4.5 / np.sqrt(22.5))
-    assert np.isnan(metrics.rank_correlation(np.ones(3), np.arange(3.0)))

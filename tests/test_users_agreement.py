@@ -1,49 +1,83 @@
-"""How far two models of users agree, on rankings made by hand and on a model against itself."""
+"""How far two fits agree: rank correlations by hand, and what they do not depend on."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from recgym.errors import RecGymError
-from recgym.users import gan
-from recgym.users.agreement import agreement, compare, rewards_of
+from recgym import RecGymError
+from recgym.users import Agreement, agreement_of
+from recgym.users.agreement import compare_rewards, item_rewards, rank_correlation
 from tests.fixtures.user_model import random_user_model
 
 
-def test_levels_and_items_by_hand() -> None:
-    ours = np.array([[1.0, 2.0, 3.0], [5.0, 4.0, 6.0], [0.0, -1.0, -2.0]])  # levels 2, 5, -1
-    theirs = np.array([[3.0, 4.0, 8.0], [0.0, 2.0, 1.0], [7.0, 6.0, 5.0]])  # levels 5, 1, 6
-    found = compare(ours, theirs)
-    assert found.levels == pytest.approx(-1.0)  # ranks 2 3 1 against 2 1 3
-    assert found.items == pytest.approx((1.0 - 0.5 + 1.0) / 3)  # 2 1 3 against 1 3 2: -1/2
-    shifted = compare(ours, ours + np.array([[0.0], [-9.0], [9.0]]))
-    assert shifted.items == pytest.approx(1.0)
-    assert shifted.levels == pytest.approx(-1.0)
+def test_rank_correlations_by_hand() -> None:
+    # Ranks 0 1 2 3 and 1 0 3 2: 1 - 6 (1 + 1 + 1 + 1) / (4 * 15) = 0.6
+    assert rank_correlation(np.array([1, 5, 6, 90]), np.array([2, 1, 9, 8])) == pytest.approx(0.6)
+    assert rank_correlation(np.array([1.0, 2.0, 3.0]), np.array([3.0, 2.0, 1.0])) == -1.0
+    # Equal numbers share a rank: 0 1.5 1.5 and 0 1 2 are (-1, .5, .5) and (-1, 0, 1) from the mean
+    tied = rank_correlation(np.array([1.0, 4.0, 4.0]), np.array([1.0, 2.0, 3.0]))
+    assert tied == pytest.approx(1.5 / np.sqrt(1.5 * 2))
+    assert rank_correlation(np.zeros(3), np.arange(3.0)) == 0.0
 
 
-def test_a_model_agrees_with_itself_and_not_with_a_random_one() -> None:
-    model = random_user_model(40, n_users=60)
-    alone = agreement(model, "train", "train")
-    assert (alone.levels, alone.items) == pytest.approx((1.0, 1.0))
-    apart = agreement(model)
-    assert abs(apart.items) < 0.9
+def test_two_tables_of_rewards_by_hand() -> None:
+    first = np.array([[0.0, 1.0, 5.0], [0.0, 3.0, 4.0]])
+    second = np.array([[9.0, 8.0, 7.0], [1.0, 2.0, 6.0]])
+    # Levels 2 and 7/3 against 8 and 3. Items: ranks reversed in the first state, equal in the
+    # second. Without the items' means, the first state has 0 -1 .5 and 4 3 .5: ranks 1 0 2, 2 1 0,
+    # correlation -.5; the second has the opposite signs of both, and the same.
+    found = compare_rewards(first, second)
+    assert found == Agreement(levels=-1.0, items=0.0, tastes=pytest.approx(-0.5))
+    assert str(found) == "levels -1.00, items 0.00, tastes -0.50"
 
 
-def test_rewards_are_those_that_the_model_gives() -> None:
-    model = random_user_model(12, n_users=70)
-    found = rewards_of(model, "test", model.histories["train"])
-    assert found.shape == (70, 12)
-    tables = gan.prepare(model.config, model.members["test"], model.features)  # type: ignore[arg-type]
-    state = gan.initial(model.config, tables, model.histories["train"][69:])  # type: ignore[arg-type]
-    _, rewards = gan.respond(model.config, tables, state, np.array([[3, 11]]))  # type: ignore[arg-type]
-    np.testing.assert_allclose(found[69, [3, 11]], rewards[0, :2], rtol=1e-4, atol=1e-6)
+TABLES = arrays(np.int64, (4, 5), elements=st.integers(-50, 50))
 
 
-def test_what_cannot_be_compared() -> None:
+@settings(deadline=None)
+@given(TABLES, TABLES, arrays(np.int64, (4, 1), elements=st.integers(-50, 50)))
+def test_a_function_of_the_state_changes_the_levels_alone(first: Any, second: Any, g: Any) -> None:
+    before, after = compare_rewards(first, second), compare_rewards(first + 4 * g, second)
+    assert after.items == before.items
+    assert after.tastes == pytest.approx(before.tastes)
+
+
+@settings(deadline=None)
+@given(TABLES, TABLES, arrays(np.int64, (5,), elements=st.integers(-50, 50)))
+def test_what_all_users_like_is_no_taste(first: Any, second: Any, h: Any) -> None:
+    both = compare_rewards(first + 4 * h, second + 4 * h)
+    assert both.tastes == pytest.approx(compare_rewards(first, second).tastes)
+
+
+@pytest.mark.parametrize(
+    "kind", [{}, {"history": "lstm"}, {"kind": "recurrent", "units": 8, "n_users": 1}]
+)
+def test_a_member_agrees_with_itself_and_hardly_with_another(kind: dict[str, Any]) -> None:
+    model = random_user_model(**kind)
+    same = agreement_of(model, "train", "train")
+    assert (same.levels, same.items, same.tastes) == pytest.approx((1.0, 1.0, 1.0))
+    other = agreement_of(model)
+    assert max(abs(other.levels), abs(other.items), abs(other.tastes)) < 0.9
+    assert agreement_of(model) == other
+
+
+def test_states_can_be_given() -> None:
     model = random_user_model()
-    with pytest.raises(RecGymError, match="no member 'bag9'; there are train, test, bag0"):
-        agreement(model, "train", "bag9")
-    recurrent = random_user_model(kind="recurrent", units=8, n_users=1)
-    with pytest.raises(RecGymError, match="one history"):
-        agreement(recurrent)
+    histories = model.histories["train"][:3]
+    rewards = [item_rewards(model, name, histories) for name in ("train", "bag0")]
+    assert rewards[0].shape == (3, 30)
+    assert agreement_of(model, "train", "bag0", histories) == compare_rewards(*rewards)
+
+
+def test_a_missing_member_is_one_line() -> None:
+    model = random_user_model()
+    model = replace(model, members={"train": model.members["train"]})
+    with pytest.raises(RecGymError, match="user model has no member 'test': there are train"):
+        agreement_of(model)

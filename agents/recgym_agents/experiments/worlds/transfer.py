@@ -17,7 +17,7 @@ from recgym.envs import SlateVectorEnv
 from recgym.metrics import holm, mean_and_error, paired_t
 from recgym.simulators.known_users_planning import farsighted_slates, myopic_slates
 from recgym.users import FittedUserModel
-from recgym.users.agreement import Agreement, agreement, compare, rewards_of
+from recgym.users.agreement import Agreement, agreement_of, compare_rewards, item_rewards
 from recgym.users.fitting import fit_user_model
 from recgym.users.presets import preset
 from recgym_agents.agent import EnvironmentSpec
@@ -115,7 +115,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
         fit(cell, budget["epochs"]).save(folder)
     model = FittedUserModel.load(folder)
     result: Result = {
-        "agreement": asdict(agreement(model)),
+        "agreement": asdict(agreement_of(model)),
         "agreement_with_truth": asdict(_with_truth(model, cell)),
         "random_click_rate": model.info["random_click_rate"],
         "precision_at_1": model.scores["precision_at_1"],
@@ -169,7 +169,7 @@ def _with_truth(model: FittedUserModel, cell: Cell) -> Agreement:
     env.reset(seed=0, options={"user": users})
     state = _state(env)
     rewards = env.simulator.rewards(state)  # type: ignore[attr-defined]
-    return compare(rewards_of(model, "train", state["history"]), rewards)
+    return compare_rewards(item_rewards(model, "train", state["history"]), rewards)
 
 
 def _state(env: SlateVectorEnv) -> dict[str, np.ndarray]:
@@ -368,7 +368,7 @@ in a population that is not used here and, first, in that of seed 0.
 
 Agreement is what a user of a real log can compute without the truth: how far models of different
 users rank states by their level, and items within a state, alike
-(`recgym.users.agreement.agreement`). The second model shares the item table of the first, which
+(`recgym.users.agreement_of`). The second model shares the item table of the first, which
 helps them to agree.
 
 ± is the standard error over populations: the log, both fits, training and luck change together.
