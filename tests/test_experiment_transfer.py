@@ -53,8 +53,8 @@ def test_settings_change_one_thing_at_a_time() -> None:
     ("test", "truth", "spread", "verdicts"),
     [
         (0.1, 0.2, 0.01, ["reproduced", "reproduced"]),
-        (0.07, 0.11, 0.001, ["not reproduced", "not reproduced"]),  # real, and too small
-        (0.1, 0.2, 0.2, ["not reproduced", "not reproduced"]),  # large, and unsure
+        (0.07, 0.11, 0.001, ["contradicted", "contradicted"]),  # real, and too small
+        (0.1, 0.2, 0.2, ["inconclusive", "inconclusive"]),  # large, and unsure
     ],
 )
 def test_a_claim_needs_the_gain_and_the_certainty(

@@ -368,7 +368,9 @@ class TestPessimisticEnsemble:
             expected = (one + other) / 2 - 0.4 * abs(one - other) / 2
             np.testing.assert_allclose(response.reward, expected, atol=1e-5)
             assert (response.reward[click < 0] == 0.0).all()
-            own = [user.advance(at, response.item) for user, at in zip(alone, own, strict=True)]
+            own = [
+                user.follow(at, response.item, noise) for user, at in zip(alone, own, strict=True)
+            ]
         if history == "lstm":
             np.testing.assert_array_equal(state["hidden.1"], own[1]["hidden"])
         assert set(state["member"].tolist()) == {0, 1}
