@@ -34,7 +34,7 @@ def finished(main: dict[str, float], spread: float = 0.01) -> list[Finished]:
     found = []
     for cell in transfer.cells(BUDGET):
         is_main = all(cell[name] == value for name, value in transfer.MAIN.items())
-        shift = spread * (cell["seed"] - 2)
+        shift = spread * (cell["seed"] - 3)
         gain = {world: (main[world] + shift) if is_main else 0.0 for world in main}
         found.append(Finished(cell, result(gain), 1.0))
     return found

@@ -75,7 +75,7 @@ AXES: dict[str, list[Any]] = {
 WANTED = {"test": 0.08, "truth": 0.12}
 """World -> gain over greedy that is claimed."""
 BUDGET: Budget = {
-    "seeds": [0, 1, 2, 3, 4],
+    "seeds": [1, 2, 3, 4, 5],
     "axes": AXES,
     "main": MAIN,
     "epochs": None,
@@ -371,8 +371,13 @@ user-greedy shows the items of the highest reward in the first model. Of the two
 the truth, which may show any item, one shows the slate that earns most now, and the other weighs
 what a click does to its user ([`farsighted_slates`](../environments/KnownUsers-v0.md)); what that
 earns is a lower bound of the optimum. With dynamics 0 nothing that is shown changes what follows.
-The population's defaults were chosen by what these two earn and by the agreement of fitted models,
-in a population that is not used here and, first, in that of seed 0.
+
+What was seen before the settings were final: the population of seed 0, which is not used here. A
+cascading DQN trained there lost to user-greedy in the truth, and models agreed little with it
+(levels .33, as users' tastes moved the level). The population's defaults were then changed, by what
+the two policies that know the truth earn and by agreement, in that population and in another that
+is not used here. With the new defaults the agent was trained twice more on seed 0: free to show
+what was just clicked, and not, which its defaults are and which stayed.
 
 Agreement is what a user of a real log can compute without the truth: how far models of different
 users rank states by their level, and items within a state, alike
