@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,10 @@ from recgym_agents.runs.evaluation import make_vector_env
 from tests import small_world
 
 WORLD = EnvironmentSpec(n_items=7, slate_size=3, window=2, features=None)
-CONFIG = SlateDQNConfig(hidden=8, weights=2, embedding=4, discount=0.5, target_period=3)
+CONFIG = SlateDQNConfig(
+    hidden=(8,), weights=2, embedding=4, discount=0.5, target_period=3, target_rate=0.5
+)
+HEADS = ["shared", "cascade", "additive"]
 
 
 def batch(rows: int = 6) -> Transitions:
@@ -39,7 +43,7 @@ def trained(config: SlateDQNConfig, updates: int) -> SlateDQN:
     return agent
 
 
-@pytest.mark.parametrize("head", ["cascade", "additive"])
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("double", [False, True])
 @pytest.mark.parametrize("reward", ["environment", "click"])
 def test_an_update_fits_equation_11(head: str, double: bool, reward: str) -> None:
@@ -81,7 +85,9 @@ def test_the_double_estimator_chooses_with_one_network_and_values_with_the_other
 @pytest.mark.parametrize(
     "setting",
     [
-        {"hidden": 0},
+        {"hidden": (8, 0)},
+        {"rank": 0},
+        {"target_rate": 1.5},
         {"window": 0},
         {"weights": 0},
         {"embedding": -1},
@@ -91,14 +97,48 @@ def test_the_double_estimator_chooses_with_one_network_and_values_with_the_other
         {"learning_rate": float("inf")},
     ],
 )
-def test_settings_have_ranges(setting: dict[str, float]) -> None:
+def test_settings_have_ranges(setting: dict[str, Any]) -> None:
     ((name, value),) = setting.items()
+    value = value[-1] if isinstance(value, tuple) else value
     with pytest.raises(RecGymError, match=f"{name}={value}: must be"):
-        replace(CONFIG, **setting)  # type: ignore[arg-type]
+        replace(CONFIG, **setting)
+
+
+@pytest.mark.parametrize(("head", "hidden"), [("cascade", (8, 8)), ("shared", ())])
+def test_the_papers_heads_have_one_hidden_layer(head: str, hidden: tuple[int, ...]) -> None:
+    with pytest.raises(RecGymError, match=r"hidden=.*: must be one or more sizes"):
+        replace(CONFIG, head=head, hidden=hidden)  # type: ignore[arg-type]
+
+
+def test_the_target_network_moves_towards_the_network_every_period() -> None:
+    agent = SlateDQN(CONFIG, WORLD, seed=0)
+    initial = agent.target.head.slot.clone()  # type: ignore[operator]
+    for _ in range(2):
+        agent.update(batch())
+    assert torch.equal(agent.target.head.slot, initial)  # type: ignore[arg-type]
+    agent.update(batch())
+    half = (initial + agent.network.head.slot) / 2
+    torch.testing.assert_close(agent.target.head.slot, half)
+
+
+@pytest.mark.parametrize("acts_by", ["network", "target"])
+def test_slates_are_chosen_by_one_of_the_two_networks(acts_by: str) -> None:
+    config = replace(CONFIG, acts_by=acts_by, learning_rate=0.1)  # type: ignore[arg-type]
+    agent = trained(config, updates=5)
+    observation = batch(60).observation
+    slates = {
+        name: agent.greedy(network, torch.as_tensor(observation)).numpy()
+        for name, network in (("network", agent.network), ("target", agent.target))
+    }
+    assert (slates["network"] != slates["target"]).any()
+    np.testing.assert_array_equal(agent.act(observation), slates[acts_by])
+    fresh = SlateDQN(config, WORLD, seed=1)
+    fresh.load_policy(*agent.policy())
+    np.testing.assert_array_equal(fresh.act(observation), slates[acts_by])
 
 
 def test_the_target_network_is_copied_every_period() -> None:
-    agent = SlateDQN(CONFIG, WORLD, seed=0)
+    agent = SlateDQN(replace(CONFIG, target_rate=1.0), WORLD, seed=0)
     same = []
     for _ in range(6):
         agent.update(batch())
@@ -117,7 +157,7 @@ def test_greedy_slates_follow_the_network_after_each_update() -> None:
     np.testing.assert_array_equal(agent.act(observation), fresh.act(observation))
 
 
-@pytest.mark.parametrize("head", ["cascade", "additive"])
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("explore", [0.0, 0.3, 1.0])
 def test_slates_hold_distinct_items_that_were_not_clicked(head: str, explore: float) -> None:
     agent = SlateDQN(replace(CONFIG, head=head), WORLD, seed=0)  # type: ignore[arg-type]

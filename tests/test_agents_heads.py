@@ -1,9 +1,17 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
-from recgym_agents.networks.slate_heads import AdditiveHead, CascadeHead, score_eager, score_plain
+from recgym_agents.networks.slate_heads import (
+    AdditiveHead,
+    CascadeHead,
+    SharedHead,
+    score_eager,
+    score_plain,
+)
 from scan_speed import concatenated_greedy
 
 FEATURES = torch.tensor([[1.0], [2.0], [3.0], [0.0]])
@@ -106,10 +114,63 @@ def test_additive_value_is_the_sum_over_items_and_the_slate_is_the_top_k() -> No
     assert head.greedy(state, nothing, candidates, score_eager, forced).tolist()[1] == [2, 1]
 
 
-@pytest.mark.parametrize("head_type", [CascadeHead, AdditiveHead])
-def test_every_row_may_have_candidates_of_its_own(
-    head_type: type[CascadeHead] | type[AdditiveHead],
-) -> None:
+def shared_by_hand() -> SharedHead:
+    """Slots of two: z = norm(s1 + 2 (sum before) + slot, -s1 - slot), u = (relu(z1), relu(z2))."""
+    head = SharedHead(2, 2, 1, [2], 2, torch.Generator())
+    with torch.no_grad():
+        head.state.weight.copy_(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]))
+        head.state.bias.zero_()
+        head.before.copy_(torch.tensor([[2.0, 0.0]]))
+        head.slot.copy_(torch.tensor([[0.0, 0.0], [1.0, -1.0]]))
+        # psi(f) = (relu(f), relu(3 - f)), and v = 5 relu(z1).
+        head.item[0].weight.copy_(torch.tensor([[1.0], [-1.0]]))
+        head.item[0].bias.copy_(torch.tensor([0.0, 3.0]))
+        head.item[2].weight.copy_(torch.eye(2))
+        head.item[2].bias.zero_()
+        head.context[-1].weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [5.0, 0.0]]))
+        head.context[-1].bias.zero_()
+    return head
+
+
+def test_the_shared_head_multiplies_context_and_candidate() -> None:
+    head = shared_by_hand()
+    # Two numbers minus their mean, over their spread, are (1, -1) or (-1, 1).
+    # Slot 1 at s1 = 1: (1, -1), so u = (1, 0), v = 5: Q = f + 5. At s1 = -1: u = (0, 1), v = 0:
+    # Q = 3 - f. Slot 2 after the item 3: (1 + 6 + 1, -2) and (-1 + 6 + 1, 0), so Q = f + 5 in both.
+    state = torch.tensor([[1.0, 9.0], [-1.0, 9.0]])
+    slate = FEATURES[torch.tensor([[2, 0], [2, 1]])]
+    expected = torch.tensor([[8.0, 6.0], [0.0, 7.0]])
+    torch.testing.assert_close(head(state, slate), expected, atol=1e-3, rtol=0)
+    # Greedy: the largest f first where s1 = 1; where s1 = -1 the smallest, and after it
+    # (-1 + 2 + 1, 1 - 1) = (2, 0): the largest.
+    candidates, nothing = head.candidates(FEATURES[:3]), NOTHING.expand(2, 0)
+    assert head.greedy(state, nothing, candidates, score_eager).tolist() == [[2, 1], [0, 2]]
+    forced = torch.tensor([[0, -1], [-1, 1]])
+    assert head.greedy(state, nothing, candidates, score_eager, forced).tolist() == [[0, 2], [0, 1]]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_the_shared_heads_slates_are_greedy_in_what_the_network_says(own: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    head = SharedHead(3, 4, 5, [16, 8], 6, generator)
+    features = torch.randn(7, 9, 5, generator=generator) if own else torch.randn(9, 5)
+    state = torch.randn(7, 4, generator=generator)
+    excluded = torch.randint(0, 10, (7, 2), generator=generator)
+    with torch.no_grad():
+        slate = head.greedy(state, excluded, head.candidates(features), score_eager)
+        for row in range(7):
+            table, shown = features[row] if own else features, slate[row].tolist()
+            for j in range(3):
+                possible = sorted({*range(9)} - {*excluded[row].tolist(), *shown[:j]})
+                slates = torch.tensor([[*shown[:j], a, *shown[j + 1 :]] for a in possible])
+                values = head(state[row].expand(len(slates), -1), table[slates])[:, j]
+                assert possible[int(values.argmax())] == shown[j]
+
+
+@pytest.mark.parametrize(
+    "head_type", [CascadeHead, AdditiveHead, lambda *sizes: SharedHead(*sizes[:3], [8], *sizes[3:])]
+)
+def test_every_row_may_have_candidates_of_its_own(head_type: Any) -> None:
     generator = torch.Generator().manual_seed(0)
     head = head_type(2, 3, 4, 8, generator)
     state = torch.randn(5, 3, generator=generator)

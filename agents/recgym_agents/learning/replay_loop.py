@@ -23,15 +23,15 @@ class LoopConfig:
     Equal settings and equal steps are equal numbers of updates.
     """
 
-    num_envs: int = 64
+    num_envs: int = 256
     """Rows of the vector environment, which are stepped at once."""
     updates: int = 4
     """Updates after each step of all rows."""
     fresh: bool = False
     """Update once, on what was just seen, instead of from memory (for agents that count)."""
-    batch_size: int = 128
+    batch_size: int = 512
     """Transitions an update."""
-    capacity: int = 100_000
+    capacity: int = 300_000
     """Transitions that the replay memory holds."""
     warm_up: int = 1_280
     """Environment steps with random slates before the first update."""
@@ -39,7 +39,7 @@ class LoopConfig:
     """Probability of a random item in a slot, after the warm-up."""
     explore_end: float = 0.05
     """The same once ``explore_share`` of the steps are done; it falls linearly between."""
-    explore_share: float = 0.5
+    explore_share: float = 0.3
     """Share of the steps over which exploration falls."""
 
     def __post_init__(self) -> None:
