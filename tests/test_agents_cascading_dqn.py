@@ -224,10 +224,12 @@ def test_an_observation_of_numbers_is_the_state_and_may_begin_with_the_candidate
     world = EnvironmentSpec(2, 1, window=7, features=None, ids=False, candidate_features=2)
     network = QNetwork(CONFIG, world, torch.Generator())
     observation = torch.arange(7.0)[None]
-    assert network.features(observation).tolist() == [[[0.0, 1.0], [2.0, 3.0]]]
+    features = network.features(observation)
+    assert features.tolist() == [[[0.0, 1.0], [2.0, 3.0], [0.0, 0.0]]]
     assert network.encode(observation, torch.empty(0)).tolist() == [[4.0, 5.0, 6.0]]
-    expected = network.head(torch.tensor([[4.0, 5.0, 6.0]]), torch.tensor([[[2.0, 3.0]]]))
-    assert network(observation, torch.tensor([[1]])).tolist() == expected.tolist()
+    slate = torch.tensor([[1]])
+    expected = network.head(torch.tensor([[4.0, 5.0, 6.0]]), slate, features)
+    assert network(observation, slate).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from recgym.errors import RecGymError
-from recgym.settings import AT_LEAST_1, POSITIVE, SHARE, check_ranges
+from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_ranges
 from recgym.spaces import random_slates
 from recgym_agents.agent import (
     BaseAgent,
@@ -65,7 +65,10 @@ class SlateDQNConfig:
     discount: float = 0.9
     """Discount of the next step's value, gamma."""
     learning_rate: float = 2e-3
-    """Adam's step size."""
+    """Adam's step size at first."""
+    slowing: int = 500
+    """Updates after which the step size has halved; it is the first one over 1 + updates / slowing;
+    0 keeps it."""
     target_period: int = 1
     """Updates between moves of the target network towards the network."""
     target_rate: float = 0.005
@@ -82,7 +85,7 @@ class SlateDQNConfig:
         counts = ("hidden", "rank", "window", "weights", "embedding", "target_period")
         ranges = dict.fromkeys(counts, AT_LEAST_1)
         shares = dict.fromkeys(("discount", "target_rate"), SHARE)
-        check_ranges(self, ranges | shares | {"learning_rate": POSITIVE})
+        check_ranges(self, ranges | shares | {"learning_rate": POSITIVE, "slowing": AT_LEAST_0})
         if not self.hidden or (self.head != "shared" and len(self.hidden) > 1):
             raise RecGymError(
                 f"hidden={self.hidden!r}: must be one or more sizes, with head={self.head!r} one"
@@ -105,7 +108,9 @@ class QNetwork(nn.Module):
         items = Inputs(size, spec.candidate_length)
         if not size:
             self.items = ItemFeatures(spec.n_items, spec.features, config.embedding, generator)
-            items = Inputs(self.items.size, usual_length(self.items.table.numpy(force=True)))
+            table = self.items.table.numpy(force=True)
+            plain = spec.features is None or bool((np.count_nonzero(table, axis=1) <= 1).all())
+            items = Inputs(self.items.size, usual_length(table), plain)
         self.encoder: PositionWeightEncoder | None = None
         if spec.ids:
             self.window = min(config.window, spec.window)
@@ -125,16 +130,16 @@ class QNetwork(nn.Module):
 
     def forward(self, observation: Tensor, slate: Tensor) -> Tensor:
         """Returns the slate's values (B, K), or (B, 1) if additive; the last column is Q(s, A)."""
-        items = with_no_item(self.features(observation))
-        values: Tensor = self.head(self.encode(observation, items), features_of(slate, items))
+        items = self.features(observation)
+        values: Tensor = self.head(self.encode(observation, items), slate, items)
         return values
 
     def features(self, observation: Tensor) -> Tensor:
-        """Returns the candidates' features: one table (N, D), or each row's own (B, N, D)."""
+        """Returns the items' features, (N + 1, D) or each row's own; the last is "no item"."""
         n_items, size = self.candidates
         if not size:
-            return self.items.table
-        return observation[:, : n_items * size].reshape(-1, n_items, size)
+            return with_no_item(self.items.table)
+        return with_no_item(observation[:, : n_items * size].reshape(-1, n_items, size))
 
     def encode(self, observation: Tensor, items: Tensor) -> Tensor:
         """Returns the users' states (B, S), given the items' features (N + 1, D)."""
@@ -207,6 +212,9 @@ class SlateDQN(BaseAgent):
         y = q_target(torch.as_tensor(reward), torch.as_tensor(discount), next_value)
         q = self.network(observation, slate)
         loss = cascade_loss(q, y)
+        if self.config.slowing:
+            slower = 1.0 + self.updates / self.config.slowing
+            self.optimizer.param_groups[0]["lr"] = self.config.learning_rate / slower
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()

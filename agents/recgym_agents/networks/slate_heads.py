@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from recgym_agents.networks.encoders import features_of, with_no_item
+from recgym_agents.networks.encoders import features_of
 
 ScoreFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
 """``score(table_NH, base_BH, output_H) -> scores_BN``; contiguous float32, no gradient."""
@@ -41,11 +41,15 @@ class Inputs(NamedTuple):
     """Numbers in a vector."""
     length: float
     """The Euclidean norm that a vector usually has."""
+    one_hot: bool = False
+    """Whether every vector has a single number that is not zero."""
 
 
-def _normal(size: int, units: int, length: float, generator: torch.Generator) -> Tensor:
-    """Returns weights (size, units) that make inputs of that length worth about 1 in each unit."""
-    return torch.randn(size, units, generator=generator) / length
+def _first_layer(inputs: Inputs, units: int, worth: float, generator: torch.Generator) -> nn.Linear:
+    """Returns a layer without bias that makes of its inputs about +-``worth`` in every unit."""
+    layer = nn.Linear(inputs.size, units, bias=False)
+    nn.init.normal_(layer.weight, std=worth / inputs.length, generator=generator)
+    return layer
 
 
 def _linear(size: int, units: int, generator: torch.Generator) -> nn.Linear:
@@ -65,16 +69,17 @@ class SharedHead(nn.Module):
     """One network for all slots: the product of two towers, of the context and of the candidate.
 
     ``Q^j(s, a_1 .. a_j) = u_j . psi(f_{a_j}) + v_j`` values the best slate that begins with
-    a_1 .. a_j. psi has one hidden layer. ``[u_j; v_j]`` is what hidden layers make of the context,
+    a_1 .. a_j. psi has a hidden layer where features are dense; of one-hot features any function is
+    linear, and learned faster as such. ``[u_j; v_j]`` is what hidden layers make of the context,
     ``L s + sum_{i < j} P f_{a_i} + e_j``: the user's state, the sum of the items in the slots
     before, and the slot. A sum knows which items these are but not their order, as a user does who
-    sees the slate as a whole. First layers are drawn so that each of the three is worth about 1 in
-    every unit, whether inputs are one-hot or long vectors.
+    sees the slate as a whole. First layers are drawn to suit the length of what they read, so that
+    one step size suits one-hot states and long feature vectors.
 
     Args:
         slate_size: K.
-        state: S, and the length (Euclidean norm) that states have.
-        features: D, and the length that an item's feature vector has.
+        state: of users' states, S numbers.
+        features: of items' feature vectors, D numbers.
         hidden: units of each hidden layer of the context; psi's has as many as the first.
         rank: length of u and psi, R.
         generator: draws the initial weights.
@@ -91,31 +96,32 @@ class SharedHead(nn.Module):
     ) -> None:
         super().__init__()
         self.slate_size = slate_size
-        first = hidden[0]
-        many = features.length * slate_size**0.5
-        self.state = nn.Parameter(_normal(state.size, first, state.length, generator))
-        self.before = nn.Parameter(_normal(features.size, first, many, generator))
-        self.slot = nn.Parameter(_normal(slate_size, first, slate_size**0.5, generator))
+        units, share = hidden[0], slate_size**-0.5
+        self.state = _first_layer(state, units, 1.0, generator)
+        self.before = _first_layer(features, units, share, generator)
+        self.slot = nn.Parameter(torch.randn(slate_size, units, generator=generator) * share)
         layers: list[nn.Module] = [nn.ReLU()]
         for size, following in itertools.pairwise(hidden):
             layers += [_linear(size, following, generator), nn.ReLU()]
         self.context = nn.Sequential(*layers, _linear(hidden[-1], rank + 1, generator))
-        self.item = nn.Parameter(_normal(features.size, first, features.length, generator))
-        self.psi = nn.Sequential(nn.ReLU(), _linear(first, rank, generator))
+        self.psi: nn.Module
+        if features.one_hot:
+            self.psi = _first_layer(features, rank, rank**-0.5, generator)
+        else:
+            into = _first_layer(features, units, 1.0, generator)
+            self.psi = nn.Sequential(into, nn.ReLU(), _linear(units, rank, generator))
 
-    def forward(self, state: Tensor, slate: Tensor) -> Tensor:
+    def forward(self, state: Tensor, slate: Tensor, features: Tensor) -> Tensor:
         """Returns Q^j(s, a_1 .. a_j) for every j (B, K), see ``CascadeHead.forward``."""
-        before = slate.cumsum(1) - slate
-        context = self.context((state @ self.state)[:, None] + before @ self.before + self.slot)
-        values: Tensor = (context[..., :-1] * self.psi(slate @ self.item)).sum(-1) + context[
-            ..., -1
-        ]
+        psi, shares = (features_of(slate, table) for table in self.candidates(features).tables)
+        before = shares.cumsum(1) - shares
+        context = self.context(self.state(state)[:, None] + before + self.slot)
+        values: Tensor = (context[..., :-1] * psi).sum(-1) + context[..., -1]
         return values
 
     def candidates(self, features: Tensor) -> Candidates:
-        """Returns psi of the candidates (N, D) or (B, N, D), and their share of the context."""
-        features = with_no_item(features)
-        return Candidates(features, [self.psi(features @ self.item), features @ self.before])
+        """Returns psi of the candidates, and what they are worth to the slots after them."""
+        return Candidates(features, [self.psi(features), self.before(features)])
 
     def greedy(
         self,
@@ -127,7 +133,7 @@ class SharedHead(nn.Module):
     ) -> Tensor:
         """Finds the greedy slate, one slot after the other; arguments as in ``CascadeHead``."""
         psi, shares = candidates.tables
-        base = state @ self.state
+        base = self.state(state)
 
         def scores(j: int) -> Tensor:
             u = self.context(base + self.slot[j])[:, :-1]
@@ -174,15 +180,18 @@ class CascadeHead(nn.Module):
         mask = torch.ones(slate_size, slate_size).tril()
         self.register_buffer("mask", mask[:, :, None, None], persistent=False)
 
-    def forward(self, state: Tensor, slate: Tensor) -> Tensor:
+    def forward(self, state: Tensor, slate: Tensor, features: Tensor) -> Tensor:
         """Returns Q^j(s, a_1 .. a_j) for every j, (B, K); the last column is Q of the slate.
 
         Args:
             state: (B, S).
-            slate: feature vectors of the slate's items (B, K, D).
+            slate: item ids (B, K).
+            features: item feature vectors (N + 1, D), or (B, N + 1, D) where every row has
+                candidates of its own; the last is of "no item".
         """
         weight = (self.item_weight * self.mask).permute(1, 2, 0, 3).flatten(2).flatten(0, 1)
-        items = (slate.flatten(1) @ weight).reshape(-1, *self.bias.shape)
+        shown = features_of(slate, features).flatten(1)
+        items = (shown @ weight).reshape(-1, *self.bias.shape)
         hidden = torch.relu(self._state_share(state) + items)
         return (hidden * self.output).sum(-1)
 
@@ -190,9 +199,8 @@ class CascadeHead(nn.Module):
         """Returns the tables of the candidates' share of the first layers.
 
         Args:
-            features: (N, D), or (B, N, D) where every row has candidates of its own.
+            features: as in ``forward``.
         """
-        features = with_no_item(features)
         own = [self.item_weight[j, j] for j in range(self.slate_size)]
         return Candidates(
             features, [candidate_table(features, w, b) for w, b in zip(own, self.bias, strict=True)]
@@ -260,15 +268,14 @@ class AdditiveHead(nn.Module):
         self.bias = _uniform((hidden,), inputs, generator)
         self.output = _uniform((hidden,), hidden, generator)
 
-    def forward(self, state: Tensor, slate: Tensor) -> Tensor:
-        """Returns the slate's value (B, 1) from the state (B, S) and its items (B, K, D)."""
+    def forward(self, state: Tensor, slate: Tensor, features: Tensor) -> Tensor:
+        """Returns the slate's value (B, 1); arguments as in ``CascadeHead``."""
         base = state @ self.state_weight + self.bias
-        hidden = torch.relu(base[:, None] + slate @ self.item_weight)
+        hidden = torch.relu(base[:, None] + features_of(slate, features) @ self.item_weight)
         return (hidden @ self.output).sum(1, keepdim=True)
 
     def candidates(self, features: Tensor) -> Candidates:
         """Returns the table of the candidates' share of the first layer, see ``CascadeHead``."""
-        features = with_no_item(features)
         return Candidates(features, [candidate_table(features, self.item_weight, self.bias)])
 
     def greedy(
