@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +16,7 @@ RESAMPLES = 10_000
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean with its standard error and a 95% interval."""
+    """A mean with its standard error and an interval, of 95% where nothing else is said."""
 
     mean: float
     standard_error: float
@@ -80,10 +82,14 @@ def item_ctr(shown: Array, clicked: Array, n_items: int) -> Array:
     return (clicks + 0.5) / (shows + 1.0)
 
 
-def mean_and_error(values: Array) -> Estimate:
-    """Returns the mean of independent values, its standard error, and Student's 95% interval.
+def mean_and_error(values: Array, level: float = 0.95) -> Estimate:
+    """Returns the mean of independent values, its standard error, and Student's interval.
 
     With one value the error is not known: it is NaN.
+
+    Args:
+        values: (n,) independent values.
+        level: confidence of the interval.
     """
     values = np.asarray(values, np.float64)
     n = len(values)
@@ -91,7 +97,7 @@ def mean_and_error(values: Array) -> Estimate:
     if n < 2:
         return Estimate(mean, float("nan"), float("nan"), float("nan"), n)
     error = float(values.std(ddof=1) / np.sqrt(n))
-    reach = student_quantile(n - 1) * error
+    reach = student_quantile(n - 1, level) * error
     return Estimate(mean, error, mean - reach, mean + reach, n)
 
 
@@ -150,6 +156,105 @@ def paired_variances(ours: Array, theirs: Array) -> float:
     return student_p_value(float(t), degrees)
 
 
+def detectable_difference(standard_error: float, degrees: int, level: float = 0.05) -> float:
+    """Returns the smallest true mean difference that Student's test finds four times in five.
+
+    With a true difference of d standard errors, t is distributed as (Z + d) / S, the noncentral t
+    (Z standard normal, S**2 chi-squared over its degrees of freedom): the d sought is that of
+    P((Z + d) / S > t at ``level``) = .8 (Cohen, Statistical Power Analysis, 1988, chapter 2).
+
+    Args:
+        standard_error: of the mean difference.
+        degrees: of freedom, of n pairs n - 1.
+        level: of the two-sided test; with Bonferroni's or Holm's correction for m tests, 1/m of it.
+
+    Returns:
+        The difference in the unit of the standard error; infinite for a single pair.
+
+    >>> round(detectable_difference(1.0, 4), 2)
+    3.76
+    """
+    if degrees < 1:
+        return math.inf
+    degrees = min(degrees, 1_000)  # where t is normal to three digits
+    reach = 6.0 / np.sqrt(2.0 * degrees)
+    s = np.linspace(max(1.0 - reach, 1e-6), 1.0 + reach, 400)
+    log_density = (degrees - 1) * np.log(s) - degrees * s**2 / 2.0
+    weight = np.exp(log_density - log_density.max())
+    weight /= weight.sum()
+    bound = student_quantile(degrees, 1.0 - level) * s
+
+    def power(d: float) -> float:
+        above = [math.erfc(x) / 2.0 for x in (bound - d) / math.sqrt(2.0)]
+        return float(weight @ np.array(above))
+
+    return standard_error * _crossing(lambda d: power(d) < 0.8)
+
+
+def detectable_ratio(ours: Array, theirs: Array, level: float = 0.05) -> float:
+    """Returns the smallest ratio of standard deviations that ``paired_variances`` finds.
+
+    Four times in five, by Fisher's approximation: the inverse hyperbolic tangent of a correlation
+    of n pairs is normal with variance 1 / (n - 3). Sums and differences of pairs that correlate by
+    r have the correlation tanh(c) where the ratio k satisfies sinh(log k) = sqrt(1 - r**2) sinh(c).
+
+    Args:
+        ours: (n,) values of one method.
+        theirs: (n,) those of another, paired with them.
+        level: of the two-sided test.
+
+    Returns:
+        The ratio, 1 or above; infinite for fewer than four pairs.
+    """
+    if len(ours) < 4:
+        return math.inf
+    c = detectable_difference(1.0 / math.sqrt(len(ours) - 3), 1_000, level)
+    r = float(np.corrcoef(ours, theirs)[0, 1])
+    return math.exp(math.asinh(math.sqrt(1.0 - r**2) * math.sinh(c)))
+
+
+@dataclass(frozen=True)
+class HeadroomShare:
+    """How much an agent took of what lies between the best floor and the oracle."""
+
+    share: float
+    """0 at the floor, 1 at the oracle; NaN where the headroom may be nothing."""
+    low: float
+    high: float
+    """Fieller's 95% interval over seeds; NaN where the share is."""
+    floor: str
+    """The floor of the highest mean."""
+    headroom: Estimate
+    """Of the oracle over that floor."""
+
+
+def share_of_headroom(agent: Array, floors: Mapping[str, Array], oracle: Array) -> HeadroomShare:
+    """Returns (agent - best floor) / (oracle - best floor), of means over seeds.
+
+    The interval is Fieller's for a ratio of paired means (Journal of the Royal Statistical Society
+    B, 1954). Where the 95% interval of the headroom reaches 0, that one has no bounds, and the
+    share is undefined; so it is with a single seed, whose noise is not known.
+
+    Args:
+        agent: (S,) what the agent earned, by seed.
+        floors: name -> (S,) what a policy earned that learns little or nothing.
+        oracle: (S,) what the oracle earned; a value known exactly is repeated.
+    """
+    floor = max(floors, key=lambda name: float(np.mean(floors[name])))
+    gain, room = (np.asarray(one, np.float64) - floors[floor] for one in (agent, oracle))
+    headroom = mean_and_error(room)
+    if not headroom.low > 0.0:
+        return HeadroomShare(math.nan, math.nan, math.nan, floor, headroom)
+    n, mean = len(gain), float(gain.mean())
+    variance = np.cov(gain, room) * (student_quantile(n - 1) ** 2 / n)
+    # The ratios x with (mean - x headroom)**2 <= variance of (gain - x room): a x**2 - 2 b x + c.
+    a = headroom.mean**2 - variance[1, 1]
+    b = mean * headroom.mean - variance[0, 1]
+    reach = math.sqrt(max(b**2 - a * (mean**2 - variance[0, 0]), 0.0))
+    low, high = float((b - reach) / a), float((b + reach) / a)
+    return HeadroomShare(mean / headroom.mean, low, high, floor, headroom)
+
+
 def holm(p_values: Array) -> Array:
     """Returns Holm's adjusted p-values, in the order given.
 
@@ -189,13 +294,15 @@ def student_quantile(degrees: int, level: float = 0.95) -> float:
     >>> round(student_quantile(4), 3)
     2.776
     """
+    return _crossing(lambda t: student_p_value(t, degrees) > 1.0 - level)
+
+
+def _crossing(below: Callable[[float], bool]) -> float:
+    """Returns where a condition that holds for small numbers ends, between 0 and 10,000."""
     low, high = 0.0, 1e4
-    for _ in range(100):
+    for _ in range(60):
         middle = (low + high) / 2
-        if student_p_value(middle, degrees) > 1.0 - level:
-            low = middle
-        else:
-            high = middle
+        low, high = (middle, high) if below(middle) else (low, middle)
     return (low + high) / 2
 
 

@@ -115,4 +115,4 @@ print(len(finished), summarise(finished, budget).claims[0])
 """
     printed = run(folder, program)
     assert printed.startswith("4 Claim(text='popularity earns more than random slates'")
-    assert "verdict='reproduced', evidence='1.50 a slate against 0.25'" in printed
+    assert "verdict='reproduced', evidence='1.50 a slate against 0.25, p 0.000'" in printed

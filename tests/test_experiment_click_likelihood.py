@@ -51,7 +51,8 @@ def test_each_model_has_a_verdict_of_its_own_on_all_seeds_together() -> None:
     assert "higher on 1 of 2 seeds" in better.evidence
     assert better.evidence.endswith("; fits that read clicks: 1")
     assert worse.text.startswith("irecgan-gru")
-    assert worse.verdict == "not reproduced"
+    assert worse.verdict == "contradicted"
+    assert worse.evidence.endswith("; fits that read clicks: 1; p <.001 of the contrary")
 
 
 def test_differences_are_of_pages_and_tests_of_pages_and_users() -> None:
@@ -71,7 +72,9 @@ def test_differences_are_of_pages_and_tests_of_pages_and_users() -> None:
     p_pages, p_users = noisy.strip("| ").split(" | ")[8:10]
     assert float(p_pages) > 0.3
     assert p_users == "<.001"
-    assert [claim.verdict for claim in page.claims[:2]] == ["reproduced", "not reproduced"]
+    assert [claim.verdict for claim in page.claims[:2]] == ["reproduced", "inconclusive"]
+    # A user gains .002 without any scatter, so that a test over users would find any difference.
+    assert page.claims[1].evidence.endswith("; detectable: 0.0000 nats a page")
 
 
 def test_the_page_names_where_it_is_the_start_that_is_scored() -> None:

@@ -57,7 +57,7 @@ WINGS = {
         ("data",),
         ("labels", "users"),
         ("simulators",),
-        ("envs", "registry"),
+        ("envs", "planning", "registry"),
         ("collection", "recording"),
         ("environment_docs",),
     ),

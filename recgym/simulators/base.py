@@ -65,6 +65,17 @@ class Liking(NamedTuple):
     """A bar of this value is full."""
 
 
+class Options(NamedTuple):
+    """What users may do with items, the last column being to take none of them."""
+
+    weights: Array
+    """Of a slate, one option is taken in proportion to these, (B, M + 1), none below 0."""
+    rewards: Array
+    """Expected reward of taking each, (B, M + 1)."""
+    stays: Array
+    """Probability that the user stays once she has taken it, (B, M + 1)."""
+
+
 class Simulator(Protocol):
     """A world of users who answer slates of items.
 
@@ -77,7 +88,8 @@ class Simulator(Protocol):
     each observation begins with their N * D features, and a method ``candidates(observation)``
     returns these as (B, N, D).
 
-    A simulator may also be one that ``HasKinds`` or ``HasLiking``: then pictures show it.
+    A simulator may also be one that ``HasKinds`` or ``HasLiking``: then pictures show it; or that
+    ``HasOptions``: then ``recgym.planning`` can plan in it.
     """
 
     n_items: int
@@ -126,6 +138,31 @@ class HasLiking(Protocol):
 
     def liking(self, state: State) -> Liking:
         """Returns what the users like now, for a state in NumPy."""
+
+
+@runtime_checkable
+class HasOptions(Protocol):
+    """A simulator that tells what users would do, and so can be planned in.
+
+    Its users take one of the items that they read, or none. What follows depends on a slate only
+    through what was taken. A step is worth the mean of ``rewards`` by ``weights``.
+    """
+
+    slots_read: int
+    """Slots that users read, the first of a slate."""
+
+    def options(self, state: State, items: Array) -> Options:
+        """Returns what users would do with M items, int64 (B, M)."""
+
+    def follow(self, state: State, item: Array, noise: Noise) -> State:
+        """Returns the state of users who took an item, int64 (B,), -1 for none, and stayed."""
+
+    def remaining(self, state: State) -> Array:
+        """Returns how much is left of the episodes, (B,), in slates or minutes; 0 once over."""
+
+
+class PlannableWorld(Simulator, HasOptions, Protocol):
+    """A simulator that can be planned in."""
 
 
 def choose(weights: Array, uniform: Array) -> Array:

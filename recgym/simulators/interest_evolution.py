@@ -9,7 +9,7 @@ from gymnasium import spaces
 
 from recgym.arrays import Array, clip, namespace, pick, rows
 from recgym.simulators.arguments import number, one_of, whole
-from recgym.simulators.base import Kinds, Liking, Noise, Response, State, choose
+from recgym.simulators.base import Kinds, Liking, Noise, Options, Response, State, choose
 from recgym.simulators.distributions import Columns, Distribution, Given, noise_of
 from recgym.simulators.made_up import topic_names
 from recgym.simulators.recsim_parts import (
@@ -140,6 +140,7 @@ class InterestEvolution:
     ) -> None:
         self.n_items = whole("num_candidates", num_candidates, 1)
         self.slate_size = whole("slate_size", slate_size, 1, self.n_items)
+        self.slots_read = self.slate_size
         self.horizon = whole("horizon", horizon, 1)
         self.n_topics = whole("num_topics", num_topics, 2)
         floor = number("min_normalizer", min_normalizer, high=-1.0)
@@ -216,24 +217,47 @@ class InterestEvolution:
     def step(self, state: State, slate: Array, noise: Noise) -> tuple[State, Response]:
         """Shows the slates and returns the answers, see ``Simulator.step``."""
         xp = namespace(slate)
-        row = xp.arange(len(slate), device=slate.device)
         topic, quality = pick(state["topic"], slate), pick(state["quality"], slate)
         scores = pick(state["user_interests"], topic)
         weights = self._choice.weights(scores, state["no_click_mass"])
         option = choose(weights, noise.uniform[:, :1])
         clicked = option < self.slate_size
         click = xp.where(clicked, option, -1)
-        interest = pick(scores, click)
+        item = xp.where(clicked, pick(slate, click), -1)
+        watched = clicked * xp.minimum(state["time_budget"], self._length)
+        after = self.follow(state, item, noise)
+        after["response"] = self._response(click, watched, quality, topic)
+        reward = xp.asarray(watched, dtype=xp.float32)
+        return after, Response(click, item, reward, after["time_budget"] <= 0, slate)
+
+    def options(self, state: State, items: Array) -> Options:
+        """Returns what users would do with items (B, M), see ``HasOptions``."""
+        interest = pick(state["user_interests"], pick(state["topic"], items))
+        weights = self._choice.weights(interest, state["no_click_mass"])
+        xp = namespace(weights)
+        rewards = xp.zeros_like(weights)
+        rewards[:, :-1] = xp.minimum(state["time_budget"], self._length)[:, None]
+        return Options(weights, rewards, xp.ones_like(weights))
+
+    def follow(self, state: State, item: Array, noise: Noise) -> State:
+        """Returns the state of users who took an item (B,), see ``HasOptions``.
+
+        What was observed of the last slate is left as it was.
+        """
+        xp = namespace(item)
+        row, clicked = xp.arange(len(item), device=item.device), item >= 0
+        topic = pick(state["topic"], item)
         # what she likes next
+        interest = pick(state["user_interests"], topic)
         by = (self._height - self._slope * abs(interest)) * (1.0 - interest)
         up = noise.uniform[:, 1] < 0.5 * (interest + 1.0)
         moves = clicked * xp.where(up, by, -by)
         interests = xp.asarray(state["user_interests"], copy=True)
-        interests[row, pick(topic, click)] = clip(interest + moves, -1.0, 1.0)
+        interests[row, topic] = clip(interest + moves, -1.0, 1.0)
         # what time she has left
         budget = state["time_budget"]
         watched = clicked * xp.minimum(budget, self._length)
-        utility = state["document_quality_factor"] * pick(quality, click)
+        utility = state["document_quality_factor"] * pick(state["quality"], item)
         if self._likes:
             liking = self._choice.utility(interest, state["no_click_mass"])
             utility = utility + state["user_quality_factor"] * liking
@@ -242,14 +266,15 @@ class InterestEvolution:
         after = state | {
             "user_interests": interests,
             "time_budget": budget - lost + given_back,
-            "response": self._response(click, watched, quality, topic),
             "step": state["step"] + 1,
         }
         if not self._kept:
             after |= self._documents(noise.uniform[:, 2:], noise.normal)
-        reward = xp.asarray(watched, dtype=xp.float32)
-        item = xp.where(clicked, pick(slate, click), -1)
-        return after, Response(click, item, reward, after["time_budget"] <= 0, slate)
+        return after
+
+    def remaining(self, state: State) -> Array:
+        """Returns the minutes that are left, (B,)."""
+        return state["time_budget"]
 
     def kinds(self, state: State) -> Kinds:
         """Returns the candidates' topics and qualities."""

@@ -10,7 +10,7 @@ from gymnasium import spaces
 from recgym.arrays import Array, namespace, pick, rows
 from recgym.errors import RecGymError
 from recgym.simulators.arguments import numbers, whole
-from recgym.simulators.base import Kinds, Liking, Noise, Response, State, choose, invert
+from recgym.simulators.base import Kinds, Liking, Noise, Options, Response, State, choose, invert
 from recgym.simulators.distributions import Columns, Distribution, Given, noise_of
 from recgym.simulators.made_up import topic_names
 from recgym.simulators.recsim_parts import HORIZON, LogitChoice, draw_noise, moved, repeated
@@ -108,6 +108,7 @@ class InterestExploration:
     ) -> None:
         self.n_items = whole("num_candidates", num_candidates, 1)
         self.slate_size = whole("slate_size", slate_size, 1, self.n_items)
+        self.slots_read = self.slate_size
         self.horizon = whole("horizon", horizon, 1)
         self._no_click_mass = Distribution("no_click_mass", no_click_mass)
         self._choice = LogitChoice()
@@ -187,12 +188,36 @@ class InterestExploration:
         response[row, click, 0] = xp.asarray(clicked, dtype=xp.float32)
         response[:, :, 1] = xp.minimum(quality, self._most)
         response[:, :, 2] = topic
-        after = state | {"response": response, "step": state["step"] + 1}
+        item = xp.where(clicked, pick(slate, click), -1)
+        after = self.follow(state, item, noise)
+        after["response"] = response
+        reward = xp.asarray(clicked, dtype=xp.float32)
+        return after, Response(click, item, reward, xp.zeros_like(clicked), slate)
+
+    def options(self, state: State, items: Array) -> Options:
+        """Returns what users would do with items (B, M), see ``HasOptions``."""
+        scores = pick(state["affinity"], pick(state["topic"], items))
+        weights = self._choice.weights(
+            scores + pick(state["quality"], items), state["no_click_mass"]
+        )
+        xp = namespace(weights)
+        rewards = xp.ones_like(weights)
+        rewards[:, -1] = 0.0
+        return Options(weights, rewards, xp.ones_like(weights))
+
+    def follow(self, state: State, item: Array, noise: Noise) -> State:
+        """Returns the state of users who took an item (B,), see ``HasOptions``.
+
+        What was observed of the last slate is left as it was.
+        """
+        after = state | {"step": state["step"] + 1}
         if not self._kept:
             after |= self._documents(noise.uniform[:, 1:], noise.normal)
-        reward = xp.asarray(clicked, dtype=xp.float32)
-        item = xp.where(clicked, pick(slate, click), -1)
-        return after, Response(click, item, reward, xp.zeros_like(clicked), slate)
+        return after
+
+    def remaining(self, state: State) -> Array:
+        """Returns the slates that are left, (B,)."""
+        return self.horizon - state["step"]
 
     def kinds(self, state: State) -> Kinds:
         """Returns the candidates' topics and qualities."""

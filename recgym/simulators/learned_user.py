@@ -12,7 +12,7 @@ from gymnasium import spaces
 from recgym.arrays import Array, beside, namespace, pick, rows
 from recgym.errors import RecGymError
 from recgym.simulators.arguments import one_of, whole
-from recgym.simulators.base import Liking, Noise, Response, Simulator, State
+from recgym.simulators.base import Liking, Noise, Options, Response, Simulator, State
 from recgym.simulators.ensemble import Ensemble
 from recgym.simulators.spent_items import best_unspent, contains
 from recgym.spaces import SlateSpace
@@ -147,6 +147,7 @@ class LearnedUser:
         self.config = config
         self.n_items, self.n_features = features.shape
         self.slate_size = whole("slate_size", slate_size, 1, self.n_items)
+        self.slots_read = self.slate_size
         self._draws = isinstance(config, RecurrentUserConfig) and config.reward == "bernoulli"
         self.step_noise = (self.slate_size + 1 + self._draws, 0)
         self.horizon = whole("horizon", horizon, 1)
@@ -206,11 +207,32 @@ class LearnedUser:
         reward = pick(rewards, option)
         if self._draws:
             reward = xp.asarray(noise.uniform[:, -1] < reward, dtype=xp.float32)
-        after = state | self._advance(self.config, self._tables, state, item)
-        after["step"] = state["step"] + 1
+        after = self.follow(state, item, noise)
         ends = self.config.outside == "end"
         left = item < 0 if ends else xp.zeros(len(item), dtype=xp.bool, device=item.device)
         return after, Response(self._slots[option], item, reward, left, slate)
+
+    def options(self, state: State, items: Array) -> Options:
+        """Returns what users would do with items (B, M), see ``HasOptions``."""
+        logits, rewards = self._respond(self.config, self._tables, state, items)
+        xp = namespace(logits)
+        weights = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
+        if self.spends:
+            weights[:, :-1][contains(state["history"], items)] = 0.0
+        stays = xp.ones_like(weights)
+        if self.config.outside == "end":
+            stays[:, -1] = 0.0
+        return Options(weights, rewards, stays)
+
+    def follow(self, state: State, item: Array, noise: Noise) -> State:
+        """Returns the state of users who took an item (B,), see ``HasOptions``."""
+        after: State = state | self._advance(self.config, self._tables, state, item)
+        after["step"] = state["step"] + 1
+        return after
+
+    def remaining(self, state: State) -> Array:
+        """Returns the slates that are left, (B,)."""
+        return self.horizon - state["step"]
 
     def liking(self, state: State) -> Liking:
         """Returns how probably users would click each item, were it shown alone.

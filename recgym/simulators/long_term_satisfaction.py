@@ -7,9 +7,9 @@ from typing import Any, Self
 import numpy as np
 from gymnasium import spaces
 
-from recgym.arrays import Array, clip, namespace, pick
+from recgym.arrays import Array, beside, clip, namespace, pick
 from recgym.simulators.arguments import whole
-from recgym.simulators.base import Kinds, Liking, Noise, Response, State
+from recgym.simulators.base import Kinds, Liking, Noise, Options, Response, State
 from recgym.simulators.distributions import Columns, Distribution, Given, noise_of
 from recgym.simulators.recsim_parts import HORIZON, draw_noise, moved, repeated
 from recgym.spaces import SlateSpace
@@ -108,6 +108,7 @@ class LongTermSatisfaction:
         self.n_items = whole("num_candidates", num_candidates, 1)
         self.slate_size = whole("slate_size", slate_size, 1, self.n_items)
         self.horizon = whole("horizon", horizon, 1)
+        self.slots_read = 1
         limits: dict[str, tuple[Any, ...]] = {
             "memory_discount": (memory_discount, 0.0, LONGEST_MEMORY),
             "sensitivity": (sensitivity,),
@@ -178,25 +179,50 @@ class LongTermSatisfaction:
     def step(self, state: State, slate: Array, noise: Noise) -> tuple[State, Response]:
         """Shows the slates and returns the answers, see ``Simulator.step``."""
         xp = namespace(slate)
-        first, step = slate[:, 0], state["step"] + 1
-        clickbait = pick(state["clickbait"], first)
+        first = slate[:, 0]
+        after = self.follow(state, first, noise)
+        click = first - first  # slot 0
+        reward = xp.asarray(after["engagement"], dtype=xp.float32)
+        ends = after["step"] >= state["time_budget"]
+        return after, Response(click, first + click, reward, ends, slate)
+
+    def options(self, state: State, items: Array) -> Options:
+        """Returns what users would do with items (B, M), see ``HasOptions``: the first is taken."""
+        clickbait = pick(state["clickbait"], items)[:, :, None]
+        parameters = state["kale"][:, None] + clickbait * state["choc_over_kale"][:, None]
+        means = parameters[:, :, 0] / self._dissatisfaction(state)[:, None]
+        xp = namespace(means)
+        engagement = xp.exp(means + 0.5 * parameters[:, :, 2] ** 2)
+        taken = beside(xp.ones_like(means), 0.0)
+        return Options(taken, beside(engagement, 0.0), xp.ones_like(taken))
+
+    def follow(self, state: State, item: Array, noise: Noise) -> State:
+        """Returns the state of users who took an item (B,), see ``HasOptions``."""
+        xp = namespace(item)
+        clickbait = pick(state["clickbait"], item)
         # of the logarithm of engagement and of exposure: means, and standard deviations
         parameters = state["kale"] + clickbait[:, None] * state["choc_over_kale"]
         spread = parameters[:, 2:] * noise.normal
-        exposure = state["net_positive_exposure"]
-        dissatisfaction = 1.0 + xp.exp(-state["sensitivity"] * exposure)
-        engagement = xp.exp(parameters[:, 0] / dissatisfaction + spread[:, 0])
-        moved_by = parameters[:, 1] + spread[:, 1]
+        means = parameters[:, 0] / self._dissatisfaction(state)
+        kept = state["memory_discount"] * state["net_positive_exposure"]
         after = state | {
-            "net_positive_exposure": state["memory_discount"] * exposure + moved_by,
-            "engagement": engagement,
-            "step": step,
+            "net_positive_exposure": kept + (parameters[:, 1] + spread[:, 1]),
+            "engagement": xp.exp(means + spread[:, 0]),
+            "step": state["step"] + 1,
         }
         if not self._kept:
             after["clickbait"] = noise.uniform
-        click = first - first  # slot 0
-        reward = xp.asarray(engagement, dtype=xp.float32)
-        return after, Response(click, first + click, reward, step >= state["time_budget"], slate)
+        return after
+
+    def remaining(self, state: State) -> Array:
+        """Returns the slates that are left, (B,)."""
+        limit = clip(state["time_budget"], 0, self.horizon)
+        return limit - state["step"]
+
+    def _dissatisfaction(self, state: State) -> Array:
+        """Returns 1 / satisfaction, (B,)."""
+        exposure = state["net_positive_exposure"]
+        return 1.0 + namespace(exposure).exp(-state["sensitivity"] * exposure)
 
     def kinds(self, state: State) -> Kinds:
         """Returns which candidates are chocolate, and their clickbait scores."""

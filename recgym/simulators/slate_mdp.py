@@ -8,10 +8,10 @@ from typing import Any, Self
 import numpy as np
 from gymnasium import spaces
 
-from recgym.arrays import Array, namespace, pick, remember, rows
+from recgym.arrays import Array, beside, namespace, pick, remember, rows
 from recgym.errors import RecGymError
 from recgym.simulators.arguments import one_of, whole
-from recgym.simulators.base import Kinds, Liking, Noise, Response, State, choose, invert
+from recgym.simulators.base import Kinds, Liking, Noise, Options, Response, State, choose, invert
 from recgym.simulators.made_up import topic_names
 from recgym.simulators.slate_mdp_planning import Plan, SlatePlanner
 from recgym.spaces import SlateSpace
@@ -90,6 +90,7 @@ class SlateMDP:
         self.n_states = whole("n_states", n_states, 1)
         self.n_items = whole("n_items", n_items, 1)
         self.slate_size = whole("slate_size", slate_size, 1, self.n_items)
+        self.slots_read = self.slate_size
         self.horizon = whole("horizon", horizon, 1)
         self.view = one_of("observe", observe, ("features", "items", "state"))
         self.window = whole("window", window, 1)
@@ -141,6 +142,28 @@ class SlateMDP:
         click = xp.where(clicked, candidate, -1)
         reward = xp.asarray(clicked, dtype=xp.float32)
         return after, Response(click, item, reward, ~clicked, slate)
+
+    def options(self, state: State, items: Array) -> Options:
+        """Returns what users would do with items (B, M), see ``HasOptions``.
+
+        To take an item is to make it the click candidate; who does not click it leaves.
+        """
+        pair = state["state"][:, None] * self.n_items + items
+        chances = beside(rows(self._rewards, pair)[:, :, 0], 0.0)
+        return Options(chances, chances, chances)
+
+    def follow(self, state: State, item: Array, noise: Noise) -> State:
+        """Returns the state of users who clicked an item (B,), see ``HasOptions``."""
+        pair = state["state"] * self.n_items + item
+        return {
+            "state": invert(rows(self._reached, pair), noise.uniform[:, 2:]),
+            "history": remember(state["history"], item),
+            "step": state["step"] + 1,
+        }
+
+    def remaining(self, state: State) -> Array:
+        """Returns the slates that are left, (B,)."""
+        return self.horizon - state["step"]
 
     def kinds(self, state: State) -> Kinds:
         """Returns for each item the state that rewards it most; there is a topic for each state."""

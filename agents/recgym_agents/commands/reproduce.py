@@ -13,7 +13,7 @@ from recgym.envs.backends import check_device
 from recgym.errors import RecGymError
 from recgym_agents.experiments import EXPERIMENTS
 from recgym_agents.experiments.experiment import Budget, Experiment
-from recgym_agents.experiments.results_report import write_page
+from recgym_agents.experiments.results_report import read_published, write_page
 from recgym_agents.experiments.runner import run_cells, unfinished
 from recgym_agents.runs.devices import CPU
 from recgym_agents.runs.run_folder import check_folder
@@ -27,6 +27,7 @@ def main(
     name: ExperimentName,
     smoke: bool = False,
     paper: bool = False,
+    rejudge: bool = False,
     device: str = CPU,
     workers: int = 2,
     data: Path | None = None,
@@ -39,6 +40,7 @@ def main(
         name: of an experiment, or module:name of one that a module registers.
         smoke: some minutes' worth of everything; writes below OUT/smoke only.
         paper: networks of the paper's size; writes below OUT/paper only.
+        rejudge: run nothing, and write the page again from DOCS/NAME.json, with today's rules.
         device: where networks learn in irecgan-fig2, such as cuda.
         workers: processes at once, each with one thread.
         data: folder of raw logs (gan_yelp.tsv, gan_taobao.tsv, trivago.parquet, and in cikm-cup/
@@ -47,6 +49,11 @@ def main(
         docs: folder of the published pages.
     """
     experiment = EXPERIMENTS.find(name)
+    if rejudge:
+        if smoke or paper or device != CPU:
+            raise RecGymError("--rejudge: takes none of --smoke, --paper and --device")
+        print(write_page(experiment, *read_published(experiment, docs), docs, _command(name, [])))
+        return
     size, budget = _size(experiment, smoke, paper)
     runs = out / size
     folder = runs / experiment.name / "page" if size else docs
@@ -71,8 +78,12 @@ def main(
         raise RecGymError(f"{name}: {count} cells failed, no page written; run again to retry them")
     options = [f"--{size}"] * bool(size) + [f"--device {device}"] * (device != CPU)
     options += ["--data DIR"] * (data is not None)
-    command = " ".join(["recgym reproduce", name, *options])
-    print(write_page(experiment, budget, outcome, folder, command))
+    print(write_page(experiment, budget, outcome, folder, _command(name, options)))
+
+
+def _command(name: str, options: list[str]) -> str:
+    """Returns what was typed for a page."""
+    return " ".join(["recgym reproduce", name, *options])
 
 
 def _size(experiment: Experiment, smoke: bool, paper: bool) -> tuple[str, Budget]:

@@ -22,7 +22,8 @@ Budget = dict[str, Any]
 """What a cell may spend (steps, seeds, users); plain JSON, printed on the page."""
 Result = dict[str, Any]
 """What a cell found; plain JSON. ``arrays`` holds what is too long for the published file."""
-Verdict = Literal["reproduced", "not reproduced", "data not available here"]
+Verdict = Literal["reproduced", "contradicted", "inconclusive", "data not available here"]
+"""What became of a claim; ``verdicts.judge`` says how the first three are told apart."""
 
 
 class DataNotAvailable(RecGymError):
@@ -102,6 +103,8 @@ class Experiment:
     """With the paper's sizes, where the budget has smaller ones."""
     raw_logs: Callable[[Cell], tuple[str, ...]] = reads_nothing
     """Names of the raw logs that a cell reads: without them no process is started for it."""
+    reads_arrays: bool = True
+    """Whether the summary needs the cells' arrays, which the published file leaves out."""
     takes_device: bool = False
     """Whether a budget can say "device", where networks learn; without, it is the CPU."""
 

@@ -10,9 +10,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from recgym.arrays import Array
-from recgym.files import atomic_write, write_json, write_text
-from recgym.metrics import mean_and_error
-from recgym_agents.experiments.experiment import Budget, Experiment, Page
+from recgym.errors import RecGymError
+from recgym.files import atomic_write, read_json, write_json, write_text
+from recgym.metrics import HeadroomShare, mean_and_error
+from recgym_agents.experiments.experiment import Budget, Experiment, Finished, Page
 from recgym_agents.experiments.runner import Outcome
 
 SMOKE = (
@@ -57,6 +58,20 @@ def p_text(p: float) -> str:
     return "<.001" if p < 0.001 else f"{p:.3f}".removeprefix("0")
 
 
+def share_text(found: HeadroomShare) -> str:
+    """Formats a share of the headroom with its interval, or says that there is none.
+
+    >>> from recgym.metrics import share_of_headroom
+    >>> share_text(share_of_headroom([2.0, 2.2], {"floor": [1.0, 1.0]}, [3.0, 3.0]))
+    '55% (-9% .. 119%)'
+    >>> share_text(share_of_headroom([2.0, 2.2], {"floor": [1.0, 1.0]}, [1.0, 1.1]))
+    '– (no headroom)'
+    """
+    if np.isnan(found.share):
+        return "– (no headroom)"
+    return f"{found.share:.0%} ({found.low:.0%} .. {found.high:.0%})"
+
+
 def dots(panels: dict[str, dict[str, Array]], unit: str) -> Figure:
     """Draws every replicate of every policy as a dot, and their mean as a line.
 
@@ -91,6 +106,34 @@ def write_page(
     path = folder / f"{experiment.name}.md"
     write_text(path, _text(experiment, budget, outcome, page, command))
     return path
+
+
+def read_published(experiment: Experiment, folder: Path) -> tuple[Budget, Outcome]:
+    """Reads the budget and the cells of a published page, to judge them again.
+
+    Args:
+        experiment: whose page it is.
+        folder: where ``NAME.json`` is.
+
+    Raises:
+        RecGymError: the summary needs more than is published, or nothing is.
+    """
+    path = folder / f"{experiment.name}.json"
+    if experiment.reads_arrays:
+        raise RecGymError(
+            f"--rejudge: {experiment.name} needs single pages or sessions, which are not in {path};"
+            " run it again without --rejudge"
+        )
+    if not path.is_file():
+        raise RecGymError(f"{path}: no such file; run {experiment.name} without --rejudge")
+    published = read_json(path)
+    finished = []
+    for cell in experiment.cells(published["budget"]):
+        found = (one for one in published["cells"] if cell.items() <= one.items())
+        for one in found:
+            result = {name: one[name] for name in one if name not in (*cell, "seconds")}
+            finished.append(Finished(cell, result, one["seconds"]))
+    return published["budget"], Outcome(finished, {}, {})
 
 
 def _text(

@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from recgym.files import sha256_of
-from recgym.metrics import holm, mean_and_error, paired_t
+from recgym.metrics import detectable_difference, mean_and_error, paired_t
 from recgym.users.folder import SHIPPED
 from recgym_agents.agent import Policy as Trained
 from recgym_agents.experiments.experiment import (
@@ -26,6 +26,13 @@ from recgym_agents.experiments.experiment import (
     having,
 )
 from recgym_agents.experiments.results_report import dots, p_text, seeds_text, table
+from recgym_agents.experiments.verdicts import (
+    Difference,
+    differences,
+    judge,
+    judge_bound,
+    limit,
+)
 from recgym_agents.runs.evaluation import evaluate
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train
@@ -103,6 +110,17 @@ SMOKE: Budget = {
     "repeats": 1,
 }
 """What a cell may spend, for every policy alike; equal steps are equal updates."""
+
+
+def papers_gain(ours: str, theirs: str, slate_size: int) -> float | None:
+    """Returns the gain in reward of one policy over another in Table 3, as a share; None if absent.
+
+    >>> round(papers_gain("cascading", "user-greedy", 5), 3)
+    0.104
+    """
+    if not {ours, theirs} <= set(PAPER):
+        return None
+    return PAPER[ours][slate_size][0] / PAPER[theirs][slate_size][0] - 1.0
 
 
 def cells(budget: Budget) -> list[Cell]:
@@ -306,13 +324,12 @@ def _test(ours: str, theirs: str, found: Table3) -> list[str]:
 def _claims(tables: dict[int, Table3]) -> list[Claim]:
     """The claims at every slate size; the p-values of those that say "beats" are one family."""
     family = [(size, text) for size in tables for text, *_ in CLAIMS if text != AT_LEAST]
-    p_values = []
-    for size, text in family:
-        one, other = _compared(tables[size], text)
-        p_values.append(paired_t(one, other))
-    corrected = dict(zip(family, holm(np.array(p_values)), strict=True))
+    gains = differences([_compared(tables[size], text) for size, text in family])
+    tested = dict(zip(family, gains, strict=True))
     return [
-        _claim(size, found, text, corrected.get((size, text)))
+        _at_least(size, found)
+        if text == AT_LEAST
+        else _beats(size, found, text, tested[size, text])
         for size, found in tables.items()
         for text, *_ in CLAIMS
     ]
@@ -324,21 +341,34 @@ def _compared(found: Table3, text: str) -> tuple[np.ndarray, np.ndarray]:
     return getattr(found[ours, world], metric), getattr(found[theirs, world], metric)
 
 
-def _claim(size: int, found: Table3, text: str, p: float | None) -> Claim:
-    """Judges "beats" by p < .05, corrected; "at least" (no p) by the interval's lower bound."""
+def _beats(size: int, found: Table3, text: str, gain: Difference) -> Claim:
+    """Judges "beats" by p < .05, corrected, and by the paper's gain where it gives one."""
+    _, world, _, ours, theirs = next(claim for claim in CLAIMS if claim[0] == text)
     one, other = _compared(found, text)
+    level = other.mean()
+    claimed = papers_gain(ours, theirs, size) if world == "test" else None
+    verdict = judge(gain, claimed=None if claimed is None else claimed * level)
+    evidence = (
+        f"reward {one.mean():.3f} against {level:.3f} ({gain.mean / level:+.1%}, interval "
+        f"{gain.low / level:+.1%} .. {gain.high / level:+.1%}), p {p_text(gain.p_for)}"
+    )
+    evidence += "" if claimed is None else f"; paper {claimed:+.1%}"
+    evidence += limit(verdict, f"{gain.detectable / level:.1%}")
+    return Claim(f"{text}, slates of {size}", verdict, evidence)
+
+
+def _at_least(size: int, found: Table3) -> Claim:
+    """Judges "clicks at least as often", by the interval of the difference."""
+    one, other = _compared(found, AT_LEAST)
     gain = mean_and_error(one - other)
-    if p is None:
-        holds = gain.low >= -MARGIN
-        test = f"difference {gain.low:+.4f} .. {gain.high:+.4f}"
-    else:
-        holds = gain.mean > 0 and p < 0.05
-        test = f"p {p_text(p)}"
+    verdict = judge_bound(gain.low, gain.high, -MARGIN)
+    evidence = (
+        f"click rate {one.mean():.3f} against {other.mean():.3f} "
+        f"({gain.mean / other.mean():+.1%}), difference {gain.low:+.4f} .. {gain.high:+.4f}"
+    )
+    detectable = detectable_difference(gain.standard_error, gain.n - 1)
     return Claim(
-        f"{text}, slates of {size}",
-        "reproduced" if holds else "not reproduced",
-        f"{'click rate' if text == AT_LEAST else 'reward'} {one.mean():.3f} against "
-        f"{other.mean():.3f} ({100 * gain.mean / other.mean():+.1f}%), {test}",
+        f"{AT_LEAST}, slates of {size}", verdict, evidence + limit(verdict, f"{detectable:.4f}")
     )
 
 
@@ -381,9 +411,12 @@ would give.
 The paper's figures are from Ant Financial news, so its rewards are on another scale: compare the
 gains over user-greedy, and the order.
 
-Rule: "beats" is a higher mean with p < .05 in a two-sided paired t-test over seeds, Holm-corrected
-over all such claims of this page. "At least as often" is non-inferiority: the lower bound of the
-95% interval over seeds of the difference in click rate is at least -0.01.""",
+Rule: "beats" is reproduced if the mean is higher, with p < .05 in a two-sided paired t-test over
+seeds, Holm-corrected over all such claims of this page. It is contradicted if the mean is lower
+with p < .05, or if the interval, which has the correction of the strictest step (99.375%), lies
+below the paper's gain in percent. "At least as often" is non-inferiority: reproduced if the lower
+bound of the 95% interval over seeds of the difference in click rate is at least -0.01, contradicted
+if the upper bound is below that.""",
     budget=BUDGET,
     smoke_budget=SMOKE,
     cells=cells,

@@ -120,4 +120,5 @@ users here.""",
     cells=cells,
     run_cell=run_cell,
     summarise=summarise,
+    reads_arrays=False,
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from recgym.metrics import holm, mean_and_error, paired_bootstrap, paired_t
+from recgym.metrics import holm, mean_and_error, paired_bootstrap
 from recgym_agents.experiments.experiment import (
     Budget,
     Claim,
@@ -32,7 +33,10 @@ from recgym_agents.experiments.irecgan.figure_2_runs import (
 )
 from recgym_agents.experiments.irecgan.slate_mdp_sessions import make_world, oracles
 from recgym_agents.experiments.results_report import p_text, seeds_text, table
+from recgym_agents.experiments.verdicts import Difference, differences, judge, limit
 
+LEVEL = 0.01
+"""Of the tests against the logging policy."""
 METRIC = {"coverage@1": "coverage@1", "coverage@10": "coverage@10", "clicks a session": "session"}
 """A panel of the figure -> the result that it shows."""
 
@@ -72,10 +76,11 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
 class Gain(NamedTuple):
     """What a method has over the logging policy."""
 
-    mean: float
     low: float
     high: float
-    p_worlds: float
+    """95% interval over worlds, not corrected."""
+    over_worlds: Difference
+    """Tested by a two-sided paired t-test."""
     p_sessions: float
 
 
@@ -104,17 +109,14 @@ class Runs:
     def against_logging(self, size: int) -> dict[str, Gain]:
         """Holds every method that learned from random sessions against random slates."""
         random = having(self.finished, policy="random")
-        gains, p_worlds, p_sessions = [], [], []
-        for method in METHODS:
-            found = self.of("random", size, method)
-            gains.append(mean_and_error(by_seed(found, "session") - by_seed(random, "session")))
-            p_worlds.append(paired_t(by_seed(found, "session"), by_seed(random, "session")))
-            p_sessions.append(paired_bootstrap(_sessions(found), _sessions(random)))
-        corrected = zip(holm(np.array(p_worlds)), holm(np.array(p_sessions)), strict=True)
-        return {
-            method: Gain(gain.mean, gain.low, gain.high, *p)
-            for method, gain, p in zip(METHODS, gains, corrected, strict=True)
-        }
+        found = [self.of("random", size, method) for method in METHODS]
+        pairs = [(by_seed(one, "session"), by_seed(random, "session")) for one in found]
+        p_sessions = holm(
+            np.array([paired_bootstrap(_sessions(one), _sessions(random)) for one in found])
+        )
+        known = [mean_and_error(ours - theirs) for ours, theirs in pairs]
+        tested = zip(METHODS, known, differences(pairs, LEVEL), p_sessions.tolist(), strict=True)
+        return {method: Gain(one.low, one.high, *tests) for method, one, *tests in tested}
 
 
 def _sessions(runs: list[Finished]) -> np.ndarray:
@@ -134,8 +136,8 @@ def _shares(runs: Runs, size: int, against: dict[str, Gain]) -> str:
         row += [f"{values.mean() / known[oracle].mean():.0%}" for oracle in ORACLES]
         if name in against:
             gain = against[name]
-            row += [f"{gain.mean:+.2f}", f"{gain.low:+.2f} .. {gain.high:+.2f}"]
-            row += [p_text(gain.p_worlds), p_text(gain.p_sessions)]
+            row += [f"{gain.over_worlds.mean:+.2f}", f"{gain.low:+.2f} .. {gain.high:+.2f}"]
+            row += [p_text(gain.over_worlds.p_for), p_text(gain.p_sessions)]
         rows.append([*row, *[""] * (len(header) - len(row))])
     return table(header, rows)
 
@@ -177,14 +179,16 @@ def _beat_logging(runs: Runs, size: int, against: dict[str, Gain]) -> list[Claim
     """Judges "beats the logging policy": p < .01, corrected, over worlds and over sessions."""
     random, claims = runs.untrained("random"), []
     for method in ("PG", "IRecGAN"):
-        values, gain = runs.values("random", size, method, "session"), against[method]
-        holds = gain.mean > 0 and max(gain.p_worlds, gain.p_sessions) < 0.01
+        values = runs.values("random", size, method, "session")
+        worlds, p_sessions = against[method].over_worlds, against[method].p_sessions
+        verdict = judge(replace(worlds, p_for=max(worlds.p_for, p_sessions)), LEVEL)
         claims.append(
             Claim(
                 f"ours: {method} beats the logging policy, {size:,} random sessions",
-                "reproduced" if holds else "not reproduced",
+                verdict,
                 f"{values.mean():.2f} clicks a session against {random.mean():.2f}, "
-                f"p {p_text(gain.p_worlds)} over worlds, {p_text(gain.p_sessions)} over sessions",
+                f"p {p_text(worlds.p_for)} over worlds, {p_text(p_sessions)} over sessions"
+                + limit(verdict, f"{worlds.detectable:.2f} clicks"),
             )
         )
     return claims
@@ -201,18 +205,15 @@ class Comparison(NamedTuple):
 def _papers_claims(runs: Runs) -> list[Claim]:
     """Judges what the paper says of Figure 2: higher, with p < .05 over worlds, corrected."""
     comparisons = _comparisons(runs)
-    p_values = holm(np.array([paired_t(one.ours, one.theirs) for one in comparisons]))
+    tested = differences([(one.ours, one.theirs) for one in comparisons])
     claims = []
-    for (text, ours, theirs), p in zip(comparisons, p_values, strict=True):
-        gain = ours.mean() - theirs.mean()
-        claims.append(
-            Claim(
-                text,
-                "reproduced" if gain > 0 and p < 0.05 else "not reproduced",
-                f"{ours.mean():.3f} against {theirs.mean():.3f} ({gain:+.3f}), higher in "
-                f"{int((ours > theirs).sum())} of {len(ours)} worlds, p {p_text(p)}",
-            )
+    for (text, ours, theirs), found in zip(comparisons, tested, strict=True):
+        verdict = judge(found)
+        evidence = (
+            f"{ours.mean():.3f} against {theirs.mean():.3f} ({found.mean:+.3f}), higher in "
+            f"{int((ours > theirs).sum())} of {len(ours)} worlds, p {p_text(found.p_for)}"
         )
+        claims.append(Claim(text, verdict, evidence + limit(verdict, f"{found.detectable:.3f}")))
     return claims
 
 
@@ -336,9 +337,10 @@ begin in can be a little better. Rows without a training are the same for all si
 
 The paper prints this figure without numbers; its statements are judged, on means over all sizes,
 or, where IRecGAN is to earn most, all but the one that the paper excepts; coverage@10 is compared
-in the mean of the four methods. Rule: a difference stands if p < .05 in a two-sided paired t-test
-over worlds, corrected by Holm's method over the paper's statements; for "beats the logging policy"
-p < .01 over worlds and over sessions (one-sided paired bootstrap), each corrected over the methods.
+in the mean of the four methods. Rule: a statement is reproduced if p < .05 in a two-sided paired
+t-test over worlds, corrected by Holm's method over the paper's statements, and contradicted if it
+is so the other way round; for "beats the logging policy", reproduced if p < .01 over worlds and
+over sessions (one-sided paired bootstrap), each corrected over the methods.
 Which rival earns most is looked up in the same results, so that IRecGAN is held against the best by
 chance, too.""",
     budget=BUDGET,

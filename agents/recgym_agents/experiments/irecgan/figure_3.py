@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from recgym.metrics import holm, paired_t, paired_variances
+from recgym.metrics import detectable_ratio, paired_variances
 from recgym_agents.experiments.experiment import (
     Budget,
     Claim,
@@ -29,6 +29,14 @@ from recgym_agents.experiments.irecgan.figure_3_runs import (
     run_cell,
 )
 from recgym_agents.experiments.results_report import p_text, seeds_text, table
+from recgym_agents.experiments.verdicts import (
+    LEVEL,
+    Difference,
+    differences,
+    judge,
+    judge_all,
+    limit,
+)
 
 
 class Comparison(NamedTuple):
@@ -59,18 +67,6 @@ CLAIMS = {
     HARD: [Comparison(name, name, *COVERAGES) for name in LEARNERS],
 }
 """A statement of the paper -> the comparisons that all have to hold."""
-
-
-class Test(NamedTuple):
-    """What a comparison found."""
-
-    gain: float
-    p: float
-    """Two-sided paired t-test over seeds, corrected by Holm's method over the page."""
-
-    def holds(self) -> bool:
-        """Returns whether ours is higher."""
-        return self.gain > 0.0 and self.p < 0.05
 
 
 def summarise(finished: list[Finished], budget: Budget) -> Page:
@@ -114,7 +110,7 @@ def _of_known(known: list[Finished], name: str, measure: str) -> np.ndarray:
     return np.array([one.result[name][measure] for one in known])
 
 
-def _tests(runs: dict[str, list[Finished]], budget: Budget) -> dict[Comparison, Test]:
+def _tests(runs: dict[str, list[Finished]], budget: Budget) -> dict[Comparison, Difference]:
     """Makes every comparison of the page."""
     comparisons = [one for some in CLAIMS.values() for one in some]
     pairs = [
@@ -124,28 +120,25 @@ def _tests(runs: dict[str, list[Finished]], budget: Budget) -> dict[Comparison, 
         )
         for one in comparisons
     ]
-    p_values = holm(np.array([paired_t(*pair) for pair in pairs]))
-    return {
-        one: Test(float((ours - theirs).mean()), float(p))
-        for one, (ours, theirs), p in zip(comparisons, pairs, p_values, strict=True)
-    }
+    return dict(zip(comparisons, differences(pairs), strict=True))
 
 
 def _claims(
-    runs: dict[str, list[Finished]], tests: dict[Comparison, Test], budget: Budget
+    runs: dict[str, list[Finished]], tests: dict[Comparison, Difference], budget: Budget
 ) -> tuple[Claim, ...]:
     claims = []
     for text, comparisons in CLAIMS.items():
-        found = [tests[one] for one in comparisons]
-        evidence = "; ".join(
-            f"{_named(one)} {test.gain:+.3f} (p {p_text(test.p)})"
-            for one, test in zip(comparisons, found, strict=True)
-        )
-        holds = all(test.holds() for test in found)
-        claims.append(Claim(text, _verdict(holds), evidence))
+        verdict = judge_all(judge(tests[one]) for one in comparisons)
+        evidence = "; ".join(_evidence(one, tests[one]) for one in comparisons)
+        claims.append(Claim(text, verdict, evidence))
         if text == SLOW:
             claims.append(_spread(runs, budget))
     return tuple(claims)
+
+
+def _evidence(one: Comparison, found: Difference) -> str:
+    limits = limit(judge(found), f"{found.detectable:.3f}")
+    return f"{_named(one)} {found.mean:+.3f} (p {p_text(found.p_for)}{limits})"
 
 
 def _named(one: Comparison) -> str:
@@ -156,20 +149,19 @@ def _named(one: Comparison) -> str:
 
 def _spread(runs: dict[str, list[Finished]], budget: Budget) -> Claim:
     """Judges "high variance": a larger one over seeds, with p < .05."""
-    holds, evidence = True, []
+    verdicts: list[Verdict] = []
+    evidence = []
     for measure in COVERAGES:
         ours, theirs = (
             _later(runs[name], measure, budget) for name in ("PG-online", "PG-online&offline")
         )
         p = paired_variances(ours, theirs)
-        holds &= bool(ours.std() > theirs.std()) and p < 0.05
+        judged: Verdict = "reproduced" if ours.std() > theirs.std() else "contradicted"
+        verdicts.append(judged if p < LEVEL else "inconclusive")
         deviations = f"{ours.std(ddof=1):.3f} against {theirs.std(ddof=1):.3f}"
-        evidence.append(f"{measure}: standard deviation {deviations} (p {p_text(p)})")
-    return Claim(SPREAD, _verdict(holds), "; ".join(evidence))
-
-
-def _verdict(holds: bool) -> Verdict:
-    return "reproduced" if holds else "not reproduced"
+        limits = limit(verdicts[-1], f"{detectable_ratio(ours, theirs):.1f} times as large")
+        evidence.append(f"{measure}: standard deviation {deviations} (p {p_text(p)}{limits})")
+    return Claim(SPREAD, judge_all(verdicts), "; ".join(evidence))
 
 
 def _figure(runs: dict[str, list[Finished]], known: list[Finished]) -> Figure:
@@ -235,12 +227,14 @@ they are. Ten updates by 100 were set by what they cost.
 Rules, all on the mean of the last five iterations: a method ends above another if the difference
 over seeds is positive, with p < .05 in a two-sided paired t-test over seeds, corrected by Holm's
 method over all comparisons of this page; a statement about several methods or both coverages needs
-every one of its comparisons. The variance is larger if the standard deviation over seeds is, for
-both coverages, with p < .05 in the paired test of Pitman and Morgan, uncorrected; it includes how
-worlds differ, for both methods alike.""",
+every one of its comparisons, and is contradicted by one that is as significant the other way round.
+The variance is larger if the standard deviation over seeds is, for both coverages, with p < .05 in
+the paired test of Pitman and Morgan, uncorrected; it includes how worlds differ, for both methods
+alike.""",
     budget=BUDGET,
     smoke_budget=SMOKE,
     cells=cells,
     run_cell=run_cell,
     summarise=summarise,
+    reads_arrays=False,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -11,7 +12,7 @@ from matplotlib.figure import Figure
 from recgym.data import Dataset, read_cikm_cup, read_trivago, sessions_as_users
 from recgym.data.cikm import CLICKS, PURCHASES, QUERIES
 from recgym.data.session_filters import select_pages
-from recgym.metrics import holm, paired_bootstrap, paired_t
+from recgym.metrics import holm, paired_bootstrap
 from recgym_agents.algorithms.policy_gradient import PolicyGradient
 from recgym_agents.experiments.experiment import (
     Budget,
@@ -36,6 +37,7 @@ from recgym_agents.experiments.irecgan.reranking import (
 )
 from recgym_agents.experiments.irecgan.shared_settings import as_irecgan_is_paid
 from recgym_agents.experiments.results_report import dots, p_text, seeds_text, table
+from recgym_agents.experiments.verdicts import differences, judge, limit
 from recgym_agents.runs.run_metrics import kept_report
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train
@@ -292,25 +294,26 @@ def _claims(
         runs: of every method.
         session: whose page each value of a metric is of.
     """
-    seeds, sessions = [], []
+    pairs, sessions = [], []
     for better, worse, metric in ORDERINGS:
         pair = runs[better], runs[worse]
-        seeds.append(paired_t(by_seed(pair[0], metric), by_seed(pair[1], metric)))
+        pairs.append((100 * by_seed(pair[0], metric), 100 * by_seed(pair[1], metric)))
         ours, theirs = (_by_session(one, metric, session[metric]) for one in pair)
         sessions.append(paired_bootstrap(ours, theirs))
     claims = []
-    corrected = zip(ORDERINGS, holm(np.array(seeds)), holm(np.array(sessions)), strict=True)
-    for one, p_seeds, p_sessions in corrected:
-        ours, theirs = (100 * by_seed(runs[name], one.metric) for name in (one.better, one.worse))
-        holds = ours.mean() > theirs.mean() and max(p_seeds, p_sessions) < 0.05
+    tested = zip(
+        ORDERINGS, pairs, differences(pairs), holm(np.array(sessions)).tolist(), strict=True
+    )
+    for one, (ours, theirs), found, p_sessions in tested:
+        verdict = judge(replace(found, p_for=max(found.p_for, p_sessions)))
         at = list(METRICS).index(one.metric)
         evidence = (
             f"{ours.mean():.2f} against {theirs.mean():.2f}, higher on {(ours > theirs).sum()} of "
-            f"{len(ours)} seeds, p {p_text(p_seeds)} over seeds, {p_text(p_sessions)} over "
+            f"{len(ours)} seeds, p {p_text(found.p_for)} over seeds, {p_text(p_sessions)} over "
             f"sessions; paper, on CIKM: {PAPER[one.better][at]:.2f} against "
-            f"{PAPER[one.worse][at]:.2f}"
+            f"{PAPER[one.worse][at]:.2f}" + limit(verdict, f"{found.detectable:.2f} points")
         )
-        claims.append(Claim(_text(log, one), "reproduced" if holds else "not reproduced", evidence))
+        claims.append(Claim(_text(log, one), verdict, evidence))
     return claims
 
 
@@ -376,7 +379,8 @@ shown, which the paper's log does not have.
 Rule: "A > B" is reproduced if the mean over seeds is higher, with p < .05 both in a two-sided
 paired t-test over seeds and in a one-sided paired bootstrap over test sessions (the sums of their
 pages, in the mean of the seeds: most pages show the list of the one before), each corrected by
-Holm's method for the orderings of a log.""",
+Holm's method for the orderings of a log. It is contradicted if the mean is lower, with p < .05 over
+seeds. The paper's sizes are those of another log, and decide nothing.""",
     budget=BUDGET,
     smoke_budget=SMOKE,
     cells=cells,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import gymnasium
@@ -11,7 +11,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from recgym.envs import SlateVectorEnv
-from recgym.metrics import holm, paired_bootstrap
+from recgym.metrics import HeadroomShare, holm, paired_bootstrap, share_of_headroom
 from recgym.simulators.views import top
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import (
@@ -29,6 +29,7 @@ from recgym_agents.experiments.experiment import (
 )
 from recgym_agents.experiments.gan.policies import TUNED
 from recgym_agents.experiments.results_report import p_text, seeds_text, table
+from recgym_agents.experiments.verdicts import differences, judge, limit, p_of_the_contrary
 from recgym_agents.runs.evaluation import ROWS, Evaluation, evaluate, make_vector_env, run_episodes
 from recgym_agents.runs.run_metrics import read_metrics
 from recgym_agents.runs.saved_agents import load_agent
@@ -238,21 +239,49 @@ def _table(runs: dict[str, list[Finished]], planned: dict[str, float]) -> str:
 
 def _claims(tests: list[tuple[str, str, list[Finished], list[Finished]]]) -> tuple[Claim, ...]:
     """Judges "beats": higher for every seed, and p < .05 over sessions, corrected."""
-    pairs = [(_sessions(ours), _sessions(theirs)) for *_, ours, theirs in tests]
-    p_values = holm(np.array([paired_bootstrap(*pair) for pair in pairs]))
+    sessions = [(_sessions(ours), _sessions(theirs)) for *_, ours, theirs in tests]
+    p_for = holm(np.array([paired_bootstrap(*pair) for pair in sessions])).tolist()
+    p_against = holm(np.array([p_of_the_contrary(*pair) for pair in sessions])).tolist()
+    pairs = [(by_seed(ours, "session"), by_seed(theirs, "session")) for *_, ours, theirs in tests]
+    tested = zip(tests, pairs, differences(pairs), p_for, p_against, strict=True)
     claims = []
-    for (world, other, ours, theirs), p in zip(tests, p_values, strict=True):
-        gain = by_seed(ours, "session") - by_seed(theirs, "session")
-        share = _mean(ours, "session") / _mean(theirs, "session") - 1
-        claims.append(
-            Claim(
-                f"{world}: cascading-dqn beats {other}",
-                "reproduced" if (gain > 0).all() and p < 0.05 else "not reproduced",
-                f"{share:+.1%} reward per session, higher for {int((gain > 0).sum())} of"
-                f" {len(gain)} seeds, p {p_text(p)} over sessions",
+    for (world, other, *_), (ours, theirs), found, better, worse in tested:
+        verdict = judge(
+            replace(
+                found,
+                p_for=better if (ours > theirs).all() else 1.0,
+                p_against=worse if (ours < theirs).all() else 1.0,
             )
         )
+        level = theirs.mean()
+        p = f"p {p_text(better)} over sessions"
+        if verdict == "contradicted":
+            p = f"p {p_text(worse)} over sessions, of the contrary"
+        evidence = (
+            f"{found.mean / level:+.1%} reward per session, higher for "
+            f"{int((ours > theirs).sum())} of {len(ours)} seeds, {p}"
+        )
+        evidence += limit(verdict, f"{found.detectable / level:.0%}, over seeds")
+        claims.append(Claim(f"{world}: cascading-dqn beats {other}", verdict, evidence))
     return tuple(claims)
+
+
+def headroom_shares(
+    earned: Mapping[str, np.ndarray], floors: Sequence[str], oracle: str
+) -> dict[str, HeadroomShare]:
+    """Returns the share of the headroom of every policy that is neither a floor nor the oracle.
+
+    Args:
+        earned: policy -> (S,) reward per session by seed; a value known exactly is repeated.
+        floors: the policies that learn little or nothing; the best of them counts.
+        oracle: the policy that the headroom ends at.
+    """
+    bars = {name: earned[name] for name in floors}
+    return {
+        name: share_of_headroom(values, bars, earned[oracle])
+        for name, values in earned.items()
+        if name not in bars and name != oracle
+    }
 
 
 def _mean(runs: list[Finished], metric: str) -> float:
@@ -317,8 +346,10 @@ the best fixed slate, all without discount, for an episode's horizon.
 A seed is a training, and a luck of the test sessions that all policies of that seed meet; ± is the
 standard error over seeds. Rule: cascading DQN beats another policy if its reward per session is
 higher for every seed, with p < .05 in a one-sided paired bootstrap over the sessions of all seeds,
-with Holm's correction over all claims. That speaks of the policies that were trained here: three
-trainings are too few to say how another would end. The agent of Stable-Baselines3 that it is held
+with Holm's correction over all claims; that it does is contradicted if its reward is lower for
+every seed, with p < .05 the other way round. That speaks of the policies that were trained here:
+three trainings are too few to say how another would end, as the difference says that a paired
+t-test over seeds could detect. The agent of Stable-Baselines3 that it is held
 against is the better of two in validation episodes.""",
     budget=BUDGET,
     smoke_budget=SMOKE,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import gymnasium
@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 import recgym  # noqa: F401  (registers the environments)
-from recgym.metrics import holm, mean_and_error, paired_bootstrap, paired_t
+from recgym.metrics import holm, mean_and_error, paired_bootstrap
 from recgym_agents.experiments.experiment import (
     Budget,
     Cell,
@@ -25,6 +25,7 @@ from recgym_agents.experiments.experiment import (
     having,
 )
 from recgym_agents.experiments.results_report import dots, p_text, seeds_text, table
+from recgym_agents.experiments.verdicts import Difference, differences, judge, limit
 from recgym_agents.runs.evaluation import evaluate
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train
@@ -133,8 +134,8 @@ class Test:
 
     gain: np.ndarray
     """Reward per session by seed."""
-    p_seeds: float
-    """Two-sided paired t-test over seeds."""
+    over_seeds: Difference
+    """Tested by a two-sided paired t-test."""
     p_sessions: float
     """One-sided paired bootstrap over sessions."""
 
@@ -159,7 +160,7 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
             f"{name} - {RANDOM[ENTRANTS[name].slate_size]}",
             f"{(gain := mean_and_error(test.gain)).mean:+.3f}",
             f"{gain.low:+.3f} .. {gain.high:+.3f}",
-            p_text(test.p_seeds),
+            p_text(test.over_seeds.p_for),
             p_text(test.p_sessions),
         ]
         for name, test in tests.items()
@@ -182,15 +183,14 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
 def _tests(runs: dict[str, list[Finished]]) -> dict[str, Test]:
     """Holds every entrant against the random one of its slate size, seed by seed."""
     names = [name for name in ENTRANTS if name not in RANDOM.values()]
-    gains, p_seeds, p_sessions = [], [], []
+    pairs, p_sessions = [], []
     for name in names:
         other = RANDOM[ENTRANTS[name].slate_size]
-        ours, theirs = (by_seed(runs[one], "session") for one in (name, other))
-        gains.append(ours - theirs)
-        p_seeds.append(paired_t(ours, theirs))
+        pairs.append((by_seed(runs[name], "session"), by_seed(runs[other], "session")))
         p_sessions.append(paired_bootstrap(_sessions(runs[name]), _sessions(runs[other])))
-    corrected = zip(gains, holm(np.array(p_seeds)), holm(np.array(p_sessions)), strict=True)
-    return {name: Test(*found) for name, found in zip(names, corrected, strict=True)}
+    tested = zip(pairs, differences(pairs), holm(np.array(p_sessions)).tolist(), strict=True)
+    found = [Test(ours - theirs, seeds, p) for (ours, theirs), seeds, p in tested]
+    return dict(zip(names, found, strict=True))
 
 
 def _sessions(runs: list[Finished]) -> np.ndarray:
@@ -221,13 +221,15 @@ def _claim(name: str, runs: dict[str, list[Finished]], test: Test) -> Claim:
     """Judges "beats": a gain with p < .05, corrected, over seeds and over sessions."""
     other = RANDOM[ENTRANTS[name].slate_size]
     ours, theirs = (by_seed(runs[one], "session").mean() for one in (name, other))
-    holds = ours > theirs and max(test.p_seeds, test.p_sessions) < 0.05
+    seeds = test.over_seeds
+    verdict = judge(replace(seeds, p_for=max(seeds.p_for, test.p_sessions)))
     return Claim(
         f"{name} beats random",
-        "reproduced" if holds else "not reproduced",
+        verdict,
         f"{ours:.3f} clicks a session against {theirs:.3f} ({ours / theirs - 1:+.0%}), higher on "
-        f"{int((test.gain > 0).sum())} of {len(test.gain)} seeds, p {p_text(test.p_seeds)} over "
-        f"seeds, {p_text(test.p_sessions)} over sessions",
+        f"{int((test.gain > 0).sum())} of {len(test.gain)} seeds, p {p_text(seeds.p_for)} over "
+        f"seeds, {p_text(test.p_sessions)} over sessions"
+        + limit(verdict, f"{seeds.detectable:.3f} clicks"),
     )
 
 
@@ -269,7 +271,8 @@ the best fixed slate is the best that exchanging single items found.
 
 Rule: an algorithm beats random if its mean reward per session is higher, with p < .05 both in a
 two-sided paired t-test over seeds and in a one-sided paired bootstrap over the sessions of all
-seeds, each corrected by Holm's method for the seven algorithms.""",
+seeds, each corrected by Holm's method for the seven algorithms; that it does is contradicted if the
+mean is lower, with p < .05 over seeds.""",
     budget=BUDGET,
     smoke_budget=SMOKE,
     cells=cells,
