@@ -64,14 +64,14 @@ class SlateDQNConfig:
     """Length of the learned item embedding, where the environment gives no features."""
     discount: float = 0.9
     """Discount of the next step's value, gamma."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """Adam's step size at first."""
-    slowing: int = 500
+    slowing: int = 1000
     """Updates after which the step size has halved; it is the first one over 1 + updates / slowing;
     0 keeps it."""
     target_period: int = 1
     """Updates between moves of the target network towards the network."""
-    target_rate: float = 0.005
+    target_rate: float = 0.01
     """How far the target network moves; 1 copies, less averages the networks of many updates."""
     double: bool = True
     """Choose the next slate with the network, and value it with the target network."""
