@@ -9,6 +9,7 @@ from torch import Tensor
 
 from measurement import Figure, Section, alternate, compiled_already, milliseconds, ratio
 from recgym_agents.networks.compiled_scan import compiled_score
+from recgym_agents.networks.encoders import with_no_item
 from recgym_agents.networks.slate_heads import CascadeHead, exclude, score_eager, score_plain
 
 FEATURES, STATE, UNITS = 16, 64, 64
@@ -22,7 +23,10 @@ def scans(rounds: int) -> Section:
     features = torch.randn(n_items, FEATURES, generator=generator)
     state = torch.randn(batch, STATE, generator=generator)
     head = CascadeHead(slate_size, STATE, FEATURES, UNITS, generator).requires_grad_(False)
-    candidates, nothing = head.candidates(features), torch.empty(batch, 0, dtype=torch.int64)
+    candidates, nothing = (
+        head.candidates(with_no_item(features)),
+        torch.empty(batch, 0, dtype=torch.int64),
+    )
     fused = compiled_score()
     ways: dict[str, Callable[[], Tensor]] = {
         "fused": lambda: head.greedy(state, nothing, candidates, fused),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,10 @@ from recgym_agents.runs.evaluation import make_vector_env
 from tests import small_world
 
 WORLD = EnvironmentSpec(n_items=7, slate_size=3, window=2, features=None)
-CONFIG = SlateDQNConfig(hidden=8, weights=2, embedding=4, discount=0.5, target_period=3)
+CONFIG = SlateDQNConfig(
+    hidden=(8,), weights=2, embedding=4, discount=0.5, target_period=3, target_rate=0.5
+)
+HEADS = ["shared", "cascade", "additive"]
 
 
 def batch(rows: int = 6) -> Transitions:
@@ -39,7 +43,7 @@ def trained(config: SlateDQNConfig, updates: int) -> SlateDQN:
     return agent
 
 
-@pytest.mark.parametrize("head", ["cascade", "additive"])
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("double", [False, True])
 @pytest.mark.parametrize("reward", ["environment", "click"])
 def test_an_update_fits_equation_11(head: str, double: bool, reward: str) -> None:
@@ -81,7 +85,10 @@ def test_the_double_estimator_chooses_with_one_network_and_values_with_the_other
 @pytest.mark.parametrize(
     "setting",
     [
-        {"hidden": 0},
+        {"hidden": (8, 0)},
+        {"rank": 0},
+        {"target_rate": 1.5},
+        {"slowing": -1},
         {"window": 0},
         {"weights": 0},
         {"embedding": -1},
@@ -91,14 +98,55 @@ def test_the_double_estimator_chooses_with_one_network_and_values_with_the_other
         {"learning_rate": float("inf")},
     ],
 )
-def test_settings_have_ranges(setting: dict[str, float]) -> None:
+def test_settings_have_ranges(setting: dict[str, Any]) -> None:
     ((name, value),) = setting.items()
+    value = value[-1] if isinstance(value, tuple) else value
     with pytest.raises(RecGymError, match=f"{name}={value}: must be"):
-        replace(CONFIG, **setting)  # type: ignore[arg-type]
+        replace(CONFIG, **setting)
+
+
+@pytest.mark.parametrize(("head", "hidden"), [("cascade", (8, 8)), ("shared", ())])
+def test_the_papers_heads_have_one_hidden_layer(head: str, hidden: tuple[int, ...]) -> None:
+    with pytest.raises(RecGymError, match=r"hidden=.*: must be one or more sizes"):
+        replace(CONFIG, head=head, hidden=hidden)  # type: ignore[arg-type]
+
+
+def test_the_target_network_moves_towards_the_network_every_period() -> None:
+    agent = SlateDQN(CONFIG, WORLD, seed=0)
+    initial = agent.target.head.slot.clone()  # type: ignore[operator]
+    for _ in range(2):
+        agent.update(batch())
+    assert torch.equal(agent.target.head.slot, initial)  # type: ignore[arg-type]
+    agent.update(batch())
+    half = (initial + agent.network.head.slot) / 2
+    torch.testing.assert_close(agent.target.head.slot, half)
+
+
+@pytest.mark.parametrize("acts_by", ["network", "target"])
+def test_slates_are_chosen_by_one_of_the_two_networks(acts_by: str) -> None:
+    config = replace(CONFIG, acts_by=acts_by, learning_rate=0.1)  # type: ignore[arg-type]
+    agent = trained(config, updates=5)
+    observation = batch(60).observation
+    slates = {
+        name: agent.greedy(network, torch.as_tensor(observation)).numpy()
+        for name, network in (("network", agent.network), ("target", agent.target))
+    }
+    assert (slates["network"] != slates["target"]).any()
+    np.testing.assert_array_equal(agent.act(observation), slates[acts_by])
+    fresh = SlateDQN(config, WORLD, seed=1)
+    fresh.load_policy(*agent.policy())
+    np.testing.assert_array_equal(fresh.act(observation), slates[acts_by])
+
+
+def test_the_step_size_slows_with_the_updates() -> None:
+    agent = trained(replace(CONFIG, learning_rate=0.01, slowing=2), updates=4)
+    assert agent.optimizer.param_groups[0]["lr"] == pytest.approx(0.01 / (1 + 3 / 2))
+    constant = trained(replace(CONFIG, learning_rate=0.01, slowing=0), updates=4)
+    assert constant.optimizer.param_groups[0]["lr"] == 0.01
 
 
 def test_the_target_network_is_copied_every_period() -> None:
-    agent = SlateDQN(CONFIG, WORLD, seed=0)
+    agent = SlateDQN(replace(CONFIG, target_rate=1.0), WORLD, seed=0)
     same = []
     for _ in range(6):
         agent.update(batch())
@@ -117,7 +165,7 @@ def test_greedy_slates_follow_the_network_after_each_update() -> None:
     np.testing.assert_array_equal(agent.act(observation), fresh.act(observation))
 
 
-@pytest.mark.parametrize("head", ["cascade", "additive"])
+@pytest.mark.parametrize("head", HEADS)
 @pytest.mark.parametrize("explore", [0.0, 0.3, 1.0])
 def test_slates_hold_distinct_items_that_were_not_clicked(head: str, explore: float) -> None:
     agent = SlateDQN(replace(CONFIG, head=head), WORLD, seed=0)  # type: ignore[arg-type]
@@ -170,9 +218,9 @@ def test_the_exact_greedy_policy_is_far_from_the_optimum() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_cascading_dqn_comes_within_5_percent_of_the_optimum(seed: int) -> None:
     env = SlateVectorEnv("tests.small_world:SmallWorld", 64, autoreset_mode="disabled")
-    config = SlateDQNConfig(discount=DISCOUNT, remove_clicked=False, target_period=50)
+    config = SlateDQNConfig(discount=DISCOUNT, remove_clicked=False)
     agent = SlateDQN(config, EnvironmentSpec.of(env), seed)
-    schedule = LoopConfig(explore_end=0.1)
+    schedule = LoopConfig(num_envs=64, batch_size=128)
     loop = ReplayLoop(agent, env, schedule, 9600, np.random.default_rng(seed), seed)
     while loop.steps_done < loop.steps:
         loop.iterate()
@@ -184,10 +232,12 @@ def test_an_observation_of_numbers_is_the_state_and_may_begin_with_the_candidate
     world = EnvironmentSpec(2, 1, window=7, features=None, ids=False, candidate_features=2)
     network = QNetwork(CONFIG, world, torch.Generator())
     observation = torch.arange(7.0)[None]
-    assert network.features(observation).tolist() == [[[0.0, 1.0], [2.0, 3.0]]]
+    features = network.features(observation)
+    assert features.tolist() == [[[0.0, 1.0], [2.0, 3.0], [0.0, 0.0]]]
     assert network.encode(observation, torch.empty(0)).tolist() == [[4.0, 5.0, 6.0]]
-    expected = network.head(torch.tensor([[4.0, 5.0, 6.0]]), torch.tensor([[[2.0, 3.0]]]))
-    assert network(observation, torch.tensor([[1]])).tolist() == expected.tolist()
+    slate = torch.tensor([[1]])
+    expected = network.head(torch.tensor([[4.0, 5.0, 6.0]]), slate, features)
+    assert network(observation, slate).tolist() == expected.tolist()
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -195,7 +245,7 @@ def test_with_the_state_seen_it_nears_the_slate_mdps_exact_optimum(seed: int) ->
     world = {"n_states": 3, "n_items": 8, "slate_size": 2, "concentration": 0.1, "horizon": 20}
     env = make_vector_env("SlateMDP-v0", {**world, "observe": "state"}, 64, "disabled")
     agent = SlateDQN(SlateDQNConfig(discount=0.95), EnvironmentSpec.of(env), seed)
-    schedule = LoopConfig(explore_end=0.1)
+    schedule = LoopConfig(num_envs=64, batch_size=128)
     loop = ReplayLoop(agent, env, schedule, 25_600, np.random.default_rng(seed), seed)
     while loop.steps_done < loop.steps:
         loop.iterate()

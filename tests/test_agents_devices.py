@@ -47,7 +47,7 @@ def run(agent: str, schedule: str, changes: dict[str, Any], log: str, out: Path)
     given = config(schedule, log, out, agent=agent, steps=150, reports=3)
     if agent in REPLAYED:
         loop_args = {"num_envs": 4, "warm_up": 40, "batch_size": 8, "updates": 1}
-        agent_args = {"hidden": 6, "remove_clicked": False}
+        agent_args = {"hidden": [6], "remove_clicked": False}
         return replace(given, log=None, loop_args=loop_args, agent_args=agent_args)
     quick = QUICK if isinstance(AGENTS.find(agent).config, IRecGANConfig) else {}
     return replace(given, agent_args=given.agent_args | quick | changes)

@@ -1,9 +1,19 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 
-from recgym_agents.networks.slate_heads import AdditiveHead, CascadeHead, score_eager, score_plain
+from recgym_agents.networks.encoders import with_no_item
+from recgym_agents.networks.slate_heads import (
+    AdditiveHead,
+    CascadeHead,
+    Inputs,
+    SharedHead,
+    score_eager,
+    score_plain,
+)
 from scan_speed import concatenated_greedy
 
 FEATURES = torch.tensor([[1.0], [2.0], [3.0], [0.0]])
@@ -28,22 +38,22 @@ def cascade_by_hand() -> CascadeHead:
 
 def test_cascade_computes_equation_9() -> None:
     head = cascade_by_hand()
-    slate = FEATURES[torch.tensor([[2, 0], [0, 2]])]
+    slate = torch.tensor([[2, 0], [0, 2]])
     # (3, 1): relu(1 + 3) - relu(-1 + 6 + 1) = -2; relu(3 - 1) + 2 relu(1 + 1 - 2) = 2.
     # (1, 3): relu(1 + 1) - relu(-1 + 2 + 1) = 0; relu(1 - 3) + 2 relu(1 + 3 - 2) = 4.
-    assert head(STATE.expand(2, -1), slate).tolist() == [[-2.0, 2.0], [0.0, 4.0]]
+    assert head(STATE.expand(2, -1), slate, FEATURES).tolist() == [[-2.0, 2.0], [0.0, 4.0]]
 
 
 def test_a_slots_value_does_not_see_later_slots() -> None:
     head = CascadeHead(2, 2, 1, 16, torch.Generator().manual_seed(0))
-    one, other = (head(STATE, FEATURES[torch.tensor([[1, item]])]) for item in (0, 2))
+    one, other = (head(STATE, torch.tensor([[1, item]]), FEATURES) for item in (0, 2))
     assert one[0, 0] == other[0, 0]
     assert one[0, 1] != other[0, 1]
 
 
 def test_algorithm_1_picks_each_slot_given_those_before() -> None:
     head = cascade_by_hand()
-    candidates = head.candidates(FEATURES[:3])
+    candidates = head.candidates(FEATURES)
     # Q^1 = 0, -1, -2, so item 0 comes first. Then Q^2(0, 1) = 0 + 2 relu(1 + 2 - 2) = 2,
     # and Q^2(0, 2) = 0 + 2 * 2 = 4, so item 2 follows.
     assert head.greedy(STATE, NOTHING, candidates, score_eager).tolist() == [[0, 2]]
@@ -54,7 +64,7 @@ def test_algorithm_1_picks_each_slot_given_those_before() -> None:
 
 def test_forced_items_are_shown_unless_they_repeat_a_slot_before() -> None:
     head = cascade_by_hand()
-    candidates = head.candidates(FEATURES[:3])
+    candidates = head.candidates(FEATURES)
 
     def greedy(*forced: int) -> list[list[int]]:
         slate = torch.tensor([list(forced)])
@@ -75,10 +85,10 @@ def test_the_table_form_finds_the_slates_of_the_concatenated_form(seed: int) -> 
     state = torch.randn(16, 6, generator=generator)
     excluded = torch.randint(0, 41, (16, 5), generator=generator)
     with torch.no_grad():
-        slate = head.greedy(state, excluded, head.candidates(features[:-1]), score_eager)
+        slate = head.greedy(state, excluded, head.candidates(features), score_eager)
         expected = concatenated_greedy(head, state, excluded, features)
         # The slot's own score is what the network says of the slate.
-        ours, theirs = (head(state, features[items]) for items in (slate, expected))
+        ours, theirs = (head(state, items, features) for items in (slate, expected))
     torch.testing.assert_close(ours, theirs, atol=1e-5, rtol=1e-5)
     assert torch.equal(slate, expected)
     assert all(len(set(row)) == 4 for row in slate.tolist())
@@ -94,9 +104,9 @@ def test_additive_value_is_the_sum_over_items_and_the_slate_is_the_top_k() -> No
         head.output.copy_(torch.tensor([1.0, -1.0]))
     # Items: 2 - 0 = 2, 3 - 0 = 3, 4 - 2 = 2 at s1 = 1; with s1 = 2: 3, 4, 5.
     state = torch.tensor([[1.0, 9.0], [2.0, 9.0]])
-    slate = FEATURES[torch.tensor([[0, 1], [0, 2]])]
-    assert head(state, slate).tolist() == [[5.0], [8.0]]
-    candidates = head.candidates(FEATURES[:3])
+    slate = torch.tensor([[0, 1], [0, 2]])
+    assert head(state, slate, FEATURES).tolist() == [[5.0], [8.0]]
+    candidates = head.candidates(FEATURES)
     nothing = NOTHING.expand(2, 0)
     assert head.greedy(state, nothing, candidates, score_eager)[1].tolist() == [2, 1]
     clicked = torch.tensor([[0, 3], [2, 3]])
@@ -106,14 +116,68 @@ def test_additive_value_is_the_sum_over_items_and_the_slate_is_the_top_k() -> No
     assert head.greedy(state, nothing, candidates, score_eager, forced).tolist()[1] == [2, 1]
 
 
-@pytest.mark.parametrize("head_type", [CascadeHead, AdditiveHead])
-def test_every_row_may_have_candidates_of_its_own(
-    head_type: type[CascadeHead] | type[AdditiveHead],
-) -> None:
+def shared_by_hand() -> SharedHead:
+    """Z = (s1 + 2 sum before + e_j, -s1 - e_j), e = (0, 1); u = relu(z), v = 5 relu(z1)."""
+    head = SharedHead(2, Inputs(2, 1.0), Inputs(1, 1.0), [2], 2, torch.Generator())
+    with torch.no_grad():
+        head.state.weight.copy_(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]))
+        head.before.weight.copy_(torch.tensor([[2.0], [0.0]]))
+        head.slot.copy_(torch.tensor([[0.0, 0.0], [1.0, -1.0]]))
+        head.psi[0].weight.copy_(torch.tensor([[1.0], [-1.0]]))  # psi(f) = (relu(f), 3 - relu(f))
+        head.psi[2].weight.copy_(torch.tensor([[1.0, 0.0], [-1.0, 0.0]]))
+        head.psi[2].bias.copy_(torch.tensor([0.0, 3.0]))
+        head.context[-1].weight.copy_(torch.tensor([[1.0, 0.0], [0.0, 1.0], [5.0, 0.0]]))
+        head.context[-1].bias.zero_()
+    return head
+
+
+def test_the_shared_head_multiplies_context_and_candidate() -> None:
+    head = shared_by_hand()
+    # s1 = 1: u = (1, 0) and v = 5, so Q^1(3) = 3 + 5. Then z = (1 + 6 + 1, -2): u = (8, 0) and
+    # v = 40, so Q^2(3, 1) = 8 + 40.
+    # s1 = -1.5: u = (0, 1.5) and v = 0, so Q^1(3) = 1.5 (3 - 3). Then z = (-1.5 + 6 + 1, 0.5):
+    # u = (5.5, 0.5) and v = 27.5, so Q^2(3, 2) = 5.5 * 2 + 0.5 (3 - 2) + 27.5.
+    state = torch.tensor([[1.0, 9.0], [-1.5, 9.0]])
+    slate = torch.tensor([[2, 0], [2, 1]])
+    assert head(state, slate, FEATURES).tolist() == [[8.0, 48.0], [0.0, 39.0]]
+    # Greedy: the largest f first where s1 = 1, the smallest where s1 = -1.5; the largest after it.
+    candidates, nothing = head.candidates(FEATURES), NOTHING.expand(2, 0)
+    assert head.greedy(state, nothing, candidates, score_eager).tolist() == [[2, 1], [0, 2]]
+    forced = torch.tensor([[0, -1], [-1, 1]])
+    assert head.greedy(state, nothing, candidates, score_eager, forced).tolist() == [[0, 2], [0, 1]]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_the_shared_heads_slates_are_greedy_in_what_the_network_says(own: bool) -> None:
+    generator = torch.Generator().manual_seed(0)
+    head = SharedHead(3, Inputs(4, 2.0), Inputs(5, 2.0), [16, 8], 6, generator)
+    features = with_no_item(torch.randn(*[7] * own, 9, 5, generator=generator))
+    state = torch.randn(7, 4, generator=generator)
+    excluded = torch.randint(0, 10, (7, 2), generator=generator)
+    with torch.no_grad():
+        slate = head.greedy(state, excluded, head.candidates(features), score_eager)
+        for row in range(7):
+            table, shown = features[row] if own else features, slate[row].tolist()
+            for j in range(3):
+                possible = sorted({*range(9)} - {*excluded[row].tolist(), *shown[:j]})
+                slates = torch.tensor([[*shown[:j], a, *shown[j + 1 :]] for a in possible])
+                values = head(state[row].expand(len(slates), -1), slates, table)[:, j]
+                assert possible[int(values.argmax())] == shown[j]
+
+
+def make_shared(
+    slate_size: int, state: int, features: int, hidden: int, generator: torch.Generator
+) -> SharedHead:
+    sizes = Inputs(state, 1.0), Inputs(features, 1.0)
+    return SharedHead(slate_size, *sizes, [hidden], 4, generator)
+
+
+@pytest.mark.parametrize("head_type", [CascadeHead, AdditiveHead, make_shared])
+def test_every_row_may_have_candidates_of_its_own(head_type: Any) -> None:
     generator = torch.Generator().manual_seed(0)
     head = head_type(2, 3, 4, 8, generator)
     state = torch.randn(5, 3, generator=generator)
-    features = torch.randn(5, 6, 4, generator=generator)
+    features = with_no_item(torch.randn(5, 6, 4, generator=generator))
     nothing = torch.empty(5, 0, dtype=torch.int64)
     with torch.no_grad():
         slates = head.greedy(state, nothing, head.candidates(features), score_plain)

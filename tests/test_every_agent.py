@@ -197,9 +197,9 @@ def test_a_damaged_agent_is_refused(damage: str, model: str, tmp_path: Path) -> 
     [
         ("dqn", {}, "agent 'dqn': unknown; there are cascading-dqn, .*, random, sb3-ppo"),
         ("cascading-dqn", {"gamma": 0.9}, "no setting 'gamma'; there are head"),
-        ("cascading-dqn", {"hidden": "64"}, "hidden='64' does not fit int"),
-        ("cascading-dqn", {"hidden": True}, "hidden=True does not fit int"),
-        ("cascading-dqn", {"head": "sum"}, "head='sum' does not fit cascade | additive"),
+        ("cascading-dqn", {"hidden": "64"}, "hidden='64' does not fit a list of int"),
+        ("cascading-dqn", {"hidden": True}, "hidden=True does not fit a list of int"),
+        ("cascading-dqn", {"head": "sum"}, "head='sum' does not fit shared | cascade | additive"),
     ],
 )
 def test_wrong_settings_are_named(agent: str, agent_args: dict[str, object], message: str) -> None:

@@ -22,7 +22,7 @@ QUICK: dict[str, Any] = {
     "reports": 2,
     "validation_episodes": 10,
     "progress": False,
-    "agent_args": {"hidden": 8},
+    "agent_args": {"hidden": [8]},
     "loop_args": {"num_envs": 8, "warm_up": 16, "batch_size": 8, "updates": 1},
 }
 

@@ -110,7 +110,11 @@ def test_a_folder_of_two_agents_is_refused_before_anything_is_unpickled(
         ("cascading-dqn", lambda a, s: s["world"].pop("window"), "not a policy of"),
         ("cascading-dqn", lambda a, s: s["world"].update(items=3), "not a policy of"),
         ("cascading-dqn", lambda a, s: s.pop("about"), "not a policy of"),
-        ("cascading-dqn", lambda a, s: s["config"].update(hidden="4"), "hidden='4' does not fit"),
+        (
+            "cascading-dqn",
+            lambda a, s: s["config"].update(hidden="4"),
+            "hidden='4' does not fit a list",
+        ),
         ("cascading-dqn", lambda a, s: s["config"].update(depth=4), "no setting 'depth'"),
         ("cascading-dqn", lambda a, s: s.update(config=3), "not a policy of"),
     ],

@@ -45,7 +45,7 @@ def config(model: str, out: Path, **changes: Any) -> TrainConfig:
         seed=3,
         out=str(out),
         env_args={"user_model": model, "slate_size": 3, "horizon": 5},
-        agent_args={"hidden": 8, "target_period": 7},
+        agent_args={"hidden": [8], "target_period": 7},
         loop_args={"num_envs": 8, "warm_up": 40, "batch_size": 16, "updates": 1, "capacity": 150},
         reports=10,
         validation_episodes=10,
@@ -89,7 +89,7 @@ def test_a_run_leaves_what_it_should(whole: Path, model: str) -> None:
     assert {"loss", "q", "reward", "click_rate", "explore", "validation_reward"} <= set(lines[-1])
     assert list(whole.glob("events.out.tfevents.*"))
     assert (whole / CHECKPOINT).exists()
-    assert read_json(whole / "config.json")["agent_args"] == {"hidden": 8, "target_period": 7}
+    assert read_json(whole / "config.json")["agent_args"] == {"hidden": [8], "target_period": 7}
     agent, about = load_agent(whole)
     assert about["env_args"]["user_model"] == model
     assert agent.spec.slate_size == 3

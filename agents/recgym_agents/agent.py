@@ -13,6 +13,7 @@ from torch import nn
 
 from recgym.arrays import Array, namespace
 from recgym.errors import RecGymError
+from recgym.simulators.base import Noise, Simulator
 from recgym.users.folder import FittedUserModel
 from recgym_agents.checkpointing import Arrays, Checkpointed, arrays_of, load_arrays_into
 
@@ -42,6 +43,10 @@ class EnvironmentSpec:
     """Whether observations are read as item ids, or as the numbers that they are."""
     candidate_features: int = 0
     """D, where every observation begins with the candidates of its step, N * D numbers; else 0."""
+    state_length: float = 1.0
+    """The Euclidean norm that an observation of numbers usually has, without the candidates."""
+    candidate_length: float = 1.0
+    """The norm that a candidate's features usually have, where observations begin with them."""
 
     @staticmethod
     def of(env: Any, ids: bool = True) -> EnvironmentSpec:
@@ -54,9 +59,14 @@ class EnvironmentSpec:
         simulator = env.unwrapped.simulator
         space = simulator.observation_space
         size, candidate_features = math.prod(space.shape), 0
-        if hasattr(simulator, "candidates"):
-            nothing = np.zeros((1, size), np.float32)
-            candidate_features = simulator.candidates(nothing).shape[2]
+        state_length, candidate_length = 1.0, 1.0
+        if np.issubdtype(space.dtype, np.floating):
+            observed = _first_observations(simulator)
+            if hasattr(simulator, "candidates"):
+                candidates = simulator.candidates(observed)
+                candidate_features = candidates.shape[2]
+                candidate_length = usual_length(candidates)
+            state_length = usual_length(observed[:, simulator.n_items * candidate_features :])
         models = [s for s in getattr(simulator, "members", [simulator]) if hasattr(s, "user_model")]
         return EnvironmentSpec(
             n_items=simulator.n_items,
@@ -67,6 +77,8 @@ class EnvironmentSpec:
             user_members=tuple(model.member for model in models),
             ids=ids and len(space.shape) == 1 and space.dtype == np.int64,
             candidate_features=candidate_features,
+            state_length=state_length,
+            candidate_length=candidate_length,
         )
 
     def check_ids(self, agent: str) -> None:
@@ -104,6 +116,21 @@ class EnvironmentSpec:
                 f"{self.n_items} items are too few for slates of {self.slate_size}{without}; "
                 + (remedy if remove_clicked else "set a smaller slate_size")
             )
+
+
+def usual_length(vectors: np.ndarray) -> float:
+    """Returns the root mean square of the Euclidean norms of vectors (..., D); 1 if it is 0."""
+    squares = np.square(vectors).sum(axis=-1)
+    return math.sqrt(squares.mean()) or 1.0 if squares.size else 1.0
+
+
+def _first_observations(simulator: Simulator) -> np.ndarray:
+    """Returns what 64 users are first observed with (64, W), the same each time."""
+    generator = np.random.default_rng(0)
+    uniforms, normals = ((64, size) for size in simulator.reset_noise)
+    noise = Noise(generator.random(uniforms), generator.standard_normal(normals))
+    observed: np.ndarray = simulator.observe(simulator.reset(noise)).reshape(64, -1)
+    return observed
 
 
 class Transitions(NamedTuple):

@@ -7,7 +7,7 @@ row from a package of one's own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from recgym.errors import RecGymError
@@ -64,6 +64,20 @@ class Entry:
 COUNTING = LoopConfig(fresh=True, capacity=1, warm_up=0, explore_end=1.0)
 """Random slates throughout, each step counted once."""
 FROM_EPISODES = EpisodeLoopConfig()
+AS_PRINTED = SlateDQNConfig(
+    head="cascade",
+    hidden=(64,),
+    slowing=0,
+    target_period=50,
+    target_rate=1.0,
+    double=False,
+    acts_by="network",
+)
+"""Chen et al. (ICML 2019), section 5."""
+SMALL_LOOP = LoopConfig(
+    num_envs=64, batch_size=128, capacity=100_000, explore_end=0.05, explore_share=0.5
+)
+"""The settings that the pages of the GAN user model were made with."""
 
 AGENTS: Registry[Entry] = Registry(
     "agent",
@@ -72,18 +86,24 @@ AGENTS: Registry[Entry] = Registry(
             SlateDQN,
             SlateDQNConfig(),
             LoopConfig(),
-            "deep Q-learning of slates, one Q-network a slot",
+            "deep Q-learning of slates, slot by slot, one Q-network for all slots",
+        ),
+        "cascading-dqn-paper": Entry(
+            SlateDQN,
+            AS_PRINTED,
+            SMALL_LOOP,
+            "cascading DQN as the paper has it, one Q-network a slot",
         ),
         "cascading-dqn-click": Entry(
             SlateDQN,
-            SlateDQNConfig(reward="click"),
-            LoopConfig(),
-            "cascading DQN, paid +1 for a click and -1 for none",
+            replace(AS_PRINTED, reward="click"),
+            SMALL_LOOP,
+            "the paper's cascading DQN, paid +1 for a click and -1 for none",
         ),
         "additive-dqn": Entry(
             SlateDQN,
-            SlateDQNConfig(head="additive"),
-            LoopConfig(),
+            replace(AS_PRINTED, head="additive"),
+            SMALL_LOOP,
             "deep Q-learning, the values of a slate's items added up",
         ),
         "reinforce": Entry(

@@ -10,10 +10,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recgym.settings import AT_LEAST_1, POSITIVE, SHARE, check_ranges
+from recgym.errors import RecGymError
+from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_ranges
 from recgym.spaces import random_slates
-from recgym_agents.agent import BaseAgent, Compile, EnvironmentSpec, Transitions
-from recgym_agents.checkpointing import Arrays
+from recgym_agents.agent import (
+    BaseAgent,
+    Compile,
+    EnvironmentSpec,
+    Transitions,
+    usual_length,
+)
+from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into
 from recgym_agents.losses import cascade_loss, q_target
 from recgym_agents.networks.encoders import (
     Activation,
@@ -26,7 +33,9 @@ from recgym_agents.networks.slate_heads import (
     AdditiveHead,
     Candidates,
     CascadeHead,
+    Inputs,
     ScoreFunction,
+    SharedHead,
     score_eager,
     score_plain,
 )
@@ -34,14 +43,17 @@ from recgym_agents.networks.slate_heads import (
 
 @dataclass(frozen=True)
 class SlateDQNConfig:
-    """Configuration of ``cascading-dqn``, ``additive-dqn`` and ``cascading-dqn-click``."""
+    """Configuration of ``cascading-dqn``, the paper's forms of it, and ``additive-dqn``."""
 
-    head: Literal["cascade", "additive"] = "cascade"
-    """One Q-network a slot, or one over items that is summed over the slate."""
+    head: Literal["shared", "cascade", "additive"] = "shared"
+    """One Q-network for all slots; the paper's, one a slot; or one over items that is summed over
+    the slate."""
     reward: Literal["environment", "click"] = "environment"
     """What is maximised: the environment's reward, or +1 for a click and -1 for none."""
-    hidden: int = 64
-    """Units of each Q-network."""
+    hidden: tuple[int, ...] = (128, 128)
+    """Units of each hidden layer; the heads "cascade" and "additive" have one."""
+    rank: int = 64
+    """Length of the two vectors whose product values an item, in the shared head."""
     window: int = 10
     """Last clicked items that the history encoder reads, m; fewer if fewer are observed."""
     weights: int = 4
@@ -53,19 +65,31 @@ class SlateDQNConfig:
     discount: float = 0.9
     """Discount of the next step's value, gamma."""
     learning_rate: float = 3e-3
-    """Adam's step size."""
-    target_period: int = 50
-    """Updates between copies of the network into the target network."""
-    double: bool = False
+    """Adam's step size at first."""
+    slowing: int = 1000
+    """Updates after which the step size has halved; it is the first one over 1 + updates / slowing;
+    0 keeps it."""
+    target_period: int = 1
+    """Updates between moves of the target network towards the network."""
+    target_rate: float = 0.01
+    """How far the target network moves; 1 copies, less averages the networks of many updates."""
+    double: bool = True
     """Choose the next slate with the network, and value it with the target network."""
+    acts_by: Literal["network", "target"] = "target"
+    """Which of the two chooses slates."""
     remove_clicked: bool = True
     """Items in the observed history are no candidates (Algorithm 1)."""
 
     def __post_init__(self) -> None:
         """Raises RecGymError for a setting out of its range."""
-        counts = ("hidden", "window", "weights", "embedding", "target_period")
+        counts = ("hidden", "rank", "window", "weights", "embedding", "target_period")
         ranges = dict.fromkeys(counts, AT_LEAST_1)
-        check_ranges(self, ranges | {"discount": SHARE, "learning_rate": POSITIVE})
+        shares = dict.fromkeys(("discount", "target_rate"), SHARE)
+        check_ranges(self, ranges | shares | {"learning_rate": POSITIVE, "slowing": AT_LEAST_0})
+        if not self.hidden or (self.head != "shared" and len(self.hidden) > 1):
+            raise RecGymError(
+                f"hidden={self.hidden!r}: must be one or more sizes, with head={self.head!r} one"
+            )
 
 
 class QNetwork(nn.Module):
@@ -80,33 +104,42 @@ class QNetwork(nn.Module):
     ) -> None:
         super().__init__()
         self.candidates, size = (spec.n_items, spec.candidate_features), spec.candidate_features
+        state = Inputs(spec.window - spec.n_items * size, spec.state_length)
+        items = Inputs(size, spec.candidate_length)
         if not size:
             self.items = ItemFeatures(spec.n_items, spec.features, config.embedding, generator)
-            size = self.items.size
+            table = self.items.table.numpy(force=True)
+            plain = spec.features is None or bool((np.count_nonzero(table, axis=1) <= 1).all())
+            items = Inputs(self.items.size, usual_length(table), plain)
         self.encoder: PositionWeightEncoder | None = None
-        state_size = spec.window - spec.n_items * spec.candidate_features
         if spec.ids:
             self.window = min(config.window, spec.window)
             self.encoder = PositionWeightEncoder(
-                self.window, size, config.weights, config.activation, generator
+                self.window, items.size, config.weights, config.activation, generator
             )
-            state_size = self.encoder.state_size
-        head = CascadeHead if config.head == "cascade" else AdditiveHead
-        sizes = (spec.slate_size, state_size, size, config.hidden)
-        self.head: CascadeHead | AdditiveHead = head(*sizes, generator)
+            state = Inputs(self.encoder.state_size, items.length * config.weights**0.5)
+        self.head: SharedHead | CascadeHead | AdditiveHead
+        if config.head == "shared":
+            self.head = SharedHead(
+                spec.slate_size, state, items, config.hidden, config.rank, generator
+            )
+        else:
+            head = CascadeHead if config.head == "cascade" else AdditiveHead
+            sizes = (spec.slate_size, state.size, items.size, config.hidden[0])
+            self.head = head(*sizes, generator)
 
     def forward(self, observation: Tensor, slate: Tensor) -> Tensor:
         """Returns the slate's values (B, K), or (B, 1) if additive; the last column is Q(s, A)."""
-        items = with_no_item(self.features(observation))
-        values: Tensor = self.head(self.encode(observation, items), features_of(slate, items))
+        items = self.features(observation)
+        values: Tensor = self.head(self.encode(observation, items), slate, items)
         return values
 
     def features(self, observation: Tensor) -> Tensor:
-        """Returns the candidates' features: one table (N, D), or each row's own (B, N, D)."""
+        """Returns the items' features, (N + 1, D) or each row's own; the last is "no item"."""
         n_items, size = self.candidates
         if not size:
-            return self.items.table
-        return observation[:, : n_items * size].reshape(-1, n_items, size)
+            return with_no_item(self.items.table)
+        return with_no_item(observation[:, : n_items * size].reshape(-1, n_items, size))
 
     def encode(self, observation: Tensor, items: Tensor) -> Tensor:
         """Returns the users' states (B, S), given the items' features (N + 1, D)."""
@@ -159,7 +192,7 @@ class SlateDQN(BaseAgent):
             )
             items[self.rng.random(items.shape) >= explore] = -1
             forced = torch.as_tensor(items)
-        slate = self.greedy(self.network, torch.as_tensor(observation), forced)
+        slate = self.greedy(self._acting, torch.as_tensor(observation), forced)
         found: np.ndarray = slate.numpy(force=True)
         return found
 
@@ -179,13 +212,18 @@ class SlateDQN(BaseAgent):
         y = q_target(torch.as_tensor(reward), torch.as_tensor(discount), next_value)
         q = self.network(observation, slate)
         loss = cascade_loss(q, y)
+        if self.config.slowing:
+            slower = 1.0 + self.updates / self.config.slowing
+            self.optimizer.param_groups[0]["lr"] = self.config.learning_rate / slower
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.updates += 1
         self._candidates.pop(self.network, None)
         if self.updates % self.config.target_period == 0:
-            self.target.load_state_dict(self.network.state_dict())
+            pairs = zip(self.target.parameters(), self.network.parameters(), strict=True)
+            for averaged, current in pairs:
+                averaged.lerp_(current.detach(), self.config.target_rate)
             self._candidates.pop(self.target, None)
         return {"loss": loss.item(), "q": q[:, -1].mean().item()}
 
@@ -205,9 +243,18 @@ class SlateDQN(BaseAgent):
         score = score_plain if own else self.score
         return network.head.greedy(state, excluded, candidates, score, forced)
 
+    @property
+    def _acting(self) -> QNetwork:
+        """The network that chooses slates."""
+        return self.target if self.config.acts_by == "target" else self.network
+
+    def policy(self) -> tuple[Arrays, Any]:
+        """Returns all that greedy slates depend on: copies of the acting network's parameters."""
+        return arrays_of(self._acting), {}
+
     def load_policy(self, arrays: Arrays, info: Any) -> None:
         """Acts with the parameters ``arrays``."""
-        super().load_policy(arrays, info)
+        load_arrays_into(self._acting, arrays)
         self._candidates.clear()
 
     def set_state(self, arrays: Arrays, info: Any) -> None:
@@ -217,8 +264,10 @@ class SlateDQN(BaseAgent):
 
     def compile(self, mode: Compile, device: str, rows: float) -> None:
         """Fuses the scan of the candidates; see ``BaseAgent.compile``."""
+        if self.config.head == "shared":
+            return super().compile(mode, device, rows)
         scans = self.spec.slate_size if self.config.head == "cascade" else 1
-        units = rows * scans * self.spec.n_items * self.config.hidden
+        units = rows * scans * self.spec.n_items * self.config.hidden[0]
         from recgym_agents.networks.compiled_scan import score_function
 
         score = score_function(mode, device, units)

@@ -29,17 +29,17 @@ class LoopConfig:
     """Updates after each step of all rows."""
     fresh: bool = False
     """Update once, on what was just seen, instead of from memory (for agents that count)."""
-    batch_size: int = 128
+    batch_size: int = 512
     """Transitions an update."""
-    capacity: int = 100_000
+    capacity: int = 300_000
     """Transitions that the replay memory holds."""
     warm_up: int = 1_280
     """Environment steps with random slates before the first update."""
     explore_start: float = 1.0
     """Probability of a random item in a slot, after the warm-up."""
-    explore_end: float = 0.05
+    explore_end: float = 0.2
     """The same once ``explore_share`` of the steps are done; it falls linearly between."""
-    explore_share: float = 0.5
+    explore_share: float = 0.2
     """Share of the steps over which exploration falls."""
 
     def __post_init__(self) -> None:

@@ -1,20 +1,22 @@
 """Slate heads: networks that value slates, and how the greedy slate is found in each.
 
-A slot's network is ``q . relu(L [s; f_1 .. f_{j-1}; f_a] + c)``. The candidate a enters the first
-layer by its own columns of L only, so its share of that layer, ``L_a f_a + c``, is a row of a table
-(N, H) that is computed once for a network. The share of everything else, the base (B, H), is
-computed once for a slot. What is left is a scan: ``relu(base + table) . q`` over B x N pairs.
+Every item's share of a value is computed once for a network, as a row of a table (N, H). The share
+of the user, the slot and the items in the slots before is computed once for a slot, as a row (B, H)
+called the base. What is left for a slot is one pass over B x N pairs: in ``SharedHead`` the product
+``base . table``; in the paper's heads, whose networks are ``q . relu(L [s; f_1 .. f_{j-1}; f_a] +
+c)``, the scan ``relu(base + table) . q``, since the candidate a enters L by its own columns alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from recgym_agents.networks.encoders import features_of, with_no_item
+from recgym_agents.networks.encoders import features_of
 
 ScoreFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
 """``score(table_NH, base_BH, output_H) -> scores_BN``; contiguous float32, no gradient."""
@@ -32,9 +34,115 @@ class Candidates(NamedTuple):
     """For each network, every item's share of its first layer (N + 1, H) or (B, N + 1, H)."""
 
 
+class Inputs(NamedTuple):
+    """What a first layer reads."""
+
+    size: int
+    """Numbers in a vector."""
+    length: float
+    """The Euclidean norm that a vector usually has."""
+    one_hot: bool = False
+    """Whether every vector has a single number that is not zero."""
+
+
+def _first_layer(inputs: Inputs, units: int, worth: float, generator: torch.Generator) -> nn.Linear:
+    """Returns a layer without bias that makes of its inputs about +-``worth`` in every unit."""
+    layer = nn.Linear(inputs.size, units, bias=False)
+    nn.init.normal_(layer.weight, std=worth / inputs.length, generator=generator)
+    return layer
+
+
+def _linear(size: int, units: int, generator: torch.Generator) -> nn.Linear:
+    """Returns a layer as ``nn.Linear`` draws it, from a generator of one's own."""
+    layer = nn.Linear(size, units)
+    for values in (layer.weight, layer.bias):
+        nn.init.uniform_(values, -(size**-0.5), size**-0.5, generator=generator)
+    return layer
+
+
 def _uniform(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> nn.Parameter:
     """Initial weights uniform in +-1 / sqrt(fan_in), as ``nn.Linear`` draws them."""
     return nn.Parameter((torch.rand(shape, generator=generator) * 2 - 1) * fan_in**-0.5)
+
+
+class SharedHead(nn.Module):
+    """One network for all slots: the product of two towers, of the context and of the candidate.
+
+    ``Q^j(s, a_1 .. a_j) = u_j . psi(f_{a_j}) + v_j`` values the best slate that begins with
+    a_1 .. a_j. psi has a hidden layer where features are dense; of one-hot features any function is
+    linear, and learned faster as such. ``[u_j; v_j]`` is what hidden layers make of the context,
+    ``L s + sum_{i < j} P f_{a_i} + e_j``: the user's state, the sum of the items in the slots
+    before, and the slot. A sum knows which items these are but not their order, as a user does who
+    sees the slate as a whole. First layers are drawn to suit the length of what they read, so that
+    one step size suits one-hot states and long feature vectors.
+
+    Args:
+        slate_size: K.
+        state: of users' states, S numbers.
+        features: of items' feature vectors, D numbers.
+        hidden: units of each hidden layer of the context; psi's has as many as the first.
+        rank: length of u and psi, R.
+        generator: draws the initial weights.
+    """
+
+    def __init__(
+        self,
+        slate_size: int,
+        state: Inputs,
+        features: Inputs,
+        hidden: Sequence[int],
+        rank: int,
+        generator: torch.Generator,
+    ) -> None:
+        super().__init__()
+        self.slate_size = slate_size
+        units, share = hidden[0], slate_size**-0.5
+        self.state = _first_layer(state, units, 1.0, generator)
+        self.before = _first_layer(features, units, share, generator)
+        self.slot = nn.Parameter(torch.randn(slate_size, units, generator=generator) * share)
+        layers: list[nn.Module] = [nn.ReLU()]
+        for size, following in itertools.pairwise(hidden):
+            layers += [_linear(size, following, generator), nn.ReLU()]
+        self.context = nn.Sequential(*layers, _linear(hidden[-1], rank + 1, generator))
+        self.psi: nn.Module
+        if features.one_hot:
+            self.psi = _first_layer(features, rank, rank**-0.5, generator)
+        else:
+            into = _first_layer(features, units, 1.0, generator)
+            self.psi = nn.Sequential(into, nn.ReLU(), _linear(units, rank, generator))
+
+    def forward(self, state: Tensor, slate: Tensor, features: Tensor) -> Tensor:
+        """Returns Q^j(s, a_1 .. a_j) for every j (B, K), see ``CascadeHead.forward``."""
+        psi, shares = (features_of(slate, table) for table in self.candidates(features).tables)
+        before = shares.cumsum(1) - shares
+        context = self.context(self.state(state)[:, None] + before + self.slot)
+        values: Tensor = (context[..., :-1] * psi).sum(-1) + context[..., -1]
+        return values
+
+    def candidates(self, features: Tensor) -> Candidates:
+        """Returns psi of the candidates, and what they are worth to the slots after them."""
+        return Candidates(features, [self.psi(features), self.before(features)])
+
+    def greedy(
+        self,
+        state: Tensor,
+        excluded: Tensor,
+        candidates: Candidates,
+        score: ScoreFunction,
+        forced: Tensor | None = None,
+    ) -> Tensor:
+        """Finds the greedy slate, one slot after the other; arguments as in ``CascadeHead``."""
+        psi, shares = candidates.tables
+        base = self.state(state)
+
+        def scores(j: int) -> Tensor:
+            u = self.context(base + self.slot[j])[:, :-1]
+            return u @ psi.T if psi.ndim == 2 else torch.einsum("br,bnr->bn", u, psi)
+
+        def show(j: int, item: Tensor) -> None:
+            base.add_(features_of(item, shares)[:, 0])
+
+        return _slot_by_slot(self.slate_size, excluded, forced, scores, show)
 
 
 class CascadeHead(nn.Module):
@@ -72,15 +180,18 @@ class CascadeHead(nn.Module):
         mask = torch.ones(slate_size, slate_size).tril()
         self.register_buffer("mask", mask[:, :, None, None], persistent=False)
 
-    def forward(self, state: Tensor, slate: Tensor) -> Tensor:
+    def forward(self, state: Tensor, slate: Tensor, features: Tensor) -> Tensor:
         """Returns Q^j(s, a_1 .. a_j) for every j, (B, K); the last column is Q of the slate.
 
         Args:
             state: (B, S).
-            slate: feature vectors of the slate's items (B, K, D).
+            slate: item ids (B, K).
+            features: item feature vectors (N + 1, D), or (B, N + 1, D) where every row has
+                candidates of its own; the last is of "no item".
         """
         weight = (self.item_weight * self.mask).permute(1, 2, 0, 3).flatten(2).flatten(0, 1)
-        items = (slate.flatten(1) @ weight).reshape(-1, *self.bias.shape)
+        shown = features_of(slate, features).flatten(1)
+        items = (shown @ weight).reshape(-1, *self.bias.shape)
         hidden = torch.relu(self._state_share(state) + items)
         return (hidden * self.output).sum(-1)
 
@@ -88,9 +199,8 @@ class CascadeHead(nn.Module):
         """Returns the tables of the candidates' share of the first layers.
 
         Args:
-            features: (N, D), or (B, N, D) where every row has candidates of its own.
+            features: as in ``forward``.
         """
-        features = with_no_item(features)
         own = [self.item_weight[j, j] for j in range(self.slate_size)]
         return Candidates(
             features, [candidate_table(features, w, b) for w, b in zip(own, self.bias, strict=True)]
@@ -118,16 +228,16 @@ class CascadeHead(nn.Module):
             K distinct item ids a row (B, K).
         """
         base = self._state_share(state) - self.bias  # (B, K, H); the tables hold the bias
-        for j, table in enumerate(candidates.tables):
-            scores = score(table, base[:, j].contiguous(), self.output[j])
-            item = exclude(scores, excluded).argmax(1, keepdim=True)
-            if forced is not None:
-                item = _force(item, forced[:, j : j + 1], excluded)
-            excluded = torch.cat([excluded, item], 1)
-            shown = features_of(item, candidates.features)[:, 0]
+
+        def scores(j: int) -> Tensor:
+            return score(candidates.tables[j], base[:, j].contiguous(), self.output[j])
+
+        def show(j: int, item: Tensor) -> None:
             later = self.item_weight[j + 1 :, j].permute(1, 0, 2)  # (D, K - j - 1, H)
+            shown = features_of(item, candidates.features)[:, 0]
             base[:, j + 1 :] += torch.tensordot(shown, later, dims=1)
-        return excluded[:, -self.slate_size :]
+
+        return _slot_by_slot(self.slate_size, excluded, forced, scores, show)
 
     def _state_share(self, state: Tensor) -> Tensor:
         """Returns what the state and the bias add to every first layer (B, K, H)."""
@@ -158,15 +268,14 @@ class AdditiveHead(nn.Module):
         self.bias = _uniform((hidden,), inputs, generator)
         self.output = _uniform((hidden,), hidden, generator)
 
-    def forward(self, state: Tensor, slate: Tensor) -> Tensor:
-        """Returns the slate's value (B, 1) from the state (B, S) and its items (B, K, D)."""
+    def forward(self, state: Tensor, slate: Tensor, features: Tensor) -> Tensor:
+        """Returns the slate's value (B, 1); arguments as in ``CascadeHead``."""
         base = state @ self.state_weight + self.bias
-        hidden = torch.relu(base[:, None] + slate @ self.item_weight)
+        hidden = torch.relu(base[:, None] + features_of(slate, features) @ self.item_weight)
         return (hidden @ self.output).sum(1, keepdim=True)
 
     def candidates(self, features: Tensor) -> Candidates:
         """Returns the table of the candidates' share of the first layer, see ``CascadeHead``."""
-        features = with_no_item(features)
         return Candidates(features, [candidate_table(features, self.item_weight, self.bias)])
 
     def greedy(
@@ -228,6 +337,31 @@ def exclude(scores: Tensor, items: Tensor) -> Tensor:
     """
     scores[:, -1] = -torch.inf
     return scores.scatter_(1, items, -torch.inf)
+
+
+def _slot_by_slot(
+    slate_size: int,
+    excluded: Tensor,
+    forced: Tensor | None,
+    scores: Callable[[int], Tensor],
+    show: Callable[[int, Tensor], None],
+) -> Tensor:
+    """Fills the slots of slates (B, K), each by the item of the highest score.
+
+    Args:
+        slate_size: K.
+        excluded: see ``CascadeHead.greedy``, like ``forced``.
+        forced: items to show in place of the greedy ones.
+        scores: returns the candidates' scores (B, N + 1) in a slot.
+        show: told the item (B, 1) that a slot shows.
+    """
+    for j in range(slate_size):
+        item = exclude(scores(j), excluded).argmax(1, keepdim=True)
+        if forced is not None:
+            item = _force(item, forced[:, j : j + 1], excluded)
+        excluded = torch.cat([excluded, item], 1)
+        show(j, item)
+    return excluded[:, -slate_size:]
 
 
 def _force(item: Tensor, forced: Tensor, shown: Tensor) -> Tensor:

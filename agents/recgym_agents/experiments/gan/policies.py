@@ -70,13 +70,13 @@ POLICIES = {
     "user-greedy-ensemble": Policy("user-greedy-ensemble"),
     "RWD1": Policy("cascading-dqn-click"),
     "additive": Policy("additive-dqn"),
-    "cascading": Policy("cascading-dqn"),
-    "cascading-ensemble": Policy("cascading-dqn", {"ensemble": BAGS}),
+    "cascading": Policy("cascading-dqn-paper"),
+    "cascading-ensemble": Policy("cascading-dqn-paper", {"ensemble": BAGS}),
     "ceiling-user-greedy": Policy("user-greedy", {"split": "test"}),
-    "ceiling-cascading": Policy("cascading-dqn", {"split": "test"}),
+    "ceiling-cascading": Policy("cascading-dqn-paper", {"split": "test"}),
 }
 TUNED: dict[str, dict[str, Any]] = {
-    "cascading-dqn": {"learning_rate": 3e-3, "target_period": 500},
+    "cascading-dqn-paper": {"learning_rate": 3e-3, "target_period": 500},
     "additive-dqn": {"learning_rate": 1e-3, "target_period": 500},
     "cascading-dqn-click": {"learning_rate": 1e-3, "target_period": 200},
 }

@@ -22,7 +22,7 @@ from recgym_agents.experiments.results_report import seeds_text, table
 from recgym_agents.runs.run_metrics import read_metrics
 from recgym_agents.runs.training import TrainConfig, train
 
-AGENTS = ("cascading-dqn", "additive-dqn", "cascading-dqn-click")
+AGENTS = ("cascading-dqn-paper", "additive-dqn", "cascading-dqn-click")
 SLATE_SIZE = 5
 LEARNING_RATES = (3e-4, 1e-3, 3e-3)
 TARGET_PERIODS = (50, 200, 500)
