@@ -246,7 +246,8 @@ class SlateDQN(BaseAgent):
     @property
     def _acting(self) -> QNetwork:
         """The network that chooses slates."""
-        return self.target if self.config.acts_by == "target" else self.network
+        acting: QNetwork = self.target if self.config.acts_by == "target" else self.network
+        return acting
 
     def policy(self) -> tuple[Arrays, Any]:
         """Returns all that greedy slates depend on: copies of the acting network's parameters."""
