@@ -246,7 +246,7 @@ def test_with_the_state_seen_it_nears_the_slate_mdps_exact_optimum(seed: int) ->
     env = make_vector_env("SlateMDP-v0", {**world, "observe": "state"}, 64, "disabled")
     agent = SlateDQN(SlateDQNConfig(discount=0.95), EnvironmentSpec.of(env), seed)
     schedule = LoopConfig(num_envs=64, batch_size=128)
-    loop = ReplayLoop(agent, env, schedule, 25_600, np.random.default_rng(seed), seed)
+    loop = ReplayLoop(agent, env, schedule, 38_400, np.random.default_rng(seed), seed)
     while loop.steps_done < loop.steps:
         loop.iterate()
     simulator = env.simulator

@@ -30,14 +30,9 @@ from recgym_agents.networks.encoders import (
     with_no_item,
 )
 from recgym_agents.networks.slate_heads import (
-    AdditiveHead,
     Candidates,
-    CascadeHead,
     Inputs,
-    ScoreFunction,
     SharedHead,
-    score_eager,
-    score_plain,
 )
 
 
@@ -118,12 +113,14 @@ class QNetwork(nn.Module):
                 self.window, items.size, config.weights, config.activation, generator
             )
             state = Inputs(self.encoder.state_size, items.length * config.weights**0.5)
-        self.head: SharedHead | CascadeHead | AdditiveHead
+        self.head: Any  # a SharedHead, or what has its methods
         if config.head == "shared":
             self.head = SharedHead(
                 spec.slate_size, state, items, config.hidden, config.rank, generator
             )
         else:
+            from recgym_agents.networks.paper_heads import AdditiveHead, CascadeHead
+
             head = CascadeHead if config.head == "cascade" else AdditiveHead
             sizes = (spec.slate_size, state.size, items.size, config.hidden[0])
             self.head = head(*sizes, generator)
@@ -170,10 +167,9 @@ class SlateDQN(BaseAgent):
         config: SlateDQNConfig,
         spec: EnvironmentSpec,
         seed: int,
-        score: ScoreFunction = score_eager,
     ) -> None:
         spec.check_candidates(config.remove_clicked)
-        self.config, self.spec, self.score = config, spec, score
+        self.config, self.spec = config, spec
         self.rng = np.random.default_rng(seed)
         self.network = QNetwork(config, spec, torch.Generator().manual_seed(seed))
         self.target = copy.deepcopy(self.network).requires_grad_(False)
@@ -240,8 +236,8 @@ class SlateDQN(BaseAgent):
                 self._candidates[network] = candidates
         state = network.encode(observation, candidates.features)
         excluded = self.spec.excluded(observation, self.config.remove_clicked)
-        score = score_plain if own else self.score
-        return network.head.greedy(state, excluded, candidates, score, forced)
+        slate: Tensor = network.head.greedy(state, excluded, candidates, forced)
+        return slate
 
     @property
     def _acting(self) -> QNetwork:
@@ -272,4 +268,6 @@ class SlateDQN(BaseAgent):
         from recgym_agents.networks.compiled_scan import score_function
 
         score = score_function(mode, device, units)
-        self.score = self.score if score is None else score
+        for network in (self.network, self.target):
+            if score is not None:
+                network.head.score = score
