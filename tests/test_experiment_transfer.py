@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +11,6 @@ import pytest
 from recgym.users import FittedUserModel
 from recgym_agents.experiments.experiment import Finished, Place, Result
 from recgym_agents.experiments.worlds import transfer
-from recgym_agents.runs.evaluation import make_vector_env
 
 BUDGET = transfer.BUDGET | {"axes": {"users": [500, 3_000], "dynamics": [0.0, 1.0]}}
 GAINS = {"train": 0.5, "test": 0.1, "truth": 0.2}
@@ -26,7 +24,7 @@ def result(gain: dict[str, float]) -> Result:
         found[policy] = {world: 2.0 + 2.0 * ours * gain[world] for world in transfer.WORLDS}
     return found | {
         "greedy in the truth": {"truth": 2.0},
-        "farsighted in the truth": {"truth": 3.0},
+        "planner in the truth": {"truth": 3.0},
     }
 
 
@@ -94,19 +92,3 @@ def test_from_the_truth_to_a_log_a_model_an_agent_and_back(tmp_path: Path) -> No
     again = transfer.run_cell(cell, budget, Place(tmp_path, tmp_path, tmp_path / "cell"))
     assert again == found
     assert (folder / "params.safetensors").stat().st_mtime_ns == before
-
-
-def test_planners_see_the_state_that_they_plan_for() -> None:
-    env: Any = make_vector_env("KnownUsers-v0", {"n_users": 5}, 5, "next-step")
-    seen = []
-
-    def slates(world: Any, state: dict[str, np.ndarray]) -> np.ndarray:
-        seen.append((world, state))
-        return np.tile(np.arange(5), (5, 1))
-
-    observation, _ = env.reset(seed=0, options={"user": np.arange(5)})
-    assert transfer.Planner(env, slates).act(observation).shape == (5, 5)
-    world, state = seen[0]
-    assert world is env.simulator
-    assert state["user"].tolist() == list(range(5))
-    assert state["memory"].shape == (5, 9)

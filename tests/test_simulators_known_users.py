@@ -9,19 +9,17 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 import recgym  # noqa: F401
 from recgym.errors import RecGymError
+from recgym.planning import Planner, PlannerConfig
 from recgym.simulators import Noise
 from recgym.simulators.known_users import KnownUsers
-from recgym.simulators.known_users_planning import (
-    best_slates,
-    farsighted_slates,
-    myopic_slates,
-)
 from tests.fixtures.user_model import random_user_model
+
+MYOPIC = PlannerConfig(rounds=0, continuations=0)
+AHEAD = PlannerConfig(rounds=3, continuations=0)
+NO_NOISE = Noise(np.empty((0, 1)), np.empty((0, 0)))
 
 
 def begun(world: KnownUsers, rows: int = 1) -> dict[str, Any]:
@@ -32,7 +30,7 @@ def begun(world: KnownUsers, rows: int = 1) -> dict[str, Any]:
 def clicked(world: KnownUsers, state: dict[str, Any], *items: int) -> dict[str, Any]:
     """Returns the state of users who all clicked some items, one after the other."""
     for item in items:
-        state = state | world.advance(state, np.full(len(state["step"]), item))
+        state = world.follow(state, np.full(len(state["step"]), item), NO_NOISE)
     return state
 
 
@@ -122,28 +120,21 @@ def test_what_is_seen() -> None:
     assert KnownUsers(n_items=20, window=2, observe="items").observe(state).tolist() == [[20, 7]]
 
 
-@settings(deadline=None, max_examples=40)
-@given(
-    seed=st.integers(0, 10_000),
-    size=st.integers(1, 4),
-    outside=st.sampled_from([0.0, 1.0]),
-    shift=st.floats(-2.0, 2.0),
-)
-def test_no_slate_is_worth_more_than_the_best(
-    seed: int, size: int, outside: float, shift: float
-) -> None:
-    rng = np.random.default_rng(seed)
-    odds, worth = np.exp(rng.normal(size=(3, 7))), rng.normal(size=(3, 7)) + shift
-    slates, value = best_slates(odds, worth, size, outside)
-    for row in range(3):
-        every = [
-            (odds[row, list(one)] @ worth[row, list(one)]) / (outside + odds[row, list(one)].sum())
-            for one in itertools.combinations(range(7), size)
-        ]
-        assert value[row] == pytest.approx(max(every), rel=1e-4, abs=1e-5)
-        own = odds[row, slates[row]]
-        assert own @ worth[row, slates[row]] / (outside + own.sum()) == pytest.approx(value[row])
-        assert len(set(slates[row].tolist())) == size
+def test_what_users_would_do_by_hand() -> None:
+    world = KnownUsers(n_items=20, n_users=3, eta=2.0, horizon=7)
+    state = clicked(world, begun(world, 3), 5, 6)
+    items = np.array([[1, 2, 3, 4]] * 3)
+    options = world.options(state, items)
+    rewards = np.append(world.rewards(state)[:, 1:5], np.zeros((3, 1)), axis=1)
+    np.testing.assert_allclose(options.rewards, rewards, atol=1e-6)
+    odds = np.exp(2.0 * rewards)
+    np.testing.assert_allclose(
+        options.weights / options.weights.sum(axis=1, keepdims=True),
+        odds / odds.sum(axis=1, keepdims=True),
+        rtol=1e-5,
+    )
+    np.testing.assert_array_equal(options.stays, 1.0)
+    assert world.remaining(state).tolist() == [5] * 3
 
 
 def test_without_dynamics_the_best_slate_of_the_moment_is_the_best_plan() -> None:
@@ -151,32 +142,25 @@ def test_without_dynamics_the_best_slate_of_the_moment_is_the_best_plan() -> Non
     before = begun(world, 20)
     after = clicked(world, before, 3, 4)
     np.testing.assert_allclose(world.rewards(after), world.rewards(before), atol=1e-6)
-    best = myopic_slates(world, before)
-    np.testing.assert_array_equal(np.sort(myopic_slates(world, after)), np.sort(best))
-    np.testing.assert_array_equal(np.sort(farsighted_slates(world, after)), np.sort(best))
+    best = Planner(world, MYOPIC).act(before)
+    np.testing.assert_array_equal(np.sort(Planner(world, MYOPIC).act(after)), np.sort(best))
 
 
-def played(world: KnownUsers, slates: Any, rows: int = 60) -> float:
-    """Returns the reward per slate of a policy that sees the state."""
+def played(world: KnownUsers, config: PlannerConfig, rows: int = 60) -> float:
+    """Returns the reward per slate of a planner, which sees the state."""
+    planner = Planner(world, config)
     rng, state, total = np.random.default_rng(3), begun(world, rows), 0.0
     for _ in range(world.horizon):
         noise = Noise(rng.random((rows, 1)), np.empty((rows, 0)))
-        state, response = world.step(state, slates(world, state), noise)
+        state, response = world.step(state, planner.act(state), noise)
         total += float(response.reward.mean())
     return total / world.horizon
 
 
-def test_with_dynamics_looking_ahead_pays() -> None:
-    world = KnownUsers(n_users=60, n_items=60, past=10)
-    assert played(world, farsighted_slates) > 1.15 * played(world, myopic_slates)
-
-
-def test_the_last_slate_has_no_consequences() -> None:
-    world = KnownUsers(n_users=20, past=10)
-    last = begun(world, 20) | {"step": np.full(20, world.horizon - 1)}
-    np.testing.assert_array_equal(
-        np.sort(farsighted_slates(world, last)), np.sort(myopic_slates(world, last))
-    )
+@pytest.mark.parametrize(("dynamics", "low", "high"), [(1.0, 1.15, 2.0), (0.0, 0.97, 1.01)])
+def test_looking_ahead_pays_with_dynamics(dynamics: float, low: float, high: float) -> None:
+    world = KnownUsers(n_users=60, n_items=60, past=10, dynamics=dynamics)
+    assert low < played(world, AHEAD) / played(world, MYOPIC) < high
 
 
 def test_agents_of_a_fitted_model_find_its_item_table(tmp_path: Path) -> None:

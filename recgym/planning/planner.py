@@ -26,6 +26,8 @@ from recgym.simulators.base import HasKinds, HasOptions, Options, PlannableWorld
 
 STARTS = 128
 """Users from whose first states the pool is chosen."""
+PRIOR = 4.0
+"""Continuations that what was learned of an item counts for beside those that are simulated."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,8 @@ class Planner:
        would go on after items that matter and after others, with common random numbers, and learns
        from that the effect of taking an item (see ``Foresight``). The next policy shows the slates
        that are best with these effects.
-    2. When acting, the options that matter most are simulated again, from the state as it is, and
-       the slate that is best with what they lead to is shown.
+    2. When acting, the options that matter most are simulated again, from the state as it is. What
+       they led to is averaged with what was learned, and the slate that is best with it is shown.
 
     What it earns is a lower bound of the optimum.
 
@@ -186,7 +188,9 @@ class Planner:
             )
             beyond = np.where(known, simulated - after, 0.0).sum(axis=1, keepdims=True)
             after = after + beyond / np.maximum(known.sum(axis=1, keepdims=True), 1)
-            worth = options.rewards + options.stays * np.where(known, simulated, after)
+            learned = PRIOR / (PRIOR + repeats)
+            after = np.where(known, learned * after + (1.0 - learned) * simulated, after)
+            worth = options.rewards + options.stays * after
         return items, options, worth, simulated
 
     def _simulate(self, state: State, items: Array, repeats: int) -> Array:

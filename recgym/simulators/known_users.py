@@ -10,7 +10,7 @@ from gymnasium import spaces
 from recgym.arrays import Array, beside, namespace, pick, remember, rows
 from recgym.errors import RecGymError
 from recgym.simulators.arguments import number, one_of, whole
-from recgym.simulators.base import Kinds, Liking, Noise, Response, State, choose
+from recgym.simulators.base import Kinds, Liking, Noise, Options, Response, State, choose
 from recgym.simulators.learned_user import load_user_model
 from recgym.simulators.made_up import topic_names
 from recgym.simulators.recsim_parts import moved
@@ -37,15 +37,14 @@ class KnownUsers:
       clicked now, and makes all that follows worth less.
 
     She clicks an item in proportion to exp(`eta` * r(s, a)), and nothing in proportion to 1. With
-    the defaults, clickbait costs later twice what it earns now. With `past=20`, slates that weigh
-    what follows earn 2.15 each on average, the best of the moment 1.51, and random ones .58, of
-    which 87% are clicked. With `dynamics=0` nothing that is shown changes what follows, so that no
-    plan beats the best slate of the moment. An item can be clicked again.
+    the defaults, clickbait costs later twice what it earns now, and a policy that looks ahead shows
+    less of it. With `dynamics=0` nothing that is shown changes what follows, so that no plan beats
+    the best slate of the moment. An item can be clicked again.
 
     Random draws make the population: `population_seed` is the world, and a user's taste is the same
     whatever `n_users`. Of the truth, `simulator` shows the arrays `topics`, `quality`, `clickbait`
     and `tastes`, and `rewards(state)`, `level(state)`, `respond(state, slate)` and
-    `advance(state, item)`; `recgym.simulators.known_users_planning` finds the best slates.
+    `follow(state, item, noise)`; `recgym.planning` plans in it.
 
     ## Action
     `MultiDiscrete([N] * K)`: the item in each slot, ids 0..N-1. K distinct items are always shown:
@@ -136,6 +135,7 @@ class KnownUsers:
     ) -> None:
         self.n_items = whole("n_items", n_items, 1)
         self.slate_size = whole("slate_size", slate_size, 1, self.n_items)
+        self.slots_read = self.slate_size
         self.horizon = whole("horizon", horizon, 1)
         self.n_users = whole("n_users", n_users, 1)
         self.n_topics = whole("n_topics", n_topics, 1)
@@ -195,15 +195,14 @@ class KnownUsers:
 
     def step(self, state: State, slate: Array, noise: Noise) -> tuple[State, Response]:
         """Shows the slates and returns the answers, see ``Simulator.step``."""
-        logits, rewards = self.respond(state, slate)
-        xp = namespace(logits)
-        weights = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
+        xp = namespace(slate)
+        weights, rewards, _ = self.options(state, slate)
         option = choose(weights, noise.uniform)
         clicked = option < self.slate_size
         item = pick(beside(slate, -1), option)
-        after = state | self.advance(state, item) | {"step": state["step"] + 1}
         click = xp.where(clicked, option, -1)
-        return after, Response(click, item, pick(rewards, option), xp.zeros_like(clicked), slate)
+        response = Response(click, item, pick(rewards, option), xp.zeros_like(clicked), slate)
+        return self.follow(state, item, noise), response
 
     def respond(self, state: State, slate: Array) -> tuple[Array, Array]:
         """Returns the true logits of the users' choices and their rewards, both (B, K + 1).
@@ -219,16 +218,29 @@ class KnownUsers:
         logits = beside(self.eta * rewards, 0.0 if self.no_click else -np.inf)
         return logits, beside(rewards, 0.0)
 
-    def advance(self, state: State, item: Array) -> State:
-        """Returns what users remember after a click on ``item`` (B,); -1 changes nothing."""
+    def options(self, state: State, items: Array) -> Options:
+        """Returns what users would do with items (B, M), see ``HasOptions``."""
+        logits, rewards = self.respond(state, items)
+        xp = namespace(logits)
+        weights = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
+        return Options(weights, rewards, xp.ones_like(weights))
+
+    def follow(self, state: State, item: Array, noise: Noise) -> State:
+        """Returns the state of users who clicked an item (B,), see ``HasOptions``."""
         xp = namespace(item)
         clicked = item >= 0
         new = rows(self._remembered, xp.where(clicked, item, self.n_items))
         memory = self.memory * state["memory"] + (1.0 - self.memory) * new
-        return {
+        return state | {
             "memory": xp.where(clicked[:, None], memory, state["memory"]),
             "history": remember(state["history"], item),
+            "step": state["step"] + 1,
         }
+
+    def remaining(self, state: State) -> Array:
+        """Returns the slates that are left, (B,)."""
+        left: Array = self.horizon - state["step"]
+        return left
 
     def level(self, state: State) -> Array:
         """Returns what an item of no appeal is worth to users now, (B,)."""

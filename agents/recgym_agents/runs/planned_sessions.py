@@ -9,6 +9,7 @@ import numpy as np
 
 from recgym.envs import SlateVectorEnv
 from recgym.planning import Planner, PlannerConfig
+from recgym.simulators.base import State
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.runs.evaluation import ROWS, Evaluation, make_vector_env, run_episodes
 
@@ -32,12 +33,7 @@ class PlanningActor:
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """Returns slates (B, K); no thought is given to rows whose first episode is over."""
-        arrays, _ = self.env.get_state()
-        state = {
-            name.removeprefix("state."): array
-            for name, array in arrays.items()
-            if name.startswith("state.")
-        }
+        state = simulator_state(self.env)
         if (state["step"] == 0).all():
             self._shown = 0
         first = state["step"] == self._shown
@@ -46,6 +42,17 @@ class PlanningActor:
         if first.any():
             slates[first] = self.planner.act({name: rows[first] for name, rows in state.items()})
         return slates
+
+
+def simulator_state(env: SlateVectorEnv) -> State:
+    """Returns what the simulator of an environment knows of its users, hidden or not."""
+    arrays, _ = env.get_state()
+    prefix = "state."
+    return {
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
+        if name.startswith(prefix)
+    }
 
 
 def planned_sessions(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -14,12 +13,11 @@ from matplotlib.figure import Figure
 from recgym.collection import as_dataset, collect, known_users_policy
 from recgym.data.dataset import split_users
 from recgym.envs import SlateVectorEnv
-from recgym.simulators.known_users_planning import farsighted_slates, myopic_slates
+from recgym.planning import PlannerConfig
 from recgym.users import FittedUserModel
 from recgym.users.agreement import Agreement, agreement_of, compare_rewards, item_rewards
 from recgym.users.fitting import fit_user_model
 from recgym.users.presets import preset
-from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import (
     Budget,
     Cell,
@@ -35,7 +33,8 @@ from recgym_agents.experiments.experiment import (
 )
 from recgym_agents.experiments.results_report import p_text, seeds_text, table
 from recgym_agents.experiments.verdicts import differences, limit
-from recgym_agents.runs.evaluation import ROWS, evaluate, make_vector_env, run_episodes
+from recgym_agents.runs.evaluation import ROWS, evaluate, make_vector_env
+from recgym_agents.runs.planned_sessions import MYOPIC, PLANNING, planned_sessions, simulator_state
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train
 
@@ -60,10 +59,7 @@ WORLD_NAMES = {
 }
 AGENT, GREEDY = "cascading-dqn", "user-greedy"
 POLICIES = ("random", "popularity", GREEDY, AGENT)
-PLANNERS: dict[str, Callable[[Any, dict[str, np.ndarray]], np.ndarray]] = {
-    "greedy in the truth": myopic_slates,
-    "farsighted in the truth": farsighted_slates,
-}
+PLANNERS = ("greedy in the truth", "planner in the truth")
 """Policies that know the user's taste and what she remembers."""
 MAIN: Cell = {"users": 3_000, "dynamics": 1.0, "logging": "random"}
 AXES: dict[str, list[Any]] = {
@@ -84,6 +80,7 @@ BUDGET: Budget = {
     "validation_episodes": 200,
     "episodes": 1_000,
     "planned_episodes": 250,
+    "planner": asdict(PLANNING),
 }
 SMOKE: Budget = BUDGET | {
     "seeds": [0, 1],
@@ -95,6 +92,7 @@ SMOKE: Budget = BUDGET | {
     "validation_episodes": 10,
     "episodes": 20,
     "planned_episodes": 5,
+    "planner": asdict(PlannerConfig(rounds=1, episodes=2, pool=20)),
 }
 
 
@@ -127,9 +125,9 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
         own = place.folder / policy
         result[policy] = _scores(policy, cell, budget, folder, folder_of(own, budget))
     episodes, luck = budget["planned_episodes"], LUCK + cell["seed"]
-    env = make_vector_env(TRUTH, _truth(cell, past=PAST), min(ROWS, episodes), "next-step")
-    for name, slates in PLANNERS.items():
-        found = run_episodes(Planner(env, slates), env, episodes, luck)
+    configs = (MYOPIC, PlannerConfig(**budget["planner"]))
+    for name, config in zip(PLANNERS, configs, strict=True):
+        found = planned_sessions(TRUTH, _truth(cell, past=PAST), episodes, luck, config)
         result[name] = {"truth": float(found.reward.mean())}
     return result
 
@@ -170,15 +168,9 @@ def _with_truth(model: FittedUserModel, cell: Cell) -> Agreement:
     users = np.arange(min(STATES, cell["users"]))
     env = make_vector_env(TRUTH, _truth(cell, past=PAST), len(users), "next-step")
     env.reset(seed=0, options={"user": users})
-    state = _state(env)
+    state = simulator_state(env)
     rewards = env.simulator.rewards(state)  # type: ignore[attr-defined]
     return compare_rewards(item_rewards(model, "train", state["history"]), rewards)
-
-
-def _state(env: SlateVectorEnv) -> dict[str, np.ndarray]:
-    """Returns the state of an environment's users, hidden or not."""
-    arrays, _ = env.get_state()
-    return {name.removeprefix("state."): array for name, array in arrays.items()}
 
 
 def _scores(policy: str, cell: Cell, budget: Budget, model: Path, folder: Path) -> Result:
@@ -210,22 +202,6 @@ def _scores(policy: str, cell: Cell, budget: Budget, model: Path, folder: Path) 
     }
 
 
-class Planner:
-    """Shows slates to users whose state and taste it sees.
-
-    Args:
-        env: that it acts in.
-        slates: the slates (B, K) for a state.
-    """
-
-    def __init__(self, env: SlateVectorEnv, slates: Callable[..., np.ndarray]) -> None:
-        self.env, self.slates, self.spec = env, slates, EnvironmentSpec.of(env)
-
-    def act(self, observation: np.ndarray) -> np.ndarray:
-        """Returns slates (B, K), whatever is observed."""
-        return self.slates(self.env.simulator, _state(self.env))
-
-
 def summarise(finished: list[Finished], budget: Budget) -> Page:
     """Builds a table of settings, one of the main setting's policies, and the verdicts."""
     main = having(finished, **budget["main"])
@@ -236,7 +212,7 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
         " tastes and memories.",
         table(["policy", *WORLD_NAMES.values()], [_row(name, main) for name in _all_policies()]),
         "## What carries over, and when",
-        "Gain of cascading-dqn over user-greedy in each world, and of the farsighted planner over"
+        "Gain of cascading-dqn over user-greedy in each world, and of the planner over"
         " the greedy one in the truth, %; agreement is that of the two fitted models (Spearman):"
         " of the levels of states, and of the items within a state, and the same of the training"
         " users' model and the truth.",
@@ -284,8 +260,8 @@ def _gain(runs: list[Finished], world: str, ours: str = AGENT, theirs: str = GRE
 
 
 def _planned(runs: list[Finished]) -> np.ndarray:
-    greedy, farsighted = PLANNERS
-    return _gain(runs, "truth", farsighted, greedy)
+    greedy, planner = PLANNERS
+    return _gain(runs, "truth", planner, greedy)
 
 
 def _setting(setting: Cell, runs: list[Finished]) -> list[str]:
@@ -368,9 +344,9 @@ again, but the log hardly shows histories of one item. They are scored there, in
 other users, and in the truth, where an episode begins after {PAST} random slates.
 
 user-greedy shows the items of the highest reward in the first model. Of the two policies that know
-the truth, which may show any item, one shows the slate that earns most now, and the other weighs
-what a click does to its user ([`farsighted_slates`](../environments/KnownUsers-v0.md)); what that
-earns is a lower bound of the optimum. With dynamics 0 nothing that is shown changes what follows.
+the truth, which may show any item, one shows the slate that earns most now, and the other plans
+ahead (`recgym.planning`); what that earns is a lower bound of the optimum. With dynamics 0 nothing
+that is shown changes what follows.
 
 What was seen before the settings were final: the population of seed 0, which is not used here. A
 cascading DQN trained there lost to user-greedy in the truth, and models agreed little with it
