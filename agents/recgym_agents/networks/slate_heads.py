@@ -45,19 +45,27 @@ class Inputs(NamedTuple):
     """Whether every vector has a single number that is not zero."""
 
 
-def _first_layer(inputs: Inputs, units: int, worth: float, generator: torch.Generator) -> nn.Linear:
+def first_layer(inputs: Inputs, units: int, worth: float, generator: torch.Generator) -> nn.Linear:
     """Returns a layer without bias that makes of its inputs about +-``worth`` in every unit."""
     layer = nn.Linear(inputs.size, units, bias=False)
     nn.init.normal_(layer.weight, std=worth / inputs.length, generator=generator)
     return layer
 
 
-def _linear(size: int, units: int, generator: torch.Generator) -> nn.Linear:
+def linear(size: int, units: int, generator: torch.Generator) -> nn.Linear:
     """Returns a layer as ``nn.Linear`` draws it, from a generator of one's own."""
     layer = nn.Linear(size, units)
     for values in (layer.weight, layer.bias):
         nn.init.uniform_(values, -(size**-0.5), size**-0.5, generator=generator)
     return layer
+
+
+def item_tower(inputs: Inputs, units: int, rank: int, generator: torch.Generator) -> nn.Module:
+    """Returns psi, which makes vectors of length ``rank`` of features; see ``SharedHead``."""
+    if inputs.one_hot:
+        return first_layer(inputs, rank, rank**-0.5, generator)
+    into = first_layer(inputs, units, 1.0, generator)
+    return nn.Sequential(into, nn.ReLU(), linear(units, rank, generator))
 
 
 def _uniform(shape: tuple[int, ...], fan_in: int, generator: torch.Generator) -> nn.Parameter:
@@ -97,19 +105,14 @@ class SharedHead(nn.Module):
         super().__init__()
         self.slate_size = slate_size
         units, share = hidden[0], slate_size**-0.5
-        self.state = _first_layer(state, units, 1.0, generator)
-        self.before = _first_layer(features, units, share, generator)
+        self.state = first_layer(state, units, 1.0, generator)
+        self.before = first_layer(features, units, share, generator)
         self.slot = nn.Parameter(torch.randn(slate_size, units, generator=generator) * share)
         layers: list[nn.Module] = [nn.ReLU()]
         for size, following in itertools.pairwise(hidden):
-            layers += [_linear(size, following, generator), nn.ReLU()]
-        self.context = nn.Sequential(*layers, _linear(hidden[-1], rank + 1, generator))
-        self.psi: nn.Module
-        if features.one_hot:
-            self.psi = _first_layer(features, rank, rank**-0.5, generator)
-        else:
-            into = _first_layer(features, units, 1.0, generator)
-            self.psi = nn.Sequential(into, nn.ReLU(), _linear(units, rank, generator))
+            layers += [linear(size, following, generator), nn.ReLU()]
+        self.context = nn.Sequential(*layers, linear(hidden[-1], rank + 1, generator))
+        self.psi = item_tower(features, units, rank, generator)
 
     def forward(self, state: Tensor, slate: Tensor, features: Tensor) -> Tensor:
         """Returns Q^j(s, a_1 .. a_j) for every j (B, K), see ``CascadeHead.forward``."""
@@ -289,10 +292,7 @@ class AdditiveHead(nn.Module):
         """Finds the slate of the K highest Q(s, a), best first; arguments as in ``CascadeHead``."""
         scores = score(candidates.tables[0], state @ self.state_weight, self.output)
         slate = exclude(scores, excluded).topk(self.slate_size, 1).indices
-        for j in range(self.slate_size if forced is not None else 0):
-            assert forced is not None
-            slate[:, j : j + 1] = _force(slate[:, j : j + 1], forced[:, j : j + 1], slate)
-        return slate
+        return slate if forced is None else with_forced(slate, forced)
 
 
 def candidate_table(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -362,6 +362,18 @@ def _slot_by_slot(
         excluded = torch.cat([excluded, item], 1)
         show(j, item)
     return excluded[:, -slate_size:]
+
+
+def with_forced(slate: Tensor, forced: Tensor) -> Tensor:
+    """Puts ``forced`` items (B, K) into slates (B, K), in place, where they are not in them yet.
+
+    Args:
+        slate: K distinct item ids a row.
+        forced: item ids; -1 forces none.
+    """
+    for j in range(slate.shape[1]):
+        slate[:, j : j + 1] = _force(slate[:, j : j + 1], forced[:, j : j + 1], slate)
+    return slate
 
 
 def _force(item: Tensor, forced: Tensor, shown: Tensor) -> Tensor:
