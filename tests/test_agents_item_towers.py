@@ -8,23 +8,22 @@ from recgym_agents.networks.item_towers import ItemTowers
 from recgym_agents.networks.slate_heads import Inputs
 
 
-def towers(outputs: int, one_hot: bool = False) -> ItemTowers:
+def towers(one_hot: bool = False) -> ItemTowers:
     generator = torch.Generator().manual_seed(0)
-    return ItemTowers(Inputs(3, 1.0), Inputs(5, 1.0, one_hot), (4, 6), 2, outputs, generator)
+    return ItemTowers(Inputs(3, 1.0), Inputs(5, 1.0, one_hot), (4, 6), 2, generator)
 
 
-@pytest.mark.parametrize("outputs", [1, 2])
-def test_numbers_are_products_of_the_two_towers(outputs: int) -> None:
-    network, state, features = towers(outputs), torch.randn(2, 3), torch.randn(7, 5)
-    numbers, none = network(state, network.psi(features))
+@pytest.mark.parametrize("own", [False, True])
+def test_numbers_are_products_of_the_two_towers(own: bool) -> None:
+    network, state = towers(), torch.randn(2, 3)
+    features = torch.randn(2, 7, 5) if own else torch.randn(7, 5)
+    numbers, none = network(state, features)
     context, psi = network.context(state), network.psi(features)
-    assert numbers.shape == (outputs, 2, 7)
-    for o in range(outputs):
-        for b in range(2):
-            u = context[b, 2 * o : 2 * o + 2]
-            expected = psi[:, 2 * o : 2 * o + 2] @ u + context[b, 2 * outputs + o]
-            torch.testing.assert_close(numbers[o, b], expected)
-    torch.testing.assert_close(none, context[:, -1])
+    assert numbers.shape == (2, 7)
+    for b in range(2):
+        vectors = psi[b] if own else psi
+        torch.testing.assert_close(numbers[b], vectors @ context[b, :2] + context[b, 2])
+    torch.testing.assert_close(none, context[:, 3])
 
 
 @pytest.mark.parametrize("few", [0, 16])
@@ -33,14 +32,14 @@ def test_slates_have_the_numbers_of_their_items(
     few: int, own: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(item_towers, "FEW", few)
-    network, state = towers(2), torch.randn(4, 3)
+    network, state = towers(), torch.randn(4, 3)
     features = torch.randn(4, 9, 5) if own else torch.randn(9, 5)
     slate = torch.stack([torch.randperm(9)[:3] for _ in range(4)])
-    numbers, none = network.of_slates(state, features, slate)
-    every, none_of_every = network(state, network.psi(features))
-    torch.testing.assert_close(numbers, every.gather(2, slate.expand(2, -1, -1)))
+    numbers, none = network(state, features, slate)
+    every, none_of_every = network(state, features)
+    torch.testing.assert_close(numbers, every.gather(1, slate))
     torch.testing.assert_close(none, none_of_every)
 
 
 def test_one_hot_features_need_no_hidden_layer() -> None:
-    assert isinstance(towers(1, one_hot=True).psi, torch.nn.Linear)
+    assert isinstance(towers(one_hot=True).psi, torch.nn.Linear)

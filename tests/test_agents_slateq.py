@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from typing import Any
 
@@ -99,44 +98,63 @@ def test_only_what_was_chosen_is_updated_with_what_followed(target: str, leaves:
         observation = torch.as_tensor(batch.observation)
         items = agent.network.features(observation)
         state = agent.network.encode(observation, items)
-        (values,), none = agent.network.value(state, agent.network.value.psi(items))
+        values, none = agent.network.value(state, items)
     following = [worth(0, 2)] * 2 if target == "q" else [worth(0, 1), worth(1, 2)]
     y = [3.0 + 0.5 * following[0], 0.0 if leaves else 0.5 * following[1]]
     loss = ((y[0] - values[0, 1].item()) ** 2 + (y[1] - none[1].item()) ** 2) / 2
     assert agent.update(batch)["loss"] == pytest.approx(loss, rel=1e-5)
 
 
-def test_the_choice_is_learned_from_the_slates_shown() -> None:
-    """Weights 1, 2 and 1 of items, 1 of none; one who is attracted by item 1 may not click it."""
-    agent = SlateQ(replace(CONFIG, learning_rate=0.02, target_rate=0.05), SEEN, seed=0)
+def clicks(weight: list[float], click: list[float], count: int = 4_000) -> Transitions:
+    """What users do who are drawn to an item by its weight, none being last, and may not click."""
     rng = np.random.default_rng(0)
-    weight, click = np.array([1.0, 2.0, 1.0, 1.0]), np.array([1.0, 0.5, 1.0, 0.0])
-    slate = np.stack([rng.permutation(3)[:2] for _ in range(4_000)])
-    options = np.concatenate([slate, np.full((4_000, 1), 3)], axis=1)
-    share = weight[options].cumsum(axis=1) / weight[options].sum(axis=1, keepdims=True)
-    drawn = options[np.arange(4_000), (share < rng.random((4_000, 1))).sum(axis=1)]
-    item = np.where(rng.random(4_000) < click[drawn], drawn, -1)
-    state = np.tile(HERE, (4_000, 1))
-    batch = Transitions(
-        state, slate, item, np.zeros(4_000, np.float32), np.ones(4_000, np.bool_), state
-    )
-    for _ in range(150):
+    slate = np.stack([rng.permutation(3)[:2] for _ in range(count)])
+    options = np.concatenate([slate, np.full((count, 1), 3)], axis=1)
+    shares = np.array(weight)[options].cumsum(axis=1)
+    drawn = (shares < shares[:, -1:] * rng.random((count, 1))).sum(axis=1)
+    option = options[np.arange(count), drawn]
+    item = np.where(rng.random(count) < np.array(click)[option], option, -1)
+    state, nothing = np.tile(HERE, (count, 1)), np.zeros(count, np.float32)
+    return Transitions(state, slate, item, nothing, np.ones(count, np.bool_), state)
+
+
+@pytest.mark.parametrize(
+    ("choice", "weight", "click"),
+    [
+        ("logit", [1.0, 2.0, 4.0, 1.0], [1.0, 1.0, 1.0, 0.0]),
+        ("hesitation", [0.2, 0.9, 0.5, 0.0], [0.2, 0.9, 0.5, 0.0]),
+        ("hesitation", [1.0, 2.0, 4.0, 0.0], [0.6, 0.6, 0.6, 0.0]),
+    ],
+)
+def test_the_choice_is_learned_from_the_slates_shown(
+    choice: Any, weight: list[float], click: list[float]
+) -> None:
+    config = replace(CONFIG, choice=choice, learning_rate=0.02, target_rate=0.05)
+    agent, batch = SlateQ(config, SEEN, seed=0), clicks(weight, click)
+    for _ in range(250):
         agent.update(batch)
-    with torch.no_grad():
-        found = agent.averaged.appraise(torch.as_tensor(HERE[None]))
-    likely = found.weight * found.click
-    for a, b in ((0, 1), (0, 2), (1, 2)):
-        total = found.weight[0, [a, b]].sum() + found.none_weight
-        chance = (likely[0, [a, b]] / total).numpy()
-        exact = weight[[a, b]] * click[[a, b]] / (weight[[a, b]].sum() + 1.0)
-        np.testing.assert_allclose(chance, exact, atol=0.04)
+    found = agent.averaged.appraise(torch.as_tensor(HERE[None]))
+    for shown in ([0, 1], [0, 2], [1, 2]):
+        total = found.weight[0, shown].sum() + found.none_weight
+        chance = (found.weight * found.click)[0, shown] / total
+        exact = np.array(weight)[shown] * np.array(click)[shown]
+        exact /= np.array(weight)[[*shown, 3]].sum()
+        np.testing.assert_allclose(chance.numpy(), exact, atol=0.04)
 
 
-def test_without_a_chance_of_clicking_an_attracted_user_always_does() -> None:
-    agent = SlateQ(replace(CONFIG, click_chance=False), SEEN, seed=0)
-    report = agent.update(steps(None, terminated=True))
-    assert math.isfinite(report["choice"])
-    assert (agent.averaged.appraise(torch.as_tensor(HERE[None])).click == 1.0).all()
+def test_with_a_logit_an_attracted_user_always_clicks() -> None:
+    agent = SlateQ(replace(CONFIG, choice="logit"), SEEN, seed=0)
+    found = agent.averaged.appraise(torch.as_tensor(HERE[None]))
+    assert (found.click == 1.0).all()
+    assert found.none_weight.item() > 0.0
+
+
+def test_what_follows_no_click_may_have_no_value() -> None:
+    agent = SlateQ(replace(CONFIG, no_click="worthless"), SEEN, seed=0)
+    assert agent.averaged.appraise(torch.as_tensor(HERE[None])).none_value.tolist() == [0.0]
+    batch = steps(None)._replace(item=np.array([-1, -1]), reward=np.zeros(2, np.float32))
+    agent.update(batch)
+    assert agent.network.value.context[-1].weight.grad.abs().max() == 0.0  # type: ignore[union-attr]
 
 
 def test_the_averaged_network_moves_towards_the_network() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import cross_entropy, logsigmoid
 
 
 def q_target(r_t: Tensor, discount_t: Tensor, q_t: Tensor) -> Tensor:
@@ -31,25 +31,32 @@ def cascade_loss(q_tm1: Tensor, y_t: Tensor) -> Tensor:
     return (y_t[:, None] - q_tm1).square().sum(1).mean()
 
 
-def choice_loss(attraction: Tensor, none: Tensor, clicking: Tensor | None, slot: Tensor) -> Tensor:
-    """The mean negative log-likelihood of what users clicked.
+def logit_loss(attraction: Tensor, none: Tensor, slot: Tensor) -> Tensor:
+    """The negative log-likelihood of clicks under a conditional logit (Ie et al., 2019, section 4).
 
-    The user is attracted by one of the items shown, or none, with the probabilities of a softmax,
-    and clicks it with a probability of its own: ``P(i) = c_i exp(v_i) / (exp(v_0) + sum_j
-    exp(v_j))``. Without that second step it is the conditional logit (Ie et al., 2019, Eq. 6).
+    ``P(i) = exp(v_i) / (exp(v_0) + sum_j exp(v_j))`` for the items shown; a mean over rows.
 
     Args:
         attraction: v of the items shown (B, K).
         none: v_0 (B,).
-        clicking: logits of c (B, K), or None where an attracted user always clicks.
         slot: what was clicked (B,), K for nothing.
     """
-    options = torch.cat([attraction, none[:, None]], 1)
-    likely = options - options.logsumexp(1, keepdim=True)
-    if clicking is not None:
-        left = torch.cat([likely[:, :-1] + logsigmoid(-clicking), likely[:, -1:]], 1)
-        nothing = left.logsumexp(1, keepdim=True)
-        likely = torch.cat([likely[:, :-1] + logsigmoid(clicking), nothing], 1)
+    return cross_entropy(torch.cat([attraction, none[:, None]], 1), slot)
+
+
+def hesitation_loss(attraction: Tensor, clicking: Tensor, slot: Tensor) -> Tensor:
+    """The negative log-likelihood of clicks of users whom an item attracts, and who may not click.
+
+    ``P(i) = c_i exp(v_i) / sum_j exp(v_j)`` for the items shown; a mean over rows.
+
+    Args:
+        attraction: v of the items shown (B, K).
+        clicking: logits of c (B, K).
+        slot: what was clicked (B,), K for nothing.
+    """
+    attracted = attraction.log_softmax(1)
+    nothing = (attracted + logsigmoid(-clicking)).logsumexp(1, keepdim=True)
+    likely = torch.cat([attracted + logsigmoid(clicking), nothing], 1)
     return -likely.gather(1, slot[:, None]).mean()
 
 

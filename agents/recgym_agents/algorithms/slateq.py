@@ -8,14 +8,15 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.functional import softplus
 
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_ranges
 from recgym.spaces import random_slates
 from recgym_agents.agent import BaseAgent, EnvironmentSpec, Transitions
 from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into
-from recgym_agents.losses import choice_loss, q_target
+from recgym_agents.losses import hesitation_loss, logit_loss, q_target
 from recgym_agents.networks.choice_slates import SEARCHES, Appraisal, Search, slate_value
 from recgym_agents.networks.encoders import Activation
 from recgym_agents.networks.item_towers import ItemTowers
@@ -32,9 +33,13 @@ class SlateQConfig:
     slates: Search = "exact"
     """How slates are found: the K highest products of weight and value; one item after the other;
     or those of the highest value there is."""
-    click_chance: bool = True
-    """Whether a user whom an item attracts clicks it with a probability of its own, which is
-    learned too; otherwise she always does (the paper's conditional logit)."""
+    choice: Literal["hesitation", "logit"] = "hesitation"
+    """Why a user does not click: she is attracted by an item, and clicks it with a probability that
+    depends on how attractive it is; or clicking none is one more option (the paper's conditional
+    logit)."""
+    no_click: Literal["valued", "worthless"] = "valued"
+    """Whether what follows a slate without a click has a value of its own, or none, as in the code
+    of the paper's authors."""
     hidden: tuple[int, ...] = (128, 128)
     """Units of each hidden layer."""
     rank: int = 64
@@ -49,9 +54,9 @@ class SlateQConfig:
     """Length of the learned item embedding, where the environment gives no features."""
     discount: float = 0.95
     """Discount of the next step's value, gamma; 0 is the myopic policy."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     """Adam's step size at first."""
-    slowing: int = 500
+    slowing: int = 1_000
     """Updates after which the step size has halved; it is the first one over 1 + updates / slowing;
     0 keeps it."""
     target_rate: float = 0.005
@@ -78,30 +83,52 @@ class SlateQNetwork(ObservationReader):
         read = (config.window, config.weights, config.activation, config.embedding)
         super().__init__(spec, *read, generator)
         sizes = (self.state_inputs, self.item_inputs, config.hidden, config.rank)
-        self.value = ItemTowers(*sizes, 1, generator)
-        self.choice = ItemTowers(*sizes, 2 if config.click_chance else 1, generator)
+        self.value = ItemTowers(*sizes, generator)
+        self.choice = ItemTowers(*sizes, generator)
+        self.valued = config.no_click == "valued"
+        self.link: nn.Parameter | None = None
+        if config.choice == "hesitation":
+            self.link = nn.Parameter(torch.tensor([1.0, 0.0, 0.5]))
 
     def forward(self, observation: Tensor, slate: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
         """Returns Q(s, i) of what was clicked, an item or none (-1), (B,), and the choice loss."""
         items = self.features(observation)
         state = self.encode(observation, items)
-        slot = (slate == item[:, None]).to(torch.int64)
-        slot = torch.where(item < 0, slate.shape[1], slot.argmax(1))
-        (values,), none = self.value.of_slates(state, items, slate)
+        slot = (slate == item[:, None]).to(torch.int64).argmax(1)
+        slot = torch.where(item < 0, slate.shape[1], slot)
+        values, none = self.value(state, items, slate)
+        none = none if self.valued else torch.zeros_like(none)
         q = torch.cat([values, none[:, None]], 1).gather(1, slot[:, None])[:, 0]
-        (attraction, *clicking), none = self.choice.of_slates(state, items, slate)
-        return q, choice_loss(attraction, none, clicking[0] if clicking else None, slot)
+        liking, none = self.choice(state, items, slate)
+        if self.link is None:
+            return q, logit_loss(liking, none, slot)
+        return q, hesitation_loss(*self.hesitation(liking), slot)
+
+    def hesitation(self, liking: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns how much items attract, and the logits of the chance that they are clicked then.
+
+        Args:
+            liking: x (B, X); items attract by ``x - l_2 softplus(x)`` and are clicked with the
+                chance ``sigmoid(l_0 x + l_1)``. With l = (1, 0, 1) the two are in proportion.
+        """
+        assert self.link is not None
+        slope, level, saturation = self.link
+        return liking - saturation * softplus(liking), slope * liking + level
 
     def appraise(self, observation: Tensor) -> Appraisal:
         """Returns what decides the worth of slates in the users' states."""
         items = self.features(observation)
         state = self.encode(observation, items)
-        (value,), none_value = self.value(state, self.value.psi(items))
-        (attraction, *clicking), none = self.choice(state, self.choice.psi(items))
-        click = clicking[0].sigmoid() if clicking else torch.ones_like(attraction)
+        value, none_value = self.value(state, items)
+        none_value = none_value if self.valued else torch.zeros_like(none_value)
+        attraction, none = self.choice(state, items)
+        click = torch.ones_like(attraction)
+        if self.link is not None:
+            attraction, clicking = self.hesitation(attraction)
+            click, none = clicking.sigmoid(), torch.full_like(none, -torch.inf)
         most = torch.maximum(attraction.amax(1), none)
         weight = (attraction - most[:, None]).clamp(min=LEAST).exp()
-        return Appraisal(weight, click, value, (none - most).clamp(min=LEAST).exp(), none_value)
+        return Appraisal(weight, click, value, (none - most).exp(), none_value)
 
 
 LEAST = -30.0

@@ -16,7 +16,7 @@ FEW = 16
 
 
 class ItemTowers(nn.Module):
-    """Numbers ``u(s) . psi(f_i) + b(s)`` of each item, and one number of clicking none.
+    """A number ``u(s) . psi(f_i) + b(s)`` of each item, and one of clicking none.
 
     u, b and the number of none are what hidden layers make of the user's state s; psi is what a
     tower makes of an item's features, see ``SharedHead``.
@@ -26,7 +26,6 @@ class ItemTowers(nn.Module):
         features: of items' feature vectors, D numbers.
         hidden: units of each hidden layer of the state's tower; psi's has as many as the first.
         rank: length of u and psi, R.
-        outputs: numbers of each item, O.
         generator: draws the initial weights.
     """
 
@@ -36,43 +35,29 @@ class ItemTowers(nn.Module):
         features: Inputs,
         hidden: Sequence[int],
         rank: int,
-        outputs: int,
         generator: torch.Generator,
     ) -> None:
         super().__init__()
-        self.split = [outputs * rank, outputs, 1]
         layers: list[nn.Module] = [first_layer(state, hidden[0], 1.0, generator), nn.ReLU()]
         for size, following in itertools.pairwise(hidden):
             layers += [linear(size, following, generator), nn.ReLU()]
-        self.context = nn.Sequential(*layers, linear(hidden[-1], sum(self.split), generator))
-        self.psi = item_tower(features, hidden[0], outputs * rank, generator)
+        self.context = nn.Sequential(*layers, linear(hidden[-1], rank + 2, generator))
+        self.psi = item_tower(features, hidden[0], rank, generator)
 
-    def forward(self, state: Tensor, psi: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the items' numbers (O, B, N), and those of clicking none (B,).
-
-        Args:
-            state: (B, S).
-            psi: of N items' features (N, O * R), or (B, N, O * R) where every row has its own.
-        """
-        u, bias, none = self.context(state).split(self.split, 1)
-        parts = (len(state), -1, bias.shape[1], u.shape[1] // bias.shape[1])  # B, N, O, R
-        if psi.ndim == 3:
-            numbers = (u[:, None] * psi).view(parts).sum(-1).permute(2, 0, 1)
-        else:
-            product = "bxor,nor->obn"
-            numbers = torch.einsum(product, u.view(parts), psi.view(-1, *parts[2:]))
-        return numbers + bias.T[:, :, None], none[:, 0]
-
-    def of_slates(self, state: Tensor, features: Tensor, slate: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the numbers of the items of slates (O, B, K), and those of clicking none (B,).
+    def forward(
+        self, state: Tensor, features: Tensor, slate: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Returns the numbers of all items (B, N) or of those in slates (B, K), and of none (B,).
 
         Args:
             state: (B, S).
             features: (N, D), or (B, N, D) where every row has candidates of its own.
-            slate: item ids (B, K).
+            slate: item ids (B, K), or None for all items.
         """
-        psi = self.psi(features)
-        if psi.ndim == 3 or len(psi) > FEW * slate.shape[1]:
-            return self.forward(state, features_of(slate, psi))
-        numbers, none = self.forward(state, psi)
-        return numbers.gather(2, slate.expand(len(numbers), -1, -1)), none
+        context, psi = self.context(state), self.psi(features)
+        u, bias, none = context[:, :-2], context[:, -2:-1], context[:, -1]
+        if psi.ndim == 3 or (slate is not None and len(psi) > FEW * slate.shape[1]):
+            shown = psi if slate is None else features_of(slate, psi)
+            return (u[:, None] * shown).sum(-1) + bias, none
+        numbers = u @ psi.T + bias
+        return (numbers if slate is None else numbers.gather(1, slate)), none
