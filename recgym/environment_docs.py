@@ -19,6 +19,7 @@ from recgym.recording import record, write_gif
 from recgym.registry import ENVIRONMENTS
 from recgym.simulators import SIMULATORS
 from recgym.simulators.learned_user import load_user_model
+from recgym.users import agreement_of
 
 FOLDER = Path("docs") / "environments"
 STEPS = 6
@@ -115,6 +116,12 @@ def _card(user_model: str) -> list[str]:
         f"| held-out precision at 1 | {_beside(scores, floors, 'precision_at_1')} |",
         f"| held-out precision at 2 | {_beside(scores, floors, 'precision_at_2')} |",
         *_of_rewards(scores, floors),
+        f"| what the log fixes | {model.identified} |",
+        f"| rank correlation of the models of training and test users | {agreement_of(model)} |",
+        "",
+        "Rank correlations of rewards in the states of synthetic users: *levels*, of the mean over"
+        " the items, from state to state; *items*, within a state; *tastes*, within a state, of"
+        " what is left without each item's mean over the states.",
         "",
     ]
 

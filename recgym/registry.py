@@ -11,6 +11,7 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "RecGAN-LSTM-v0": {"simulator": "learned-user", "user_model": "recgan-lstm"},
     "IRecGAN-v0": {"simulator": "learned-user", "user_model": "irecgan", "slate_size": 10},
     "SlateMDP-v0": {"simulator": "slate-mdp"},
+    "KnownUsers-v0": {"simulator": "known-users"},
     "InterestEvolution-v0": {"simulator": "interest-evolution"},
     "InterestExploration-v0": {"simulator": "interest-exploration"},
     "LongTermSatisfaction-v0": {"simulator": "long-term-satisfaction"},

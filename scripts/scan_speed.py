@@ -10,7 +10,13 @@ from torch import Tensor
 from measurement import Figure, Section, alternate, compiled_already, milliseconds, ratio
 from recgym_agents.networks.compiled_scan import compiled_score
 from recgym_agents.networks.encoders import with_no_item
-from recgym_agents.networks.slate_heads import CascadeHead, exclude, score_eager, score_plain
+from recgym_agents.networks.paper_heads import (
+    CascadeHead,
+    ScoreFunction,
+    score_eager,
+    score_plain,
+)
+from recgym_agents.networks.slate_heads import exclude
 
 FEATURES, STATE, UNITS = 16, 64, 64
 """D, the length of an encoded history, and H of the scanned networks."""
@@ -28,10 +34,15 @@ def scans(rounds: int) -> Section:
         torch.empty(batch, 0, dtype=torch.int64),
     )
     fused = compiled_score()
+
+    def greedy(score: ScoreFunction) -> Tensor:
+        head.score = score
+        return head.greedy(state, nothing, candidates)
+
     ways: dict[str, Callable[[], Tensor]] = {
-        "fused": lambda: head.greedy(state, nothing, candidates, fused),
-        "eager": lambda: head.greedy(state, nothing, candidates, score_eager),
-        "plain": lambda: head.greedy(state, nothing, candidates, score_plain),
+        "fused": lambda: greedy(fused),
+        "eager": lambda: greedy(score_eager),
+        "plain": lambda: greedy(score_plain),
         "concatenated": lambda: concatenated_greedy(head, state, nothing, candidates.features),
     }
     slates = [way() for way in ways.values()]

@@ -88,6 +88,7 @@ def test_the_double_estimator_chooses_with_one_network_and_values_with_the_other
         {"hidden": (8, 0)},
         {"rank": 0},
         {"target_rate": 1.5},
+        {"slowing": -1},
         {"window": 0},
         {"weights": 0},
         {"embedding": -1},
@@ -135,6 +136,13 @@ def test_slates_are_chosen_by_one_of_the_two_networks(acts_by: str) -> None:
     fresh = SlateDQN(config, WORLD, seed=1)
     fresh.load_policy(*agent.policy())
     np.testing.assert_array_equal(fresh.act(observation), slates[acts_by])
+
+
+def test_the_step_size_slows_with_the_updates() -> None:
+    agent = trained(replace(CONFIG, learning_rate=0.01, slowing=2), updates=4)
+    assert agent.optimizer.param_groups[0]["lr"] == pytest.approx(0.01 / (1 + 3 / 2))
+    constant = trained(replace(CONFIG, learning_rate=0.01, slowing=0), updates=4)
+    assert constant.optimizer.param_groups[0]["lr"] == 0.01
 
 
 def test_the_target_network_is_copied_every_period() -> None:
@@ -210,9 +218,9 @@ def test_the_exact_greedy_policy_is_far_from_the_optimum() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_cascading_dqn_comes_within_5_percent_of_the_optimum(seed: int) -> None:
     env = SlateVectorEnv("tests.small_world:SmallWorld", 64, autoreset_mode="disabled")
-    config = SlateDQNConfig(discount=DISCOUNT, remove_clicked=False, target_period=50)
+    config = SlateDQNConfig(discount=DISCOUNT, remove_clicked=False)
     agent = SlateDQN(config, EnvironmentSpec.of(env), seed)
-    schedule = LoopConfig(explore_end=0.1)
+    schedule = LoopConfig(num_envs=64, batch_size=128)
     loop = ReplayLoop(agent, env, schedule, 9600, np.random.default_rng(seed), seed)
     while loop.steps_done < loop.steps:
         loop.iterate()
@@ -237,8 +245,8 @@ def test_with_the_state_seen_it_nears_the_slate_mdps_exact_optimum(seed: int) ->
     world = {"n_states": 3, "n_items": 8, "slate_size": 2, "concentration": 0.1, "horizon": 20}
     env = make_vector_env("SlateMDP-v0", {**world, "observe": "state"}, 64, "disabled")
     agent = SlateDQN(SlateDQNConfig(discount=0.95), EnvironmentSpec.of(env), seed)
-    schedule = LoopConfig(explore_end=0.1)
-    loop = ReplayLoop(agent, env, schedule, 25_600, np.random.default_rng(seed), seed)
+    schedule = LoopConfig(num_envs=64, batch_size=128)
+    loop = ReplayLoop(agent, env, schedule, 38_400, np.random.default_rng(seed), seed)
     while loop.steps_done < loop.steps:
         loop.iterate()
     simulator = env.simulator

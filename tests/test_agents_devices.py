@@ -27,7 +27,7 @@ from recgym_agents.zoo import AGENTS
 from tests.fixtures.slate_mdp_runs import Stop, assert_same_run, config, random_log, stop_at
 from tests.stand_in_device import StandInDevice
 
-REPLAYED = ("cascading-dqn", "additive-dqn")
+REPLAYED = ("cascading-dqn", "cascading-dqn-paper", "additive-dqn", "slateq", "slateq-sarsa")
 EPISODIC = (
     *("reinforce", "reinforce-is", "reinforce-top-k", "actor-critic"),
     *("irecgan", "pgu", "acu", "user-lstm", "user-lstm-d"),
@@ -122,7 +122,7 @@ def test_what_cannot_learn_there_is_refused(log: str, tmp_path: Path) -> None:
             RecGymError, match="'cuda': this agent learns no network; leave device out"
         ):
             train(replace(popularity, device="cuda"))
-        dqn = run("cascading-dqn", "online", {}, log, tmp_path / "dqn")
+        dqn = run("cascading-dqn-paper", "online", {}, log, tmp_path / "dqn")
         with pytest.raises(RecGymError, match="compile='always': compiles for device='cpu' alone"):
             train(replace(dqn, device="cuda", compile="always"))
     with pytest.raises(RecGymError, match="--device: worlds learns on the CPU; leave it out"):

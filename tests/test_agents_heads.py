@@ -5,15 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from recgym_agents.networks.encoders import with_no_item
-from recgym_agents.networks.slate_heads import (
-    AdditiveHead,
-    CascadeHead,
-    Inputs,
-    SharedHead,
-    score_eager,
-    score_plain,
-)
+from recgym_agents.networks.encoders import Inputs, with_no_item
+from recgym_agents.networks.paper_heads import AdditiveHead, CascadeHead
+from recgym_agents.networks.slate_heads import SharedHead
 from scan_speed import concatenated_greedy
 
 FEATURES = torch.tensor([[1.0], [2.0], [3.0], [0.0]])
@@ -56,10 +50,10 @@ def test_algorithm_1_picks_each_slot_given_those_before() -> None:
     candidates = head.candidates(FEATURES)
     # Q^1 = 0, -1, -2, so item 0 comes first. Then Q^2(0, 1) = 0 + 2 relu(1 + 2 - 2) = 2,
     # and Q^2(0, 2) = 0 + 2 * 2 = 4, so item 2 follows.
-    assert head.greedy(STATE, NOTHING, candidates, score_eager).tolist() == [[0, 2]]
+    assert head.greedy(STATE, NOTHING, candidates).tolist() == [[0, 2]]
     # Without item 0: Q^1 picks 1; then Q^2(1, 2) = 0 + 4 is all there is.
     clicked = torch.tensor([[3, 0]])
-    assert head.greedy(STATE, clicked, candidates, score_eager).tolist() == [[1, 2]]
+    assert head.greedy(STATE, clicked, candidates).tolist() == [[1, 2]]
 
 
 def test_forced_items_are_shown_unless_they_repeat_a_slot_before() -> None:
@@ -68,7 +62,7 @@ def test_forced_items_are_shown_unless_they_repeat_a_slot_before() -> None:
 
     def greedy(*forced: int) -> list[list[int]]:
         slate = torch.tensor([list(forced)])
-        return head.greedy(STATE, NOTHING, candidates, score_eager, slate).tolist()
+        return head.greedy(STATE, NOTHING, candidates, slate).tolist()
 
     assert greedy(-1, -1) == [[0, 2]]
     assert greedy(-1, 1) == [[0, 1]]
@@ -85,7 +79,7 @@ def test_the_table_form_finds_the_slates_of_the_concatenated_form(seed: int) -> 
     state = torch.randn(16, 6, generator=generator)
     excluded = torch.randint(0, 41, (16, 5), generator=generator)
     with torch.no_grad():
-        slate = head.greedy(state, excluded, head.candidates(features), score_eager)
+        slate = head.greedy(state, excluded, head.candidates(features))
         expected = concatenated_greedy(head, state, excluded, features)
         # The slot's own score is what the network says of the slate.
         ours, theirs = (head(state, items, features) for items in (slate, expected))
@@ -108,12 +102,12 @@ def test_additive_value_is_the_sum_over_items_and_the_slate_is_the_top_k() -> No
     assert head(state, slate, FEATURES).tolist() == [[5.0], [8.0]]
     candidates = head.candidates(FEATURES)
     nothing = NOTHING.expand(2, 0)
-    assert head.greedy(state, nothing, candidates, score_eager)[1].tolist() == [2, 1]
+    assert head.greedy(state, nothing, candidates)[1].tolist() == [2, 1]
     clicked = torch.tensor([[0, 3], [2, 3]])
-    slates = head.greedy(state, clicked, candidates, score_eager)
+    slates = head.greedy(state, clicked, candidates)
     assert slates.tolist() == [[1, 2], [1, 0]]
     forced = torch.tensor([[-1, 0], [1, 1]])  # the second is in its slate already
-    assert head.greedy(state, nothing, candidates, score_eager, forced).tolist()[1] == [2, 1]
+    assert head.greedy(state, nothing, candidates, forced).tolist()[1] == [2, 1]
 
 
 def shared_by_hand() -> SharedHead:
@@ -142,9 +136,9 @@ def test_the_shared_head_multiplies_context_and_candidate() -> None:
     assert head(state, slate, FEATURES).tolist() == [[8.0, 48.0], [0.0, 39.0]]
     # Greedy: the largest f first where s1 = 1, the smallest where s1 = -1.5; the largest after it.
     candidates, nothing = head.candidates(FEATURES), NOTHING.expand(2, 0)
-    assert head.greedy(state, nothing, candidates, score_eager).tolist() == [[2, 1], [0, 2]]
+    assert head.greedy(state, nothing, candidates).tolist() == [[2, 1], [0, 2]]
     forced = torch.tensor([[0, -1], [-1, 1]])
-    assert head.greedy(state, nothing, candidates, score_eager, forced).tolist() == [[0, 2], [0, 1]]
+    assert head.greedy(state, nothing, candidates, forced).tolist() == [[0, 2], [0, 1]]
 
 
 @pytest.mark.parametrize("own", [False, True])
@@ -155,7 +149,7 @@ def test_the_shared_heads_slates_are_greedy_in_what_the_network_says(own: bool) 
     state = torch.randn(7, 4, generator=generator)
     excluded = torch.randint(0, 10, (7, 2), generator=generator)
     with torch.no_grad():
-        slate = head.greedy(state, excluded, head.candidates(features), score_eager)
+        slate = head.greedy(state, excluded, head.candidates(features))
         for row in range(7):
             table, shown = features[row] if own else features, slate[row].tolist()
             for j in range(3):
@@ -180,9 +174,9 @@ def test_every_row_may_have_candidates_of_its_own(head_type: Any) -> None:
     features = with_no_item(torch.randn(5, 6, 4, generator=generator))
     nothing = torch.empty(5, 0, dtype=torch.int64)
     with torch.no_grad():
-        slates = head.greedy(state, nothing, head.candidates(features), score_plain)
+        slates = head.greedy(state, nothing, head.candidates(features))
         for row, slate in enumerate(slates):
             alone = head.candidates(features[row])
-            one = head.greedy(state[row : row + 1], nothing[:1], alone, score_eager)
+            one = head.greedy(state[row : row + 1], nothing[:1], alone)
             assert slate.tolist() == one[0].tolist()
     assert len({tuple(slate) for slate in slates.tolist()}) > 1

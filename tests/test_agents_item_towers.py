@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from recgym_agents.networks import item_towers
+from recgym_agents.networks.encoders import Inputs
 from recgym_agents.networks.item_towers import ItemTowers
-from recgym_agents.networks.slate_heads import Inputs
 
 
 def towers(one_hot: bool = False) -> ItemTowers:

@@ -187,15 +187,15 @@ def test_episodes_are_read_as_the_observations_were(window: int, remove_clicked:
             rows = played.steps[:, step]
             alone = Episodes(
                 history=seen[step],
-                slate=played.slate[:, step : step + 1],
-                item=played.item[:, step : step + 1],
-                reward=played.reward[:, step : step + 1],
-                steps=played.steps[:, step : step + 1],
-                terminated=played.terminated,
+                slate=played.slate[rows, step : step + 1],
+                item=played.item[rows, step : step + 1],
+                reward=played.reward[rows, step : step + 1],
+                steps=played.steps[rows, step : step + 1],
+                terminated=played.terminated[rows],
                 propensity=None,
             )
             expected = agent.network(alone).log_pi[:, 0]
-            torch.testing.assert_close(found.log_pi[rows, step], expected[rows])
+            torch.testing.assert_close(found.log_pi[rows, step], expected)
     assert played.steps.sum() > 6
     assert found.scored[played.steps].all()
 

@@ -36,11 +36,13 @@ def test_episodes_hold_what_was_observed_at_every_step_and_after_the_last() -> N
     env.reset(seed=0)
     log = roll_out(agent, env, 2)
     batch = log.batch(np.arange(2))
-    acted = np.stack(agent.acted_on)
     assert batch.seen is not None
+    # Episodes 0 and 1 are the first ones of rows 0 and 1, and nothing else is acted on.
+    asked = [batch.seen[batch.steps[:, step], step] for step in range(batch.steps.shape[1])]
+    assert len(asked) == len(agent.acted_on)
+    for seen, acted in zip(asked, agent.acted_on, strict=True):
+        np.testing.assert_array_equal(seen, acted)
     for episode, length in enumerate(batch.steps.sum(axis=1)):
-        # Episodes 0 and 1 are the first ones of rows 0 and 1.
-        np.testing.assert_array_equal(batch.seen[episode, :length], acted[:length, episode])
         left = batch.terminated[episode]
         assert batch.seen[episode, length].sum() == 1.0 or left
     joined = log.joined(log).batch(np.array([3, 0]))

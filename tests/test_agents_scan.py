@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from recgym_agents.networks import slate_heads
+from recgym_agents.networks import paper_heads, slate_heads
 
 
 def random_scan(n_rows: int, n_items: int, hidden: int) -> tuple[torch.Tensor, ...]:
@@ -18,8 +18,8 @@ def test_a_score_is_the_network_of_one_pair() -> None:
     output = torch.tensor([3.0, 5.0])
     # Row 0: relu(2, -1) . (3, 5) = 6, relu(1, 2) . (3, 5) = 13. Row 1: relu(0, -4), relu(-1, -1).
     expected = torch.tensor([[6.0, 13.0], [0.0, 0.0]])
-    assert torch.equal(slate_heads.score_plain(table, base, output), expected)
-    assert torch.equal(slate_heads.score_eager(table, base, output), expected)
+    assert torch.equal(paper_heads.score_plain(table, base, output), expected)
+    assert torch.equal(paper_heads.score_eager(table, base, output), expected)
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 50, 8), (7, 33, 64)])
@@ -28,20 +28,20 @@ def test_the_blocked_scan_is_the_plain_one(
     shape: tuple[int, int, int], block: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     arguments = random_scan(*shape)
-    expected = slate_heads.score_plain(*arguments)
-    monkeypatch.setattr(slate_heads, "BLOCK", block)
-    torch.testing.assert_close(slate_heads.score_eager(*arguments), expected, atol=1e-5, rtol=1e-5)
+    expected = paper_heads.score_plain(*arguments)
+    monkeypatch.setattr(paper_heads, "BLOCK", block)
+    torch.testing.assert_close(paper_heads.score_eager(*arguments), expected, atol=1e-5, rtol=1e-5)
 
 
 def test_one_compiled_function_serves_every_shape() -> None:
     """Traced, not compiled to machine code, which would need a compiler and half a minute."""
-    fused = torch.compile(slate_heads.score_plain, dynamic=True, backend="eager")
+    fused = torch.compile(paper_heads.score_plain, dynamic=True, backend="eager")
     shapes = [(96, 2048, 64), (128, 1683, 64), (64, 1683, 64), (64, 1683, 32), (250, 30, 8)]
     fused(*random_scan(*shapes[0]))
     with torch._dynamo.config.patch(error_on_recompile=True):
         for shape in shapes[1:]:
             arguments = random_scan(*shape)
-            torch.testing.assert_close(fused(*arguments), slate_heads.score_plain(*arguments))
+            torch.testing.assert_close(fused(*arguments), paper_heads.score_plain(*arguments))
 
 
 def test_excluded_items_and_no_item_score_minus_infinity() -> None:
@@ -53,5 +53,5 @@ def test_excluded_items_and_no_item_score_minus_infinity() -> None:
 def test_the_table_is_the_candidates_share_of_the_first_layer() -> None:
     features = torch.tensor([[1.0, 2.0], [0.0, 0.0]])
     weight = torch.tensor([[1.0, 0.0, 2.0], [0.0, 1.0, 1.0]])
-    table = slate_heads.candidate_table(features, weight, torch.tensor([0.5, 0.0, -1.0]))
+    table = paper_heads.candidate_table(features, weight, torch.tensor([0.5, 0.0, -1.0]))
     assert table.tolist() == [[1.5, 2.0, 3.0], [0.5, 0.0, -1.0]]

@@ -11,7 +11,14 @@ import numpy as np
 import pytest
 
 import recgym  # noqa: F401
-from recgym.collection import as_dataset, collect, greedy_policy, slate_mdp_policy, uniform_policy
+from recgym.collection import (
+    as_dataset,
+    collect,
+    greedy_policy,
+    known_users_policy,
+    slate_mdp_policy,
+    uniform_policy,
+)
 from recgym.data import Sessions
 from recgym.errors import RecGymError
 from recgym.users import GANUserConfig
@@ -112,6 +119,43 @@ def test_from_a_log_to_a_world_and_back(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.slot_propensities, log.slot_propensities)
 
 
+def known_users(rows: int, **arguments: Any) -> Any:
+    return gymnasium.make_vec("KnownUsers-v0", rows, autoreset_mode="disabled", **arguments)
+
+
+def test_each_user_has_a_session() -> None:
+    env = known_users(4, n_users=7, horizon=3)
+    log = collect(env, uniform_policy(200, 5), sessions=7, each_user=True)
+    assert log.user.tolist() == log.session.tolist() == sorted(list(range(7)) * 3)
+    again = collect(env, uniform_policy(200, 5), sessions=9, each_user=True)
+    assert np.unique(again.user[again.session >= 7]).tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("name", ["popular", "best"])
+def test_logs_of_known_users_show_what_is_liked(name: Any) -> None:
+    env = known_users(500, n_items=10, slate_size=2, horizon=20, n_users=3, dynamics=0.0)
+    world = env.simulator
+    liked = np.array([world.tastes[u] @ world.topics.T for u in range(3)])
+    liked += world.quality + world.clickbait
+    log = collect(env, known_users_policy(world, name), sessions=2_000)
+    slates, every = log.padded_slates(), [1, 10] @ log.padded_slates().T
+    assert log.slate_propensities is not None
+    assert log.slot_propensities is not None
+    if name == "best":
+        for user in range(3):
+            assert (slates[log.user == user] == np.argsort(-liked[user])[:2]).all()
+        return
+    popular = np.argsort(-liked.mean(axis=0))[:2]
+    inside = np.isin(slates, popular).all(axis=1)
+    assert inside.mean() == pytest.approx(0.5 + 0.5 * 2 / 90, abs=0.01)
+    for one in np.unique(every):
+        (share,) = np.unique(log.slate_propensities[every == one])
+        assert abs((every == one).mean() - share) < 5 * math.sqrt(share / len(every))
+    slots = log.slot_propensities.reshape(slates.shape)
+    assert np.unique(slots[np.isin(slates, popular)]) == pytest.approx([0.3])
+    assert np.unique(slots[~np.isin(slates, popular)]) == pytest.approx([0.05])
+
+
 def test_generated_sessions_end_and_are_users_of_their_own() -> None:
     model = random_user_model(kind="recurrent", units=8, n_users=1, repeat_clicks=True)
     env: Any = gymnasium.make_vec(
@@ -143,3 +187,8 @@ def test_bad_requests() -> None:
         slate_mdp_policy(world, "best")  # type: ignore[arg-type]
     with pytest.raises(RecGymError, match="6 items of middle rank, 7 slots"):
         slate_mdp_policy(world, "mix")
+    world = known_users(1, n_items=20).simulator
+    with pytest.raises(RecGymError, match="must be one of random, popular, best"):
+        known_users_policy(world, "max")  # type: ignore[arg-type]
+    with pytest.raises(RecGymError, match="a fifth is 4 items, 5 slots"):
+        known_users_policy(world, "popular")

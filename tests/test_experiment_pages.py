@@ -279,7 +279,7 @@ def test_settings_are_tabulated_by_rate_and_period() -> None:
         for number, cell in enumerate(tuning.cells({"seeds": [0]}))
     ]
     page = tuning.summarise(cells, {})
-    assert row_of(page, "cascading-dqn", "0.001")[2:] == ["3.000", "4.000", "5.000"]
+    assert row_of(page, "cascading-dqn-paper", "0.001")[2:] == ["3.000", "4.000", "5.000"]
     assert page.claims == ()
 
 

@@ -37,15 +37,19 @@ def cells(gains: dict[str, list[float]], validation: dict[str, float]) -> list[F
 
 
 def test_cascading_is_held_against_random_and_the_better_of_two_in_validation() -> None:
-    gains = {"cascading-dqn": [1.0, 1.1, 1.2], "sb3-ppo": [2.0] * 3, "sb3-a2c": [1.05, 0.0, 0.0]}
+    gains = {
+        "cascading-dqn-paper": [1.0, 1.1, 1.2],
+        "sb3-ppo": [2.0] * 3,
+        "sb3-a2c": [1.05, 0.0, 0.0],
+    }
     page = board.summarise(cells(gains, {"sb3-ppo": 1.0, "sb3-a2c": 2.0}), BUDGET)
     found = {claim.text: claim for claim in page.claims}
     assert list(found) == [
-        f"{world}: cascading-dqn beats {other}"
+        f"{world}: cascading-dqn-paper beats {other}"
         for world in (MDP, SATISFACTION)
         for other in ("random", "sb3-a2c")
     ]
-    random, stable = found[f"{MDP}: cascading-dqn beats random"], page.claims[1]
+    random, stable = found[f"{MDP}: cascading-dqn-paper beats random"], page.claims[1]
     assert random.verdict == "reproduced"
     expected = "+27.5% reward per session, higher for 3 of 3 seeds, p <.001 over sessions"
     assert random.evidence == expected
@@ -54,7 +58,7 @@ def test_cascading_is_held_against_random_and_the_better_of_two_in_validation() 
 
 
 def test_lower_for_every_seed_is_contradicted() -> None:
-    gains = {"cascading-dqn": [1.0, 1.1, 1.2], "sb3-ppo": [2.0] * 3}
+    gains = {"cascading-dqn-paper": [1.0, 1.1, 1.2], "sb3-ppo": [2.0] * 3}
     page = board.summarise(cells(gains, {"sb3-ppo": 1.0}), BUDGET)
     assert [claim.verdict for claim in page.claims] == ["reproduced", "contradicted"] * 2
     expected = "-15.0% reward per session, higher for 0 of 3 seeds"
@@ -65,13 +69,13 @@ def test_shares_are_of_the_headroom_above_the_best_floor() -> None:
     earned = {
         "random": np.array([1.0, 1.0, 1.0]),
         "popularity": np.array([2.0, 2.0, 2.0]),
-        "cascading-dqn": np.array([4.0, 4.5, 5.0]),
+        "cascading-dqn-paper": np.array([4.0, 4.5, 5.0]),
         "optimum": np.full(3, 7.0),
     }
     shares = board.headroom_shares(earned, ("random", "popularity"), "optimum")
-    assert list(shares) == ["cascading-dqn"]
-    assert shares["cascading-dqn"].share == pytest.approx(0.5)
-    assert shares["cascading-dqn"].floor == "popularity"
+    assert list(shares) == ["cascading-dqn-paper"]
+    assert shares["cascading-dqn-paper"].share == pytest.approx(0.5)
+    assert shares["cascading-dqn-paper"].floor == "popularity"
 
 
 def test_rewards_are_shares_of_those_of_random_slates_and_of_the_optimum() -> None:

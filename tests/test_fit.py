@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from recgym.data import Catalog, Dataset, Sessions
-from recgym.users import FittedUserModel, RecurrentUserConfig
+from recgym.users import FittedUserModel, RecurrentUserConfig, agreement_of
 from recgym.users.likelihood import FitConfig
 from recgym.users.presets import RECURRENT_PRESETS
 from recgym_agents.commands import fit
@@ -60,6 +61,11 @@ def test_it_writes_a_model_and_prints_its_scores(
         assert key in scores["floors"]["random"]
         assert key in scores["floors"]["item_ctr"]
     model = FittedUserModel.load(out)
+    found = scores["agreement"]
+    assert f"training and test users: levels {found['levels']:.2f}, items" in printed
+    assert asdict(agreement_of(model)) == pytest.approx(found, abs=0.05)
+    assert f"what the log fixes: {model.info['identified']}\n" in printed
+    assert "differences of rewards between items, and from pages" in model.info["identified"]
     assert model.config.hidden == (8, 8)
     assert model.bags == ("bag0",)
     assert model.info["command"].startswith("recgym fit --data")

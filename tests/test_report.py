@@ -336,7 +336,8 @@ def test_a_user_model_without_test_users_is_one_world(
     info = {**model.info, "repeat_clicks": True}
     nobody = {"train": np.full((2, 2), 4)}
     replace(model, info=info, histories=nobody).save(tmp_path)
-    found = worlds_of("RecGAN-v0", {"user_model": str(tmp_path), "ensemble": 2})
+    trained_in = {"ensemble": 2, "pessimism": 1.0, "reward": "raw"}
+    found = worlds_of("RecGAN-v0", {"user_model": str(tmp_path), **trained_in})
     assert found == {"train users": {"user_model": str(tmp_path), "split": "train"}}
     assert list(worlds_of("RecGAN-v0", {})) == ["train users", "test users"]
     assert worlds_of("SlateMDP-v0", {"horizon": 5}) == {"SlateMDP-v0": {"horizon": 5}}

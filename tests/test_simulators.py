@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from recgym import RecGymError
 from recgym.simulators import Noise, Simulator, build, choose
+from recgym.simulators.ensemble import lower_bound
 from recgym.simulators.learned_user import LearnedUser, learned_user
 from recgym.simulators.spent_items import UNROLLED
 from recgym.users import gan, recurrent
@@ -68,7 +69,7 @@ class TestChoose:
 class TestLearnedUser:
     def test_clicks_have_the_softmax_probabilities_of_the_user_model(self) -> None:
         model = random_user_model(eta=0.5)
-        simulator = learned_user(model, slate_size=3)
+        simulator = learned_user(model, slate_size=3, reward="raw")
         one = start(simulator, 1)
         slate = np.array([[4, 9, 2]])
         tables = gan.prepare(model.config, model.members["train"], model.features)
@@ -86,6 +87,39 @@ class TestLearnedUser:
         np.testing.assert_allclose(response.reward, rewards[0][response.click % 4], rtol=1e-5)
         assert (response.item == np.append(slate[0], -1)[response.click]).all()
         assert not response.terminated.any()
+
+    @pytest.mark.parametrize("no_click", [True, False])
+    def test_identified_rewards_give_all_states_the_mean_level_of_the_users(
+        self, no_click: bool
+    ) -> None:
+        model = random_user_model(no_click=no_click)
+        raw, identified = learned_user(model, reward="raw"), learned_user(model)
+        state, slate, noise = start(raw, 50), slates(raw, 50), noise_of(raw, 50)
+        _, paid = raw.step(state, slate, noise)
+        _, answer = identified.step(state, slate, noise)
+        assert (answer.click == paid.click).all()
+        tables = gan.prepare(model.config, model.members["train"], model.features)
+        tables["reward.items"][-1] = tables["reward.items"][:-1].mean(axis=0)  # as the id N
+
+        def levels(histories: np.ndarray) -> np.ndarray:
+            at = gan.initial(model.config, tables, histories)
+            mean_item = np.full((len(histories), 1), 30)
+            return gan.respond(model.config, tables, at, mean_item)[1][:, 0]
+
+        held = levels(model.histories["train"]).mean() if no_click else 0.0
+        expected = paid.reward - levels(state["history"]) + held
+        clicked = paid.click >= 0
+        np.testing.assert_allclose(answer.reward[clicked], expected[clicked], atol=1e-5)
+        assert (answer.reward[~clicked] == 0.0).all()
+
+    def test_rewards_of_a_recurrent_model_are_identified_as_they_are(self) -> None:
+        model = random_user_model(kind="recurrent", units=8)
+        answers = []
+        for reward in ("raw", "identified"):
+            simulator = learned_user(model, reward=reward)
+            noise = noise_of(simulator, 50)
+            answers.append(simulator.step(start(simulator, 50), slates(simulator, 50), noise)[1])
+        assert (answers[0].reward == answers[1].reward).all()
 
     @pytest.mark.parametrize("reward", ["bernoulli", "expectation"])
     def test_sessions_end_and_rewards_are_those_of_the_recurrent_model(self, reward: Any) -> None:
@@ -306,6 +340,77 @@ class TestEnsemble:
             np.testing.assert_array_equal(own_after["hidden"][rows], after["hidden"][rows])
 
 
+class TestPessimisticEnsemble:
+    @pytest.mark.parametrize("reward", ["identified", "raw"])
+    @pytest.mark.parametrize("history", ["position-weight", "lstm"])
+    def test_two_members_reward_with_their_mean_less_half_their_difference(
+        self, history: Any, reward: str
+    ) -> None:
+        """One of them answers, as in an ensemble without pessimism."""
+        model = random_user_model(history=history)
+        simulator = learned_user(model, ensemble=2, reward=reward, pessimism=0.4)
+        plain = learned_user(model, ensemble=2, reward=reward)
+        alone = [
+            LearnedUser(model, name, "train", 5, 20, "features", None, reward)
+            for name in ("bag0", "bag1")
+        ]
+        reset_noise = uniforms(60, 2)
+        state, plain_state = simulator.reset(reset_noise), plain.reset(reset_noise)
+        own = [one.reset(Noise(reset_noise.uniform[:, :1], reset_noise.normal)) for one in alone]
+        for step in range(3):  # each member reads the same clicks
+            noise, slate = noise_of(simulator, 60, seed=step), slates(simulator, 60, seed=step)
+            state, response = simulator.step(state, slate, noise)
+            plain_state, answer = plain.step(plain_state, slate, noise)
+            assert (response.click == answer.click).all()
+            rows, click = np.arange(60), response.click
+            scores = zip(alone, own, strict=True)
+            one, other = (user.score(at, slate)[1][rows, click] for user, at in scores)
+            expected = (one + other) / 2 - 0.4 * abs(one - other) / 2
+            np.testing.assert_allclose(response.reward, expected, atol=1e-5)
+            assert (response.reward[click < 0] == 0.0).all()
+            own = [
+                user.follow(at, response.item, noise) for user, at in zip(alone, own, strict=True)
+            ]
+        if history == "lstm":
+            np.testing.assert_array_equal(state["hidden.1"], own[1]["hidden"])
+        assert set(state["member"].tolist()) == {0, 1}
+
+    def test_three_arrays_by_hand(self) -> None:
+        rewards = [np.array([1.0, 2.0]), np.array([2.0, 2.0]), np.array([6.0, 2.0])]
+        # 1, 2, 6: mean 3, variance (4 + 1 + 9) / 3
+        found = lower_bound(rewards, 1.5)
+        np.testing.assert_allclose(found, [3.0 - 1.5 * np.sqrt(14 / 3), 2.0])
+        torched = lower_bound([torch.tensor(one) for one in rewards], 1.5)
+        np.testing.assert_allclose(torched.numpy(), found)
+
+    def test_no_pessimism_is_the_mean(self) -> None:
+        model = random_user_model(kind="recurrent", units=8, n_users=1)
+        simulator = learned_user(model, ensemble=3, pessimism=0)
+        alone = [LearnedUser(model, name, "train", 5, 20, "features", None) for name in model.bags]
+        state, slate, noise = start(simulator, 40), slates(simulator, 40), noise_of(simulator, 40)
+        _, response = simulator.step(state, slate, noise)
+        chances = np.mean([one.score(start(one, 40), slate)[1] for one in alone], axis=0)
+        expected = chances[np.arange(40), response.click]
+        np.testing.assert_allclose(response.reward, expected, rtol=1e-5)  # not drawn
+        assert (response.click >= 0).any()
+
+    @pytest.mark.parametrize("config", [{}, {"history": "lstm"}])
+    def test_torch_answers_as_numpy_does(self, config: dict[str, Any]) -> None:
+        simulator = learned_user(random_user_model(**config), ensemble=2, pessimism=1.0)
+        moved = simulator.to("torch", "cpu")
+        noise = uniforms(40, 2)
+        state = simulator.reset(noise)
+        state_torch = moved.reset(Noise(*map(torch.tensor, noise)))
+        for step in range(3):
+            noise, slate = noise_of(simulator, 40, seed=step), slates(simulator, 40, seed=step)
+            state, answer = simulator.step(state, slate, noise)
+            state_torch, answer_torch = moved.step(
+                state_torch, torch.tensor(slate), Noise(*map(torch.tensor, noise))
+            )
+            for ours, theirs in zip(answer, answer_torch, strict=True):
+                np.testing.assert_allclose(ours, theirs.numpy(), atol=1e-5)
+
+
 class TestBadInput:
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -320,6 +425,10 @@ class TestBadInput:
             ({"split": "validation"}, "split='validation': must be one of train, test"),
             ({"ensemble": 4}, r"ensemble=4: must be a whole number in 0\.\.3"),
             ({"ensemble": 2, "split": "test"}, "use split='train'"),
+            ({"reward": "centred"}, "reward='centred': must be one of identified, raw"),
+            ({"pessimism": 1.0}, "pessimism=1.0: needs an ensemble"),
+            ({"pessimism": -1, "ensemble": 2}, "pessimism=-1: must be a number at least 0"),
+            ({"pessimism": "1", "ensemble": 2}, "pessimism='1': must be a number at least 0"),
         ],
     )
     def test_arguments_out_of_range(self, arguments: dict[str, Any], message: str) -> None:

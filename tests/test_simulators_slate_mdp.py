@@ -135,6 +135,31 @@ def test_the_best_fixed_slate_is_found_by_exchanges(monkeypatch: pytest.MonkeyPa
     assert sorted(exchanged.slates) == sorted(exhaustive.slates)
 
 
+@pytest.mark.parametrize("horizon", [1, 5, None])
+def test_the_best_start_and_fixed_slate_are_those_of_trying_all(
+    horizon: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = SlateMDP(3, 7, 2, mdp_seed=5, concentration=0.1)
+    every = list(itertools.combinations(range(7), 2))
+    best = np.full(3, -np.inf)
+    for fixed in every:
+        left = None if horizon is None else horizon - 1
+        later = np.zeros(3) if left == 0 else world.policy_value(fixed, 0.9, left)
+        for first in every:
+            rewards = world.click_rewards[:, list(first)]
+            worth = rewards * (1.0 + 0.9 * world.transition_probs[:, list(first)] @ later)
+            values = (rewards * worth).sum(axis=1) / rewards.sum(axis=1)
+            best = max(best, values, key=lambda of: of[0])
+    plan = world.best_start_and_fixed_slate(0.9, horizon)
+    np.testing.assert_allclose(plan.values, best)
+    if horizon == 5:
+        shown = np.stack([np.tile(slate, (3, 1)) for slate in plan.slates[[0, 1, 1, 1, 1]]])
+        np.testing.assert_allclose(world.policy_value(shown, 0.9, 5), best)
+    monkeypatch.setattr(slate_mdp_planning, "EXHAUSTIVE", 0)
+    exchanged = world.best_start_and_fixed_slate(0.9, horizon)
+    assert exchanged.values[0] == pytest.approx(best[0])
+
+
 def test_episodes_earn_what_they_are_worth() -> None:
     """Discounted clicks of 20,000 episodes under the optimal policy, within 3 standard errors."""
     env: Any = gymnasium.make_vec(
@@ -189,5 +214,7 @@ def test_bad_plans() -> None:
         world.optimal_policy(1.1)
     with pytest.raises(RecGymError, match="horizon=0"):
         world.policy_value([0, 1], 0.9, horizon=0)
+    with pytest.raises(RecGymError, match="horizon=0"):
+        world.best_start_and_fixed_slate(0.9, horizon=0)
     with pytest.raises(RecGymError, match=r"slates of shape \(3, 2\): must be \(2, 2\)"):
         world.policy_value(np.zeros((3, 2), int), 0.9)

@@ -353,9 +353,13 @@ def test_without_a_compiler_auto_goes_on_and_always_says_so(
 
     monkeypatch.setattr(compiled_scan, "compiled_score", compiled_score)
     monkeypatch.setattr(compiled_scan, "WORTH_COMPILING", 1.0)
-    train(config(model, tmp_path / "auto", compile="auto", steps=48))
+    train(config(model, tmp_path / "auto", agent="cascading-dqn-paper", compile="auto", steps=48))
     with pytest.raises(RecGymError, match="does not work here"):
-        train(config(model, tmp_path / "always", compile="always", steps=48))
+        train(
+            config(
+                model, tmp_path / "always", agent="cascading-dqn-paper", compile="always", steps=48
+            )
+        )
     assert not (tmp_path / "always").exists()
 
 
@@ -365,7 +369,16 @@ def test_nothing_is_compiled_for_another_device(
     monkeypatch.setattr(compiled_scan, "WORTH_COMPILING", 1.0)
     monkeypatch.setattr(compiled_scan, "compiled_score", lambda: pytest.fail("compiled"))
     with StandInDevice():
-        train(config(model, tmp_path, compile="auto", steps=48, device="cuda"))
+        train(
+            config(
+                model,
+                tmp_path,
+                agent="cascading-dqn-paper",
+                compile="auto",
+                steps=48,
+                device="cuda",
+            )
+        )
 
 
 def test_there_is_nothing_to_say_of_how_a_run_ended_that_learned_nothing(

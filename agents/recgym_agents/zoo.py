@@ -68,14 +68,17 @@ FROM_EPISODES = EpisodeLoopConfig()
 AS_PRINTED = SlateDQNConfig(
     head="cascade",
     hidden=(64,),
-    learning_rate=3e-3,
+    slowing=0,
     target_period=50,
     target_rate=1.0,
     double=False,
     acts_by="network",
 )
 """Chen et al. (ICML 2019), section 5."""
-SMALL_LOOP = LoopConfig(num_envs=64, batch_size=128, capacity=100_000, explore_share=0.5)
+SMALL_LOOP = LoopConfig(
+    num_envs=64, batch_size=128, capacity=100_000, explore_end=0.05, explore_share=0.5
+)
+"""The settings that the pages of the GAN user model were made with."""
 
 AGENTS: Registry[Entry] = Registry(
     "agent",

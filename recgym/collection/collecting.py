@@ -44,9 +44,15 @@ class Played(NamedTuple):
 
 
 def play(
-    env: SlateVectorEnv, policy: LoggingPolicy | ActionPolicy, sessions: int, seed: int = 0
+    env: SlateVectorEnv,
+    policy: LoggingPolicy | ActionPolicy,
+    sessions: int,
+    seed: int = 0,
+    each_user: bool = False,
 ) -> Iterator[Played]:
     """Plays until the first ``sessions`` episodes are over; later ones are broken off.
+
+    Arguments as in ``collect``.
 
     Raises:
         RecGymError: an environment that resets by itself, no sessions, a seed below 0, or a policy
@@ -62,8 +68,12 @@ def play(
     if seed < 0:
         raise RecGymError(f"collect: seed={seed} must be at least 0")
     rng = np.random.default_rng([seed, 1])
-    observation, info = env.reset(seed=seed)
     session, begun = np.arange(env.num_envs), env.num_envs
+
+    def of_users() -> dict[str, Any]:
+        return {"user": session % env.simulator.n_users} if each_user else {}
+
+    observation, info = env.reset(seed=seed, options=of_users())
     step = np.zeros(env.num_envs, np.int64)
     while (session < sessions).any():
         shown = policy(observation, info, rng)
@@ -84,10 +94,16 @@ def play(
             session = session.copy()
             session[done] = begun + np.arange(done.sum())
             begun += int(done.sum())
-            observation, info = env.reset(options={"reset_mask": done})
+            observation, info = env.reset(options={"reset_mask": done} | of_users())
 
 
-def collect(env: SlateVectorEnv, policy: LoggingPolicy, sessions: int, seed: int = 0) -> Sessions:
+def collect(
+    env: SlateVectorEnv,
+    policy: LoggingPolicy,
+    sessions: int,
+    seed: int = 0,
+    each_user: bool = False,
+) -> Sessions:
     """Plays whole episodes, and returns them as a log.
 
     Episodes are numbered in the order in which they begin, and all that begin are logged, so that
@@ -100,6 +116,7 @@ def collect(env: SlateVectorEnv, policy: LoggingPolicy, sessions: int, seed: int
         policy: see ``recgym.collection.logging_policies``.
         sessions: episodes.
         seed: of the environment and of the policy.
+        each_user: whether session s is of user s, beginning anew after the last; drawn otherwise.
 
     Raises:
         RecGymError: another kind of environment, no sessions, or a seed below 0.
@@ -107,7 +124,7 @@ def collect(env: SlateVectorEnv, policy: LoggingPolicy, sessions: int, seed: int
     if not isinstance(env.simulator.action_space, SlateSpace):
         raise RecGymError("collect: make the environment without a view; to_minari takes one")
     logged = []
-    for played in play(env, policy, sessions, seed):
+    for played in play(env, policy, sessions, seed, each_user):
         page = {
             "user": played.info.get("user", played.session),
             "session": played.session,

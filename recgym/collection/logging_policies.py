@@ -11,7 +11,7 @@ from gymnasium import Space, spaces
 
 from recgym.arrays import Array
 from recgym.errors import RecGymError
-from recgym.simulators.views import ACTION_MASK
+from recgym.simulators.views import ACTION_MASK, top
 from recgym.spaces import draw_slates
 
 
@@ -110,5 +110,47 @@ def slate_mdp_policy(world: Any, name: Literal["random", "max", "mix"]) -> Loggi
             share = np.where(other, 0.5 / math.perm(middle, size), 0.5)
             slots = np.where(other[:, None], 0.5 / middle, 0.5) * slots
         return Shown(slate, slots, share)
+
+    return show
+
+
+def known_users_policy(world: Any, name: Literal["random", "popular", "best"]) -> LoggingPolicy:
+    """Returns a logging policy for the users of a KnownUsers-v0.
+
+    "random" is ``uniform_policy``. "popular" shows with probability 1/2 distinct items drawn evenly
+    from the fifth of highest reward, averaged over users who clicked nothing, and otherwise from
+    all. "best" shows every user the K items of her highest reward before she clicks anything.
+
+    Args:
+        world: the simulator, in NumPy.
+        name: which.
+
+    Raises:
+        RecGymError: no such policy, or too few items for "popular".
+    """
+    size, n_items = world.slate_size, world.n_items
+    if name == "random":
+        return uniform_policy(n_items, size)
+    if name not in ("popular", "best"):
+        raise RecGymError(f"logging policy {name!r}: must be one of random, popular, best")
+    user = np.arange(world.n_users)
+    memory = np.zeros((world.n_users, world.n_topics + 1), np.float32)
+    rewards = world.rewards({"user": user, "memory": memory})  # (U, N)
+    fifth = n_items // 5
+    if name == "popular" and fifth < size:
+        raise RecGymError(f"logging policy 'popular': a fifth is {fifth} items, {size} slots")
+    popular, own = top(rewards.mean(axis=0)[None], fifth)[0], top(rewards, size)
+
+    def show(observation: Array, info: Mapping[str, Array], rng: np.random.Generator) -> Shown:
+        n_rows = len(observation)
+        if name == "best":
+            return Shown(own[info["user"]], np.ones((n_rows, size)), np.ones(n_rows))
+        among = popular[draw_slates(fifth, n_rows, size, rng)]
+        other = draw_slates(n_items, n_rows, size, rng)
+        slate = np.where(rng.random((n_rows, 1)) < 0.5, among, other)
+        inside = np.isin(slate, popular)
+        slots = 0.5 / n_items + 0.5 / fifth * inside
+        slates = 0.5 / math.perm(n_items, size)
+        return Shown(slate, slots, slates + 0.5 / math.perm(fifth, size) * inside.all(axis=1))
 
     return show

@@ -11,7 +11,6 @@ from recgym.arrays import Array
 from recgym.labels import Labels, load_labels
 from recgym.rendering import Bars, Card, Scene, answer, render
 from recgym.simulators.base import HasKinds, HasLiking, Kinds, Simulator, State
-from recgym.simulators.ensemble import Ensemble
 from recgym.simulators.made_up import made_up_title
 from recgym.simulators.views import ItemByItem, View
 
@@ -90,7 +89,7 @@ class Pictures:
 
     def _scene(self, state: State, row: int) -> Scene:
         now = _row(state, row)
-        world = _innermost(self._world, now)
+        world = self._world.world if isinstance(self._world, View) else self._world
         step = now["step"].item()
         scene = Scene(
             step=step,
@@ -170,16 +169,6 @@ class Pictures:
             low=liking.low,
             high=liking.high,
         )
-
-
-def _innermost(world: Simulator, state: State) -> Simulator:
-    """Returns the world under its view, and of an ensemble the member that one row is played in."""
-    if isinstance(world, View):
-        return _innermost(world.world, state)
-    if isinstance(world, Ensemble):
-        member: int = state["member"].item()
-        return world.members[member]
-    return world
 
 
 def _row(state: State, row: int) -> State:

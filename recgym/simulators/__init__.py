@@ -19,6 +19,7 @@ SIMULATORS: Registry[Callable[..., Simulator]] = Registry(
         "slate-mdp": "recgym.simulators.slate_mdp:SlateMDP",
         "interest-evolution": "recgym.simulators.interest_evolution:InterestEvolution",
         "interest-exploration": "recgym.simulators.interest_exploration:InterestExploration",
+        "known-users": "recgym.simulators.known_users:KnownUsers",
         "long-term-satisfaction": "recgym.simulators.long_term_satisfaction:LongTermSatisfaction",
     },
     callable,

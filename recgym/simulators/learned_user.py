@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,12 +12,14 @@ from gymnasium import spaces
 
 from recgym.arrays import Array, beside, namespace, pick, rows
 from recgym.errors import RecGymError
-from recgym.simulators.arguments import one_of, whole
+from recgym.simulators.arguments import number, one_of, whole
 from recgym.simulators.base import Liking, Noise, Options, Response, Simulator, State
-from recgym.simulators.ensemble import Ensemble
+from recgym.simulators.ensemble import Ensemble, PessimisticEnsemble
 from recgym.simulators.spent_items import best_unspent, contains
 from recgym.spaces import SlateSpace
 from recgym.users.folder import SHIPPED, FittedUserModel
+from recgym.users.gan import GANUserConfig
+from recgym.users.identified import level_to_hold, respond_identified, with_level
 from recgym.users.kinds import functions_of
 from recgym.users.recurrent import RecurrentUserConfig
 
@@ -32,6 +35,8 @@ def learned_user(
     ensemble: int = 0,
     observe: str = "features",
     window: int | None = None,
+    reward: str = "identified",
+    pessimism: float | None = None,
 ) -> Simulator:
     """Users who answer slates as a user model fitted on a click log says.
 
@@ -60,9 +65,23 @@ def learned_user(
     the user model's item embedding, the same for both splits, in `simulator.item_features` (N, D).
 
     ## Reward
-    For the clicked item, as the user model learned it; 0 without a click. Generative adversarial:
-    the user's reward r(s, a). Recurrent: 1 with the probability of Eq. 2, else 0, or that
-    probability itself where the model's configuration says "expectation".
+    For the clicked item, as the user model learned it; 0 without a click.
+
+    - Generative adversarial: r(s, a) with all states on one level; with `reward="raw"`, r(s, a).
+      Choices between items depend on differences of r alone, so that a log of them fixes r only up
+      to a function of the state, and pages without a click say little of it. Models of other users
+      agree on the differences and not on that function, the *level*: an agent that is paid r learns
+      to lead users to states whose level happens to be high. So the reward is r(s, a) - l(s) + c:
+      l(s) is the reward of the mean item, whose features are the mean of all items', and c the mean
+      of l over the users that episodes begin with, or 0 where the log has no page without a click.
+      Users choose alike in both.
+    - Recurrent: 1 with the probability of Eq. 2, else 0, or that probability itself where the
+      model's configuration says "expectation". The log holds rewards of clicks, so they are
+      identified: both words of `reward` mean the same.
+
+    With `ensemble=M` one of M models is drawn for each episode; it answers and it rewards. With
+    `pessimism=beta` as well, it answers, and a click is rewarded with the mean of what all M expect
+    of it, less beta times their standard deviation.
 
     ## Episode
     It begins with the synthetic history of a user, drawn evenly, or named by
@@ -94,6 +113,10 @@ def learned_user(
         window: clicked items observed; when None, as many as the user model's configuration says,
             and with "items" one more for each slate of an episode if clicked items are spent, to
             know them all by.
+        reward: "identified" for what a log of choices fixes of the reward, or "raw" for the reward
+            as the user model learned it.
+        pessimism: with an ensemble, standard deviations of the members' rewards that are taken off
+            their mean, at least 0; None rewards with the drawn member's own.
 
     Raises:
         RecGymError: an argument out of its range, or a folder that holds no whole user model.
@@ -105,11 +128,18 @@ def learned_user(
     one_of("split", split, tuple(name for name in ("train", "test") if name in user_model.members))
     if whole("ensemble", ensemble, 0, len(user_model.bags)) and split != "train":
         raise RecGymError("ensemble: its models are fitted on training users; use split='train'")
+    if pessimism is not None:
+        number("pessimism", pessimism, 0.0)
+        if not ensemble:
+            raise RecGymError(f"pessimism={pessimism!r}: needs an ensemble; set ensemble too")
+        user_model = _with_expected_rewards(user_model)
     members = user_model.bags[:ensemble] if ensemble else (split,)
     simulators = [
-        LearnedUser(user_model, member, split, slate_size, horizon, observe, window)
+        LearnedUser(user_model, member, split, slate_size, horizon, observe, window, reward)
         for member in members
     ]
+    if pessimism is not None:
+        return PessimisticEnsemble(simulators, pessimism)
     return Ensemble(simulators) if ensemble else simulators[0]
 
 
@@ -128,6 +158,7 @@ class LearnedUser:
         horizon: slates in an episode.
         observe: "features" or "items".
         window: clicked items observed.
+        reward: "identified" or "raw".
     """
 
     reset_noise = (1, 0)
@@ -141,6 +172,7 @@ class LearnedUser:
         horizon: int,
         observe: str,
         window: int | None,
+        reward: str = "identified",
     ) -> None:
         config, features = user_model.config, user_model.features
         self.user_model, self.member = user_model, member  # what planning agents read
@@ -165,6 +197,11 @@ class LearnedUser:
         functions = functions_of(config)
         self._respond, self._advance = functions.respond, functions.advance
         self._tables = functions.prepare(config, user_model.members[member], features)
+        self.reward = one_of("reward", reward, ("identified", "raw"))
+        if reward == "identified" and isinstance(config, GANUserConfig):
+            self._respond = respond_identified
+            held = level_to_hold(config, user_model.members[split], features, histories)
+            self._tables = with_level(self._tables, held)
         width = max(self.window, config.window)
         if self.spends:
             width = max(width, histories.shape[1] + self.horizon)
@@ -192,7 +229,26 @@ class LearnedUser:
 
     def step(self, state: State, slate: Array, noise: Noise) -> tuple[State, Response]:
         """Shows the slates and returns the answers, see ``Simulator.step``."""
-        logits, rewards = self._respond(self.config, self._tables, state, slate)
+        response = self.settle(state, slate, *self.score(state, slate), noise)
+        return self.follow(state, response.item, noise), response
+
+    def score(self, state: State, slate: Array) -> tuple[Array, Array]:
+        """Returns the logits of the users' choices, and the rewards of each, both (B, K + 1)."""
+        found: tuple[Array, Array] = self._respond(self.config, self._tables, state, slate)
+        return found
+
+    def settle(
+        self, state: State, slate: Array, logits: Array, rewards: Array, noise: Noise
+    ) -> Response:
+        """Draws the users' choices and returns their answers.
+
+        Args:
+            state: B users.
+            slate: (B, K) item ids.
+            logits: of their choices (B, K + 1).
+            rewards: of each choice (B, K + 1).
+            noise: as that of ``step``.
+        """
         xp = namespace(logits)
         # What is clicked maximises utility plus Gumbel noise, with softmax probabilities.
         uniform = noise.uniform[:, :-1] if self._draws else noise.uniform
@@ -207,14 +263,13 @@ class LearnedUser:
         reward = pick(rewards, option)
         if self._draws:
             reward = xp.asarray(noise.uniform[:, -1] < reward, dtype=xp.float32)
-        after = self.follow(state, item, noise)
         ends = self.config.outside == "end"
         left = item < 0 if ends else xp.zeros(len(item), dtype=xp.bool, device=item.device)
-        return after, Response(self._slots[option], item, reward, left, slate)
+        return Response(self._slots[option], item, reward, left, slate)
 
     def options(self, state: State, items: Array) -> Options:
         """Returns what users would do with items (B, M), see ``HasOptions``."""
-        logits, rewards = self._respond(self.config, self._tables, state, items)
+        logits, rewards = self.score(state, items)
         xp = namespace(logits)
         weights = xp.exp(logits - xp.max(logits, axis=1, keepdims=True))
         if self.spends:
@@ -275,6 +330,14 @@ class LearnedUser:
         low = np.minimum(self.item_features.min(axis=0), 0.0)
         high = np.maximum(self.item_features.max(axis=0), 0.0)
         return spaces.Box(np.tile(low, self.window), np.tile(high, self.window), dtype=np.float32)
+
+
+def _with_expected_rewards(user_model: FittedUserModel) -> FittedUserModel:
+    """Returns a user model whose rewards are expectations, not draws."""
+    config = user_model.config
+    if not isinstance(config, RecurrentUserConfig):
+        return user_model
+    return replace(user_model, config=replace(config, reward="expectation"))
 
 
 def load_user_model(name: str | Path) -> FittedUserModel:

@@ -13,6 +13,8 @@ from recgym.errors import RecGymError
 from recgym.simulators.arguments import one_of, whole
 from recgym.simulators.base import Kinds, Liking, Noise, Options, Response, State, choose, invert
 from recgym.simulators.made_up import topic_names
+from recgym.simulators.slate_mdp_beliefs import KINDS, BeliefPolicy, following
+from recgym.simulators.slate_mdp_delayed import DelayedPlanner, best_coverage, clicks
 from recgym.simulators.slate_mdp_planning import Plan, SlatePlanner
 from recgym.spaces import SlateSpace
 
@@ -198,6 +200,77 @@ class SlateMDP:
     def best_fixed_slate(self, gamma: float, horizon: int | None = None) -> Plan:
         """Returns the best slate for a user whose state is not seen; see ``SlatePlanner``."""
         return self._planner().best_fixed_slate(gamma, horizon)
+
+    def best_start_and_fixed_slate(self, gamma: float, horizon: int | None = None) -> Plan:
+        """Returns the best first slate and the one to show ever after; see ``SlatePlanner``."""
+        return self._planner().best_start_and_fixed_slate(gamma, horizon)
+
+    def click_bound(self, gamma: float, horizon: int | None = None) -> float:
+        """Returns the discounted clicks that no policy of slates and clicks alone exceeds.
+
+        It is what a policy earns that sees the state one step late; see ``DelayedPlanner``, whose
+        search may fall a little short of the best slates.
+
+        Args:
+            gamma: discount.
+            horizon: slates in an episode; endless when None.
+
+        Raises:
+            RecGymError: gamma is not in 0..1, or the horizon is not positive.
+        """
+        planner = self._planner()
+        return DelayedPlanner(planner, clicks(planner), gamma).plan(horizon).value
+
+    def belief_policy(
+        self, kind: str = "delayed", gamma: float = 1.0, horizon: int | None = None
+    ) -> BeliefPolicy:
+        """Returns a policy that knows this world and sees only slates and clicks.
+
+        Args:
+            kind: what it takes to follow a click. "myopic": nothing. "qmdp": what the optimal
+                policy earns, which sees the state (QMDP; Littman, Cassandra and Kaelbling, ICML
+                1995). "delayed": what the policy of ``click_bound`` earns.
+            gamma: discount.
+            horizon: slates in an episode that is planned for; endless when None.
+
+        Raises:
+            RecGymError: no such kind, gamma is not in 0..1, or the horizon is not positive.
+        """
+        one_of("kind", kind, KINDS)
+        planner = self._planner()
+        delayed = DelayedPlanner(planner, clicks(planner), gamma)
+        return BeliefPolicy(delayed, following(kind, delayed, horizon), self.horizon)
+
+    def coverage_bound(self, rank: int, horizon: int | None = None) -> float:
+        """Returns the coverage@rank that no policy of slates and clicks alone exceeds.
+
+        Coverage is the share of the ``rank`` most rewarding items in the user's state that her
+        slate held, mean over all slates of all episodes (Bai et al., section 7.1); the bound is
+        that of a policy that sees the state one step late, as in ``click_bound``.
+
+        Args:
+            rank: 1..N.
+            horizon: slates in an episode; endless when None.
+
+        Raises:
+            RecGymError: rank is out of its range, or the horizon is not positive.
+        """
+        whole("rank", rank, 1, self.n_items)
+        return best_coverage(self._planner(), rank, horizon).coverage
+
+    def coverage_policy(self, rank: int, horizon: int | None = None) -> BeliefPolicy:
+        """Returns a policy of the highest coverage@rank that sees only slates and clicks.
+
+        Args:
+            rank: 1..N.
+            horizon: slates in an episode that is planned for; endless when None.
+
+        Raises:
+            RecGymError: rank is out of its range, or the horizon is not positive.
+        """
+        whole("rank", rank, 1, self.n_items)
+        _, aim, plan = best_coverage(planner := self._planner(), rank, horizon)
+        return BeliefPolicy(DelayedPlanner(planner, aim, 1.0), plan.following, self.horizon)
 
     def _planner(self) -> SlatePlanner:
         return SlatePlanner(self.click_rewards, self.transition_probs, self.slate_size)

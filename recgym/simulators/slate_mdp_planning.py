@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
 from recgym.arrays import Array
 from recgym.errors import RecGymError
+from recgym.simulators.slate_exchange import best_ratio
 
 EXHAUSTIVE = 20_000
 """So many fixed slates are all tried."""
@@ -25,7 +27,8 @@ class Plan(NamedTuple):
     """Slates, and what they are worth."""
 
     slates: Array
-    """Item ids: (M, K) by state; (T, M, K) by steps done and state; (K,) if fixed."""
+    """Item ids: (M, K) by state; (T, M, K) by steps done and state; (K,) if fixed; (2, K) for a
+    first slate and all that follow."""
     values: Array
     """Discounted clicks to come, (M,) by state, or (T, M)."""
 
@@ -35,7 +38,7 @@ class SlatePlanner:
 
     In state s a slate A is worth ``sum_a r(s, a) g(s, a) / sum_a r(s, a)`` over its items, where
     ``g(s, a) = r(s, a) (1 + gamma sum_s' P(s' | s, a) V(s'))`` is what the candidate is worth: a
-    ratio of sums, whose best A is found by Dinkelbach's method (Management Science, 1967).
+    ratio of sums, whose best A ``best_ratio`` finds.
 
     Args:
         click_rewards: r(s, a), (M, N).
@@ -62,7 +65,7 @@ class SlatePlanner:
         Raises:
             RecGymError: gamma is not in 0..1, or the horizon is not positive.
         """
-        _check(gamma, horizon)
+        check_plan(gamma, horizon)
         values = np.zeros(self.n_states)
         if horizon is not None:
             plans = []
@@ -94,7 +97,7 @@ class SlatePlanner:
         Raises:
             RecGymError: slates of another shape, gamma not in 0..1, or a horizon not positive.
         """
-        _check(gamma, horizon)
+        check_plan(gamma, horizon)
         slates = np.asarray(slates)
         by_state = (self.n_states, slates.shape[-1])
         if slates.shape not in (by_state[1:], by_state, (horizon, *by_state)):
@@ -120,41 +123,77 @@ class SlatePlanner:
 
         Returns:
             The slate (K,), and its values (M,); it is chosen by its value in state 0.
+
+        Raises:
+            RecGymError: gamma is not in 0..1, or the horizon is not positive.
+        """
+        check_plan(gamma, horizon)
+
+        def worth(slates: Array) -> Array:
+            return self._values(slates[:, None, :], gamma, horizon)[:, 0]
+
+        slate = self._best_of_all(worth)
+        return Plan(slate, self.policy_value(slate, gamma, horizon))
+
+    def best_start_and_fixed_slate(self, gamma: float, horizon: int | None = None) -> Plan:
+        """Finds a first slate, for state 0, and one to show ever after.
+
+        The fixed slate is searched for as in ``best_fixed_slate``; the first one is the best for
+        state 0 before each, exactly.
+
+        Args:
+            gamma: discount.
+            horizon: slates in an episode; endless when None.
+
+        Returns:
+            The two slates (2, K), and their values (M,).
+
+        Raises:
+            RecGymError: gamma is not in 0..1, or the horizon is not positive.
+        """
+        check_plan(gamma, horizon)
+        left = None if horizon is None else horizon - 1
+
+        def starts(slates: Array) -> tuple[Array, Array]:
+            following = self._values(slates[:, None, :], gamma, left)
+            worth = 1.0 + gamma * following @ self.transition_probs[0].T  # of a click, (X, N)
+            rewards = self.click_rewards[0]
+            return best_ratio(rewards, rewards * worth, self.slate_size)
+
+        fixed = self._best_of_all(lambda slates: starts(slates)[1])
+        first = starts(fixed[None])[0][0]
+        clicks, moves = self._answers(first[None])
+        values = clicks + gamma * moves @ self._values(fixed[None], gamma, left)
+        return Plan(np.stack([first, fixed]), values)
+
+    def _best_of_all(self, worth: Callable[[Array], Array]) -> Array:
+        """Returns the slate (K,) for which ``worth`` is highest, of those that are tried.
+
+        Args:
+            worth: of slates (X, K), (X,).
         """
         if math.comb(self.n_items, self.slate_size) <= EXHAUSTIVE:
             every = itertools.combinations(range(self.n_items), self.slate_size)
-            slate = self._best_of(np.array(list(every)), gamma, horizon)[0]
-        else:
-            generator = np.random.default_rng(0)
-            starts = [np.argsort(-self.click_rewards.mean(axis=0))[: self.slate_size]]
-            starts += [
-                generator.permutation(self.n_items)[: self.slate_size] for _ in range(STARTS)
-            ]
-            found = [self._exchange(start, gamma, horizon) for start in starts]
-            slate = self._best_of(np.stack(found), gamma, horizon)[0]
-        return Plan(slate, self.policy_value(slate, gamma, horizon))
+            return _best(np.array(list(every)), worth)[0]
+        generator = np.random.default_rng(0)
+        starts = [np.argsort(-self.click_rewards.mean(axis=0))[: self.slate_size]]
+        starts += [generator.permutation(self.n_items)[: self.slate_size] for _ in range(STARTS)]
+        return _best(np.stack([self._exchange(start, worth) for start in starts]), worth)[0]
 
-    def _exchange(self, slate: Array, gamma: float, horizon: int | None) -> Array:
-        """Exchanges one item for another, the best exchange first, until none helps."""
-        worth = self._best_of(slate[None], gamma, horizon)[1]
+    def _exchange(self, slate: Array, worth: Callable[[Array], Array]) -> Array:
+        """Puts the best item into one slot after the other, until no exchange helps."""
+        found = worth(slate[None])[0]
         while True:
-            others = np.setdiff1d(np.arange(self.n_items), slate)
-            options = np.tile(slate, (self.slate_size, len(others), 1))
+            before = found
             for slot in range(self.slate_size):
-                options[slot, :, slot] = others
-            best, best_worth = self._best_of(options.reshape(-1, self.slate_size), gamma, horizon)
-            if best_worth <= worth:
+                others = np.setdiff1d(np.arange(self.n_items), slate)
+                options = np.tile(slate, (len(others), 1))
+                options[:, slot] = others
+                best, best_worth = _best(options, worth)
+                if best_worth > found:
+                    slate, found = best, best_worth
+            if found == before:
                 return slate
-            slate, worth = best, best_worth
-
-    def _best_of(self, slates: Array, gamma: float, horizon: int | None) -> tuple[Array, float]:
-        """Returns the fixed slate (K,), of some (X, K), that is worth most in state 0."""
-        worth = [
-            self._values(block[..., None, :], gamma, horizon)[:, 0]
-            for block in np.array_split(slates, -(-len(slates) // BLOCK))
-        ]
-        best = int(np.concatenate(worth).argmax())
-        return slates[best], float(np.concatenate(worth)[best])
 
     def _values(self, slates: Array, gamma: float, horizon: int | None) -> Array:
         """Returns the values (..., M) of always showing slates, see ``_answers``."""
@@ -186,19 +225,23 @@ class SlatePlanner:
     def _best_slates(self, gamma: float, values: Array) -> Plan:
         """Returns the best slates (M, K) if ``values`` (M,) follow, and their values (M,)."""
         worth = self.click_rewards * (1.0 + gamma * self.transition_probs @ values)  # g, (M, N)
-        ratio = np.zeros(self.n_states)
-        while True:
-            scores = self.click_rewards * (worth - ratio[:, None])
-            slates = np.argsort(-scores, axis=1, kind="stable")[:, : self.slate_size]
-            rewards = np.take_along_axis(self.click_rewards, slates, axis=1)
-            shown = np.take_along_axis(worth, slates, axis=1)
-            better = (rewards * shown).sum(axis=1) / rewards.sum(axis=1)
-            if (better <= ratio + TOLERANCE * np.abs(better)).all():
-                return Plan(slates, better)
-            ratio = better
+        return Plan(*best_ratio(self.click_rewards, worth, self.slate_size))
 
 
-def _check(gamma: float, horizon: int | None) -> None:
+def _best(slates: Array, worth: Callable[[Array], Array]) -> tuple[Array, float]:
+    """Returns the slate (K,) of some (X, K) that is worth most, and what it is worth."""
+    blocks = np.array_split(slates, -(-len(slates) // BLOCK))
+    found = np.concatenate([worth(block) for block in blocks])
+    best = int(found.argmax())
+    return slates[best], float(found[best])
+
+
+def check_plan(gamma: float, horizon: int | None) -> None:
+    """Checks what is planned for.
+
+    Raises:
+        RecGymError: gamma is not in 0..1, or the horizon is not positive.
+    """
     if not 0.0 <= gamma <= 1.0:
         raise RecGymError(f"gamma={gamma!r}: must be in 0..1")
     if horizon is not None and horizon < 1:

@@ -1,7 +1,15 @@
 """User models: pure response functions, and how each is fitted (``fitting`` needs torch)."""
 
+from recgym.users.agreement import Agreement, agreement_of
 from recgym.users.folder import SHIPPED, FittedUserModel
 from recgym.users.gan import GANUserConfig
 from recgym.users.recurrent import RecurrentUserConfig
 
-__all__ = ["SHIPPED", "FittedUserModel", "GANUserConfig", "RecurrentUserConfig"]
+__all__ = [
+    "SHIPPED",
+    "Agreement",
+    "FittedUserModel",
+    "GANUserConfig",
+    "RecurrentUserConfig",
+    "agreement_of",
+]

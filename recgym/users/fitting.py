@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from recgym.data.dataset import SPLITS
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, check_number
 from recgym.users import minimax, scoring
+from recgym.users.agreement import agreement_of
 from recgym.users.folder import FittedUserModel
 from recgym.users.gan import GANUserConfig, Params
 from recgym.users.item_table import ItemTable
@@ -206,7 +207,10 @@ def _assemble(
         for rule, of_rewards in scoring.reward_floors(dataset).items():
             floors[rule] = replace(floors[rule], reward_log_likelihood=of_rewards)
     model = FittedUserModel(config, features, members, histories, info, {})
-    return replace(model, scores=scoring.summary(scoring.score(model, dataset), floors))
+    scores = scoring.summary(scoring.score(model, dataset), floors)
+    if "test" in members:
+        scores["agreement"] = asdict(agreement_of(model))
+    return replace(model, info=info | {"identified": model.identified}, scores=scores)
 
 
 @contextmanager

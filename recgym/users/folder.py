@@ -48,7 +48,8 @@ class FittedUserModel:
     info: Mapping[str, Any]
     """dataset, licence, data_sha256, command, repeat_clicks, page_size, random_click_rate, ..."""
     scores: Mapping[str, Any]
-    """log_likelihood, precision_at_1, precision_at_2 on test users, and the same of the floors"""
+    """log_likelihood, precision_at_1, precision_at_2 on test users, the same of the floors, and the
+    agreement of the members "train" and "test" """
 
     @property
     def n_items(self) -> int:
@@ -59,6 +60,21 @@ class FittedUserModel:
     def bags(self) -> tuple[str, ...]:
         """The names of the bagged members."""
         return tuple(name for name in self.members if name.startswith("bag"))
+
+    @property
+    def identified(self) -> str:
+        """What a log such as the model's fixes of its rewards, in words."""
+        if kind_of(self.config) != "gan":
+            return "rewards, which the log holds of every click"
+        if self.config.outside is None:
+            return (
+                "differences of rewards between items; not their level, to which any function of"
+                " the state may be added (no page without a click)"
+            )
+        return (
+            "differences of rewards between items, and from pages without a click how high they are"
+            " on the whole; their level in one state or another, hardly"
+        )
 
     @property
     def catalog_digest(self) -> str:

@@ -14,7 +14,7 @@ from recgym.spaces import random_slates
 from recgym.users import gan
 from recgym_agents.agent import BaseAgent, EnvironmentSpec, Transitions
 from recgym_agents.checkpointing import Arrays
-from recgym_agents.networks.slate_heads import score_eager
+from recgym_agents.networks.paper_heads import score_eager
 
 ROWS = 64
 """Users whose whole catalogue ``UserGreedy`` scores at once."""

@@ -21,16 +21,10 @@ from recgym_agents.agent import (
 )
 from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into
 from recgym_agents.losses import cascade_loss, q_target
-from recgym_agents.networks.encoders import Activation
-from recgym_agents.networks.observation_reader import ObservationReader
+from recgym_agents.networks.encoders import Activation, ObservationReader
 from recgym_agents.networks.slate_heads import (
-    AdditiveHead,
     Candidates,
-    CascadeHead,
-    ScoreFunction,
     SharedHead,
-    score_eager,
-    score_plain,
 )
 
 
@@ -57,14 +51,14 @@ class SlateDQNConfig:
     """Length of the learned item embedding, where the environment gives no features."""
     discount: float = 0.9
     """Discount of the next step's value, gamma."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """Adam's step size at first."""
-    slowing: int = 500
+    slowing: int = 1000
     """Updates after which the step size has halved; it is the first one over 1 + updates / slowing;
     0 keeps it."""
     target_period: int = 1
     """Updates between moves of the target network towards the network."""
-    target_rate: float = 0.005
+    target_rate: float = 0.01
     """How far the target network moves; 1 copies, less averages the networks of many updates."""
     double: bool = True
     """Choose the next slate with the network, and value it with the target network."""
@@ -94,12 +88,14 @@ class QNetwork(ObservationReader):
         read = (config.window, config.weights, config.activation, config.embedding)
         super().__init__(spec, *read, generator)
         state, items = self.state_inputs, self.item_inputs
-        self.head: SharedHead | CascadeHead | AdditiveHead
+        self.head: Any  # a SharedHead, or what has its methods
         if config.head == "shared":
             self.head = SharedHead(
                 spec.slate_size, state, items, config.hidden, config.rank, generator
             )
         else:
+            from recgym_agents.networks.paper_heads import AdditiveHead, CascadeHead
+
             head = CascadeHead if config.head == "cascade" else AdditiveHead
             sizes = (spec.slate_size, state.size, items.size, config.hidden[0])
             self.head = head(*sizes, generator)
@@ -131,10 +127,9 @@ class SlateDQN(BaseAgent):
         config: SlateDQNConfig,
         spec: EnvironmentSpec,
         seed: int,
-        score: ScoreFunction = score_eager,
     ) -> None:
         spec.check_candidates(config.remove_clicked)
-        self.config, self.spec, self.score = config, spec, score
+        self.config, self.spec = config, spec
         self.rng = np.random.default_rng(seed)
         self.network = QNetwork(config, spec, torch.Generator().manual_seed(seed))
         self.target: QNetwork = copy.deepcopy(self.network).requires_grad_(False)
@@ -201,13 +196,14 @@ class SlateDQN(BaseAgent):
                 self._candidates[network] = candidates
         state = network.encode(observation, candidates.features)
         excluded = self.spec.excluded(observation, self.config.remove_clicked)
-        score = score_plain if own else self.score
-        return network.head.greedy(state, excluded, candidates, score, forced)
+        slate: Tensor = network.head.greedy(state, excluded, candidates, forced)
+        return slate
 
     @property
     def _acting(self) -> QNetwork:
         """The network that chooses slates."""
-        return self.target if self.config.acts_by == "target" else self.network
+        acting: QNetwork = self.target if self.config.acts_by == "target" else self.network
+        return acting
 
     def policy(self) -> tuple[Arrays, Any]:
         """Returns all that greedy slates depend on: copies of the acting network's parameters."""
@@ -232,4 +228,6 @@ class SlateDQN(BaseAgent):
         from recgym_agents.networks.compiled_scan import score_function
 
         score = score_function(mode, device, units)
-        self.score = self.score if score is None else score
+        for network in (self.network, self.target):
+            if score is not None:
+                network.head.score = score

@@ -113,10 +113,11 @@ class ClickPolicyNetwork(PolicyNetwork):
 
     def excluded(self, batch: Episodes) -> np.ndarray:
         """Returns the clicks observed at each step (B, T, X), if they are no candidates."""
-        n_items, window = self.spec.n_items, self.spec.window
+        if not self.config.remove_clicked:
+            return np.zeros((*batch.steps.shape, 0), np.int64)
+        n_items = self.spec.n_items
         clicks, before = click_sequences(batch.history, batch.item, n_items)
-        found = observed(clicks, before[:, :-1], window, n_items)
-        return found[:, :, : window if self.config.remove_clicked else 0]
+        return observed(clicks, before[:, :-1], self.spec.window, n_items)
 
     def logits(self, state: Tensor, excluded: Tensor, batch: Episodes, steps: Tensor) -> Tensor:
         """Returns the policy's logits (S, N + 1); see ``PolicyNetwork``."""

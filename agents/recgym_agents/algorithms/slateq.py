@@ -18,9 +18,8 @@ from recgym_agents.agent import BaseAgent, EnvironmentSpec, Transitions
 from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into
 from recgym_agents.losses import hesitation_loss, logit_loss, q_target
 from recgym_agents.networks.choice_slates import SEARCHES, Appraisal, Search, slate_value
-from recgym_agents.networks.encoders import Activation
+from recgym_agents.networks.encoders import Activation, ObservationReader
 from recgym_agents.networks.item_towers import ItemTowers
-from recgym_agents.networks.observation_reader import ObservationReader
 from recgym_agents.networks.slate_heads import with_forced
 
 

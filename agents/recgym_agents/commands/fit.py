@@ -16,7 +16,7 @@ from rich.table import Table
 from recgym.data import Dataset
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, check_number
-from recgym.users import FittedUserModel
+from recgym.users import Agreement, FittedUserModel
 from recgym.users.fitting import MOST_BAGS, fit_user_model, progress_bar
 from recgym.users.folder import FILES, FOLDER
 from recgym.users.kinds import UserConfig
@@ -124,6 +124,10 @@ def main(
         _compare(dict(fitted.scores), recorded, compare)
     fitted.save(out)
     _print(dataset.info["name"], model, dict(fitted.scores), fitted.info["random_click_rate"])
+    print(f"what the log fixes: {fitted.identified}")
+    if "agreement" in fitted.scores:
+        found = Agreement(**fitted.scores["agreement"])
+        print(f"rank correlation of rewards in the models of training and test users: {found}")
     static = [name for name, reads in fitted.info.get("reads_clicks", {}).items() if not reads]
     if static:
         print(f"what was clicked tells nothing in validation, and is not read: {', '.join(static)}")
@@ -148,7 +152,7 @@ def _preset(
 
 
 def _compare(ours: dict[str, Any], recorded: dict[str, Any], folder: Path) -> None:
-    if ours.keys() != recorded.keys():
+    if [name for name in SCORES if name in ours] != [name for name in SCORES if name in recorded]:
         raise RecGymError(f"{folder}: a user model of another kind, name it with --model")
     for score in [score for score in SCORES if score in ours]:
         if not np.isclose(ours[score], recorded[score], rtol=0.0, atol=TOLERANCE):

@@ -22,6 +22,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("click-likelihood", "irecgan.click_likelihood"),
             ("sb3", "worlds.sb3"),
             ("worlds", "worlds.board"),
+            ("transfer", "worlds.transfer"),
         )
     },
     lambda found: isinstance(found, Experiment),

@@ -23,7 +23,7 @@ class LoopConfig:
     Equal settings and equal steps are equal numbers of updates.
     """
 
-    num_envs: int = 256
+    num_envs: int = 64
     """Rows of the vector environment, which are stepped at once."""
     updates: int = 4
     """Updates after each step of all rows."""
@@ -37,9 +37,9 @@ class LoopConfig:
     """Environment steps with random slates before the first update."""
     explore_start: float = 1.0
     """Probability of a random item in a slot, after the warm-up."""
-    explore_end: float = 0.05
+    explore_end: float = 0.2
     """The same once ``explore_share`` of the steps are done; it falls linearly between."""
-    explore_share: float = 0.3
+    explore_share: float = 0.2
     """Share of the steps over which exploration falls."""
 
     def __post_init__(self) -> None:

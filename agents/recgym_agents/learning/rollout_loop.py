@@ -14,7 +14,8 @@ def roll_out(agent: EpisodeAgent, env: SlateVectorEnv, sessions: int) -> Episode
     """Plays whole episodes with slates that the policy draws.
 
     Episodes are numbered in the order in which they begin, and the first of them are returned, so
-    that short ones are not favoured.
+    that short ones are not favoured. Rows whose episode is a later one are shown the first K items:
+    nobody learns from them, and the policy need not be asked.
 
     Args:
         agent: draws the slates.
@@ -24,10 +25,13 @@ def roll_out(agent: EpisodeAgent, env: SlateVectorEnv, sessions: int) -> Episode
     observation, _ = env.reset()
     episode, begun = np.arange(env.num_envs), env.num_envs
     played = []
-    while (episode < sessions).any():
-        slate = agent.act(observation, explore=1.0)
+    unasked = np.tile(np.arange(agent.spec.slate_size), (env.num_envs, 1))
+    while (wanted := episode < sessions).any():
+        slate = unasked.copy()
+        slate[wanted] = agent.act(observation[wanted], explore=1.0)
         after, reward, terminated, truncated, info = env.step(slate)
-        played.append((episode, observation, after, slate, info["item"], reward, terminated))
+        step = (episode, observation, after, slate, info["item"], reward, terminated)
+        played.append([part[wanted] for part in step])
         done = terminated | truncated
         if done.any():
             episode = episode.copy()
@@ -38,7 +42,7 @@ def roll_out(agent: EpisodeAgent, env: SlateVectorEnv, sessions: int) -> Episode
     number, seen, next_seen, slate, item, reward, left = map(
         np.concatenate, zip(*played, strict=True)
     )
-    order = np.argsort(number, kind="stable")[: np.count_nonzero(number < sessions)]
+    order = np.argsort(number, kind="stable")
     offsets = np.searchsorted(number[order], np.arange(sessions + 1))
     every = None
     if not agent.spec.ids:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from recgym.errors import RecGymError
-from recgym_agents.networks.slate_heads import ScoreFunction, score_plain
+from recgym_agents.networks.paper_heads import ScoreFunction, score_plain
 
 WORTH_COMPILING = 1e11
 """Hidden units evaluated while scanning candidates from which compiling pays for itself."""

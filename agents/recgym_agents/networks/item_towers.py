@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from recgym_agents.networks.encoders import features_of
-from recgym_agents.networks.slate_heads import Inputs, first_layer, item_tower, linear
+from recgym_agents.networks.encoders import Inputs, features_of
+from recgym_agents.networks.slate_heads import first_layer, item_tower, linear
 
 FEW = 16
 """With up to so many items for each slot, one product of all is faster than those of slates."""

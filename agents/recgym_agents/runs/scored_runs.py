@@ -18,7 +18,10 @@ from recgym_agents.runs.evaluation import Evaluation, evaluate
 from recgym_agents.runs.run_files import CONFIG
 from recgym_agents.runs.saved_agents import check_import, load_agent
 
-SEEN = ("observe", "window", "ensemble", "split")
+TRAINED_IN = ("ensemble", "pessimism", "reward")
+"""Arguments of a training's rewards: what is scored has one model of users, and the reward that is
+the environment's default."""
+SEEN = ("observe", "window", "split", *TRAINED_IN)
 """Arguments of what agents see or train in; those that differ in them alone share a world."""
 TRAIN, TEST = "train users", "test users"
 
@@ -46,7 +49,7 @@ def worlds_of(env_id: str, env_args: Mapping[str, Any]) -> dict[str, dict[str, A
     if "split" not in inspect.signature(SIMULATORS.find(given["simulator"])).parameters:
         return {env_id: dict(env_args)}
     members = load_user_model(given["user_model"]).members
-    alone = {name: value for name, value in env_args.items() if name != "ensemble"}
+    alone = {name: value for name, value in env_args.items() if name not in TRAINED_IN}
     return {
         f"{split} users": {**alone, "split": split}
         for split in ("train", "test")

@@ -104,8 +104,9 @@ class TrainedAgent:
 def in_world(trained: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the arguments of training with some changed, for an agent to be scored or watched.
 
-    The test users' model is one model: it has no ensemble.
+    The test users' model is one model: it has no ensemble, and no pessimism.
     """
     if changed.get("split") == "test":
-        trained = {name: value for name, value in trained.items() if name != "ensemble"}
+        several = ("ensemble", "pessimism")
+        trained = {name: value for name, value in trained.items() if name not in several}
     return {**trained, **changed}

@@ -41,6 +41,9 @@ ENVIRONMENT = "RecGAN-v0"
 BAGS = 5
 WINDOW = 30
 """Clicked items observed: all of an episode, so that no policy need show a spent item."""
+REWARD = "raw"
+"""Policies train for the reward as the user model learned it, and are scored with it, as in the
+paper."""
 WORLDS = ("train", "test")
 """The model of the training users, and that of the test users."""
 TRAINED = "trained"
@@ -153,7 +156,7 @@ def train_policy(cell: Cell, budget: Budget, folder: Path, world: EnvArgs = NO_A
         steps=budget["steps"],
         seed=cell["seed"],
         out=str(folder),
-        env_args={"slate_size": cell["slate_size"], "window": WINDOW, **world, **policy.world},
+        env_args={**_seen(cell), **world, **policy.world},
         agent_args=TUNED.get(policy.agent, {}),
         reports=budget["reports"],
         validation_episodes=budget["validation_episodes"],
@@ -179,7 +182,7 @@ def score_policy(agent: Trained, cell: Cell, budget: Budget, world: EnvArgs = NO
     if _world_trained_in(cell["policy"]) == TRAINED:
         worlds[TRAINED] = POLICIES[cell["policy"]].world
     for name, where in worlds.items():
-        env_args = {"slate_size": cell["slate_size"], "window": WINDOW, **world, **where}
+        env_args = {**_seen(cell), **world, **where}
         episodes = budget["users"] * budget["repeats"]
         luck = 1_000 + cell["seed"]
         found = evaluate(agent, ENVIRONMENT, env_args, episodes, luck)
@@ -187,6 +190,11 @@ def score_policy(agent: Trained, cell: Cell, budget: Budget, world: EnvArgs = NO
         result[name] = {"reward": float(reward.mean()), "click_rate": float(click_rate.mean())}
         result["arrays"][name] = reward.round(5).tolist()
     return result
+
+
+def _seen(cell: Cell) -> EnvArgs:
+    """Arguments of the environment that training and scoring share."""
+    return {"slate_size": cell["slate_size"], "window": WINDOW, "reward": REWARD}
 
 
 def _world_trained_in(policy: str) -> str:

@@ -17,7 +17,7 @@ from recgym_agents.experiments.experiment import (
     having,
 )
 from recgym_agents.experiments.gan.policies import BUDGET as TRAINING
-from recgym_agents.experiments.gan.policies import ENVIRONMENT, WINDOW
+from recgym_agents.experiments.gan.policies import ENVIRONMENT, REWARD, WINDOW
 from recgym_agents.experiments.results_report import seeds_text, table
 from recgym_agents.runs.run_metrics import read_metrics
 from recgym_agents.runs.training import TrainConfig, train
@@ -53,7 +53,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
         steps=budget["steps"],
         seed=cell["seed"],
         out=str(folder),
-        env_args={"slate_size": SLATE_SIZE, "window": WINDOW},
+        env_args={"slate_size": SLATE_SIZE, "window": WINDOW, "reward": REWARD},
         agent_args={name: cell[name] for name in ("learning_rate", "target_period")},
         reports=budget["reports"],
         validation_episodes=budget["validation_episodes"],
