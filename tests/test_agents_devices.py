@@ -27,7 +27,7 @@ from recgym_agents.zoo import AGENTS
 from tests.fixtures.slate_mdp_runs import Stop, assert_same_run, config, random_log, stop_at
 from tests.stand_in_device import StandInDevice
 
-REPLAYED = ("cascading-dqn", "cascading-dqn-paper", "additive-dqn")
+REPLAYED = ("cascading-dqn", "cascading-dqn-paper", "additive-dqn", "slateq", "slateq-sarsa")
 EPISODIC = (
     *("reinforce", "reinforce-is", "reinforce-top-k", "actor-critic"),
     *("irecgan", "pgu", "acu", "user-lstm", "user-lstm-d"),

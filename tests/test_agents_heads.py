@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import torch
 
-from recgym_agents.networks.encoders import with_no_item
+from recgym_agents.networks.encoders import Inputs, with_no_item
 from recgym_agents.networks.paper_heads import AdditiveHead, CascadeHead
-from recgym_agents.networks.slate_heads import Inputs, SharedHead
+from recgym_agents.networks.slate_heads import SharedHead
 from scan_speed import concatenated_greedy
 
 FEATURES = torch.tensor([[1.0], [2.0], [3.0], [0.0]])

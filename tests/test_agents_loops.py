@@ -44,6 +44,13 @@ class Recorder:
     def set_state(self, arrays: Any, info: Any) -> None: ...
 
 
+class Alternating(Recorder):
+    """Shows another slate at each step."""
+
+    def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
+        return super().act(observation, explore) + len(self.seen) % 5
+
+
 def transitions(*rewards: float) -> Transitions:
     rows = len(rewards)
     return Transitions(
@@ -61,6 +68,33 @@ def small_loop(agent: Recorder, steps: int = 100, **config: Any) -> ReplayLoop:
     env = SlateVectorEnv("tests.small_world:SmallWorld", 4, autoreset_mode="disabled", horizon=3)
     agent.spec = EnvironmentSpec.of(env)
     return ReplayLoop(agent, env, LoopConfig(**settings), steps, np.random.default_rng(0), seed=0)
+
+
+def test_replay_tells_what_was_shown_next() -> None:
+    replay = Replay(5, WORLD)
+    replay.follow(np.array([[8, 9]]))  # nothing was stored yet
+    replay.add(transitions(1, 2, 3))
+    replay.follow(np.array([[1, 2], [-1, -1], [3, 4]]))
+    replay.add(transitions(4, 5, 6))
+    following = replay.memory.next_slate[:, 0].tolist()
+    assert dict(zip(replay.memory.reward.tolist(), following, strict=True)) == {
+        6: -1,
+        2: -1,
+        3: 3,
+        4: -1,
+        5: -1,
+    }
+
+
+def test_the_loop_remembers_the_slate_that_followed_within_an_episode() -> None:
+    loop = small_loop(Alternating(), capacity=100)
+    for _ in range(7):
+        loop.iterate()
+    memory = loop.replay.memory
+    steps = [memory.slate[4 * t : 4 * t + 4].tolist() for t in range(7)]
+    following = [memory.next_slate[4 * t : 4 * t + 4].tolist() for t in range(7)]
+    nothing = [[-1, -1]] * 4  # episodes of three steps end, cut off by the horizon
+    assert following == [*steps[1:3], nothing, *steps[4:6], nothing, nothing]
 
 
 def test_replay_overwrites_the_oldest() -> None:

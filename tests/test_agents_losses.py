@@ -5,7 +5,14 @@ import math
 import pytest
 import torch
 
-from recgym_agents.losses import cascade_loss, q_target, td_error, value_loss
+from recgym_agents.losses import (
+    cascade_loss,
+    hesitation_loss,
+    logit_loss,
+    q_target,
+    td_error,
+    value_loss,
+)
 from recgym_agents.policy_losses import (
     centred,
     discounted_returns,
@@ -159,3 +166,19 @@ def test_the_user_models_loss_weighs_log_likelihoods_by_scores() -> None:
     assert likelihood.grad is not None
     assert likelihood.grad.tolist() == [[-0.25, -0.125], [-0.5, 0.0]]
     assert score.grad is None
+
+
+def test_logit_loss_is_that_of_options_by_their_weights() -> None:
+    attraction, none = torch.tensor([[0.0, 2.0]]).log1p(), torch.tensor([4.0]).log()
+    # weights 1 and 3, none 4
+    for slot, probability in ((0, 1 / 8), (1, 3 / 8), (2, 4 / 8)):
+        loss = logit_loss(attraction, none, torch.tensor([slot]))
+        assert loss.item() == pytest.approx(-math.log(probability), rel=1e-6)
+
+
+def test_hesitation_loss_where_an_attracted_user_may_not_click() -> None:
+    attraction, clicking = torch.tensor([[1.0, 3.0]]).log(), torch.tensor([[0.5, 0.2]]).logit()
+    unclicked = 1 / 4 * 0.5 + 3 / 4 * 0.8
+    for slot, probability in ((0, 1 / 4 * 0.5), (1, 3 / 4 * 0.2), (2, unclicked)):
+        loss = hesitation_loss(attraction, clicking, torch.tensor([slot]))
+        assert loss.item() == pytest.approx(-math.log(probability), rel=1e-5)

@@ -95,7 +95,7 @@ def test_which_agents_can_act_in_a_world(env: str) -> None:
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_agents_learn_with_their_defaults_where_they_can_act(env: str, tmp_path: Path) -> None:
     """One of each family; nothing is set but how much is learned."""
-    for name in ("cascading-dqn", "reinforce", "actor-critic", "irecgan", "acu"):
+    for name in ("cascading-dqn", "slateq", "reinforce", "actor-critic", "irecgan", "acu"):
         if why_not(name, env):
             continue
         loop = AGENTS.find(name).loop

@@ -149,6 +149,9 @@ class Transitions(NamedTuple):
     """Whether the user left (B,). A truncated episode is not over: its last state has a value."""
     next_observation: np.ndarray
     """What was observed after the step (B, W), never that of the next episode."""
+    next_slate: np.ndarray = np.empty((0, 0), np.int64)
+    """Items shown after that (B, K), -1 where nothing was yet, or the episode had ended; (0, 0)
+    where it is not known."""
 
 
 class Actor(Protocol):

@@ -23,6 +23,7 @@ from recgym_agents.algorithms.baselines import (
 from recgym_agents.algorithms.cascading_dqn import SlateDQN, SlateDQNConfig
 from recgym_agents.algorithms.irecgan import IRecGAN, IRecGANConfig
 from recgym_agents.algorithms.policy_gradient import PolicyGradient, PolicyGradientConfig
+from recgym_agents.algorithms.slateq import SlateQ, SlateQConfig
 from recgym_agents.algorithms.stable_baselines import (
     DQNConfig,
     MaskablePPOConfig,
@@ -105,6 +106,18 @@ AGENTS: Registry[Entry] = Registry(
             replace(AS_PRINTED, head="additive"),
             SMALL_LOOP,
             "deep Q-learning, the values of a slate's items added up",
+        ),
+        "slateq": Entry(
+            SlateQ,
+            SlateQConfig(),
+            LoopConfig(),
+            "deep Q-learning of items, under a learned model of which item of a slate is clicked",
+        ),
+        "slateq-sarsa": Entry(
+            SlateQ,
+            SlateQConfig(target="sarsa", slates="greedy"),
+            LoopConfig(),
+            "SlateQ that values items by the slates that followed",
         ),
         "reinforce": Entry(
             PolicyGradient,

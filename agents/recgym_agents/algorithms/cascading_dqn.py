@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_ranges
@@ -18,20 +18,12 @@ from recgym_agents.agent import (
     Compile,
     EnvironmentSpec,
     Transitions,
-    usual_length,
 )
 from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into
 from recgym_agents.losses import cascade_loss, q_target
-from recgym_agents.networks.encoders import (
-    Activation,
-    ItemFeatures,
-    PositionWeightEncoder,
-    features_of,
-    with_no_item,
-)
+from recgym_agents.networks.encoders import Activation, ObservationReader
 from recgym_agents.networks.slate_heads import (
     Candidates,
-    Inputs,
     SharedHead,
 )
 
@@ -87,32 +79,15 @@ class SlateDQNConfig:
             )
 
 
-class QNetwork(nn.Module):
-    """Item features, what is known of the user, and a slate head.
-
-    Where item ids are observed, an encoder reads the last clicks. Any other observation is the
-    user's state as it stands, but for its first N * D numbers where they are the candidates.
-    """
+class QNetwork(ObservationReader):
+    """What is read of an observation, and a slate head."""
 
     def __init__(
         self, config: SlateDQNConfig, spec: EnvironmentSpec, generator: torch.Generator
     ) -> None:
-        super().__init__()
-        self.candidates, size = (spec.n_items, spec.candidate_features), spec.candidate_features
-        state = Inputs(spec.window - spec.n_items * size, spec.state_length)
-        items = Inputs(size, spec.candidate_length)
-        if not size:
-            self.items = ItemFeatures(spec.n_items, spec.features, config.embedding, generator)
-            table = self.items.table.numpy(force=True)
-            plain = spec.features is None or bool((np.count_nonzero(table, axis=1) <= 1).all())
-            items = Inputs(self.items.size, usual_length(table), plain)
-        self.encoder: PositionWeightEncoder | None = None
-        if spec.ids:
-            self.window = min(config.window, spec.window)
-            self.encoder = PositionWeightEncoder(
-                self.window, items.size, config.weights, config.activation, generator
-            )
-            state = Inputs(self.encoder.state_size, items.length * config.weights**0.5)
+        read = (config.window, config.weights, config.activation, config.embedding)
+        super().__init__(spec, *read, generator)
+        state, items = self.state_inputs, self.item_inputs
         self.head: Any  # a SharedHead, or what has its methods
         if config.head == "shared":
             self.head = SharedHead(
@@ -130,21 +105,6 @@ class QNetwork(nn.Module):
         items = self.features(observation)
         values: Tensor = self.head(self.encode(observation, items), slate, items)
         return values
-
-    def features(self, observation: Tensor) -> Tensor:
-        """Returns the items' features, (N + 1, D) or each row's own; the last is "no item"."""
-        n_items, size = self.candidates
-        if not size:
-            return with_no_item(self.items.table)
-        return with_no_item(observation[:, : n_items * size].reshape(-1, n_items, size))
-
-    def encode(self, observation: Tensor, items: Tensor) -> Tensor:
-        """Returns the users' states (B, S), given the items' features (N + 1, D)."""
-        if self.encoder is None:
-            n_items, size = self.candidates
-            return observation[:, n_items * size :]
-        state: Tensor = self.encoder(features_of(observation[:, -self.window :], items))
-        return state
 
 
 class SlateDQN(BaseAgent):
@@ -172,7 +132,7 @@ class SlateDQN(BaseAgent):
         self.config, self.spec = config, spec
         self.rng = np.random.default_rng(seed)
         self.network = QNetwork(config, spec, torch.Generator().manual_seed(seed))
-        self.target = copy.deepcopy(self.network).requires_grad_(False)
+        self.target: QNetwork = copy.deepcopy(self.network).requires_grad_(False)
         trained = [p for p in self.network.parameters() if p.requires_grad]
         self.optimizer = torch.optim.Adam(trained, lr=config.learning_rate, fused=True)
         self.updates = 0

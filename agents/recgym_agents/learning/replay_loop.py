@@ -94,7 +94,7 @@ class ReplayLoop(Loop):
         seed: of the environment.
     """
 
-    kept = (*Loop.kept, "rng", "replay", "observation", "env")
+    kept = (*Loop.kept, "rng", "replay", "observation", "ended", "env")
 
     def __init__(
         self,
@@ -109,6 +109,7 @@ class ReplayLoop(Loop):
         self.env, self.config, self.rng = env, config, rng
         self.replay = Replay(config.capacity, agent.spec)
         self.observation, _ = env.reset(seed=seed)
+        self.ended: np.ndarray = np.ones(len(self.observation), np.bool_)
 
     def explore(self) -> float:
         """Returns the probability of a random item in a slot, now."""
@@ -127,12 +128,13 @@ class ReplayLoop(Loop):
         """
         explore = self.explore()
         slate = self.agent.act(self.observation, explore)
+        self.replay.follow(np.where(self.ended[:, None], -1, slate))
         after, reward, terminated, truncated, info = self.env.step(slate)
         seen = Transitions(self.observation, slate, info["item"], reward, terminated, after)
         self.replay.add(seen)
-        done = terminated | truncated
-        if done.any():
-            after, _ = self.env.reset(options={"reset_mask": done})
+        self.ended = terminated | truncated
+        if self.ended.any():
+            after, _ = self.env.reset(options={"reset_mask": self.ended})
         self.observation = after
         self.steps_done += len(reward)
         metrics = {

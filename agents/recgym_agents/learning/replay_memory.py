@@ -23,6 +23,7 @@ class Replay(Checkpointed):
             reward=np.zeros(capacity, np.float32),
             terminated=np.zeros(capacity, np.bool_),
             next_observation=observed.copy(),
+            next_slate=np.full((capacity, spec.slate_size), -1, np.int32),
         )
 
     def __len__(self) -> int:
@@ -30,11 +31,21 @@ class Replay(Checkpointed):
         return min(self.written, self.capacity)
 
     def add(self, new: Transitions) -> None:
-        """Stores B transitions over the oldest ones."""
-        rows = (self.written + np.arange(len(new.reward))) % self.capacity
+        """Stores B transitions over the oldest ones; what was shown next is yet to be told."""
+        new = new._replace(next_slate=np.full_like(new.slate, -1))
+        rows = self._last(len(new.reward), after=self.written + len(new.reward))
         for memory, values in zip(self.memory, new, strict=True):
             memory[rows] = values
         self.written += len(rows)
+
+    def follow(self, slate: np.ndarray) -> None:
+        """Tells what was shown (B, K) after the B transitions that were stored last."""
+        self.memory.next_slate[self._last(len(slate), after=self.written)] = slate
+
+    def _last(self, count: int, after: int) -> np.ndarray:
+        """Returns the rows of the last transitions, once there were ``after``."""
+        rows: np.ndarray = (after - count + np.arange(count)) % self.capacity
+        return rows
 
     def sample(self, rng: np.random.Generator, size: int) -> Transitions:
         """Draws ``size`` transitions."""

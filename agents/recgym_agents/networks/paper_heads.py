@@ -17,8 +17,8 @@ from recgym_agents.networks.encoders import features_of
 from recgym_agents.networks.slate_heads import (
     Candidates,
     exclude,
-    force,
     slot_by_slot,
+    with_forced,
 )
 
 ScoreFunction = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -157,10 +157,7 @@ class AdditiveHead(nn.Module):
         """Finds the slate of the K highest Q(s, a), best first; arguments as in ``CascadeHead``."""
         scores = _scan(self.score, candidates.tables[0], state @ self.state_weight, self.output)
         slate = exclude(scores, excluded).topk(self.slate_size, 1).indices
-        for j in range(self.slate_size if forced is not None else 0):
-            assert forced is not None
-            slate[:, j : j + 1] = force(slate[:, j : j + 1], forced[:, j : j + 1], slate)
-        return slate
+        return slate if forced is None else with_forced(slate, forced)
 
 
 def candidate_table(features: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from recgym_agents.networks.encoders import features_of
+from recgym_agents.networks.encoders import Inputs, features_of
 
 
 class Candidates(NamedTuple):
@@ -27,30 +27,27 @@ class Candidates(NamedTuple):
     """Every item's shares of what the head computes, each (N + 1, H) or (B, N + 1, H)."""
 
 
-class Inputs(NamedTuple):
-    """What a first layer reads."""
-
-    size: int
-    """Numbers in a vector."""
-    length: float
-    """The Euclidean norm that a vector usually has."""
-    one_hot: bool = False
-    """Whether every vector has a single number that is not zero."""
-
-
-def _first_layer(inputs: Inputs, units: int, worth: float, generator: torch.Generator) -> nn.Linear:
+def first_layer(inputs: Inputs, units: int, worth: float, generator: torch.Generator) -> nn.Linear:
     """Returns a layer without bias that makes of its inputs about +-``worth`` in every unit."""
     layer = nn.Linear(inputs.size, units, bias=False)
     nn.init.normal_(layer.weight, std=worth / inputs.length, generator=generator)
     return layer
 
 
-def _linear(size: int, units: int, generator: torch.Generator) -> nn.Linear:
+def linear(size: int, units: int, generator: torch.Generator) -> nn.Linear:
     """Returns a layer as ``nn.Linear`` draws it, from a generator of one's own."""
     layer = nn.Linear(size, units)
     for values in (layer.weight, layer.bias):
         nn.init.uniform_(values, -(size**-0.5), size**-0.5, generator=generator)
     return layer
+
+
+def item_tower(inputs: Inputs, units: int, rank: int, generator: torch.Generator) -> nn.Module:
+    """Returns psi, which makes vectors of length ``rank`` of features; see ``SharedHead``."""
+    if inputs.one_hot:
+        return first_layer(inputs, rank, rank**-0.5, generator)
+    into = first_layer(inputs, units, 1.0, generator)
+    return nn.Sequential(into, nn.ReLU(), linear(units, rank, generator))
 
 
 class SharedHead(nn.Module):
@@ -85,19 +82,14 @@ class SharedHead(nn.Module):
         super().__init__()
         self.slate_size = slate_size
         units, share = hidden[0], slate_size**-0.5
-        self.state = _first_layer(state, units, 1.0, generator)
-        self.before = _first_layer(features, units, share, generator)
+        self.state = first_layer(state, units, 1.0, generator)
+        self.before = first_layer(features, units, share, generator)
         self.slot = nn.Parameter(torch.randn(slate_size, units, generator=generator) * share)
         layers: list[nn.Module] = [nn.ReLU()]
         for size, following in itertools.pairwise(hidden):
-            layers += [_linear(size, following, generator), nn.ReLU()]
-        self.context = nn.Sequential(*layers, _linear(hidden[-1], rank + 1, generator))
-        self.psi: nn.Module
-        if features.one_hot:
-            self.psi = _first_layer(features, rank, rank**-0.5, generator)
-        else:
-            into = _first_layer(features, units, 1.0, generator)
-            self.psi = nn.Sequential(into, nn.ReLU(), _linear(units, rank, generator))
+            layers += [linear(size, following, generator), nn.ReLU()]
+        self.context = nn.Sequential(*layers, linear(hidden[-1], rank + 1, generator))
+        self.psi = item_tower(features, units, rank, generator)
 
     def forward(self, state: Tensor, slate: Tensor, features: Tensor) -> Tensor:
         """Returns Q^j(s, a_1 .. a_j) for every j, (B, K); the last column is Q of the slate.
@@ -178,13 +170,25 @@ def slot_by_slot(
     for j in range(slate_size):
         item = exclude(scores(j), excluded).argmax(1, keepdim=True)
         if forced is not None:
-            item = force(item, forced[:, j : j + 1], excluded)
+            item = _force(item, forced[:, j : j + 1], excluded)
         excluded = torch.cat([excluded, item], 1)
         show(j, item)
     return excluded[:, -slate_size:]
 
 
-def force(item: Tensor, forced: Tensor, shown: Tensor) -> Tensor:
+def with_forced(slate: Tensor, forced: Tensor) -> Tensor:
+    """Puts ``forced`` items (B, K) into slates (B, K), in place, where they are not in them yet.
+
+    Args:
+        slate: K distinct item ids a row.
+        forced: item ids; -1 forces none.
+    """
+    for j in range(slate.shape[1]):
+        slate[:, j : j + 1] = _force(slate[:, j : j + 1], forced[:, j : j + 1], slate)
+    return slate
+
+
+def _force(item: Tensor, forced: Tensor, shown: Tensor) -> Tensor:
     """Returns ``forced`` (B, 1) where it is an item that ``shown`` (B, X) lacks, else ``item``."""
     possible = (forced >= 0) & ~(shown == forced).any(1, keepdim=True)
     return torch.where(possible, forced, item)
