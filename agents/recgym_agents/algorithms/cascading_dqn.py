@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -34,6 +34,9 @@ from recgym_agents.networks.slate_heads import (
     Inputs,
     SharedHead,
 )
+
+if TYPE_CHECKING:
+    from recgym_agents.networks.paper_heads import AdditiveHead, CascadeHead
 
 
 @dataclass(frozen=True)
@@ -113,7 +116,7 @@ class QNetwork(nn.Module):
                 self.window, items.size, config.weights, config.activation, generator
             )
             state = Inputs(self.encoder.state_size, items.length * config.weights**0.5)
-        self.head: Any  # a SharedHead, or what has its methods
+        self.head: SharedHead | CascadeHead | AdditiveHead
         if config.head == "shared":
             self.head = SharedHead(
                 spec.slate_size, state, items, config.hidden, config.rank, generator
@@ -236,8 +239,7 @@ class SlateDQN(BaseAgent):
                 self._candidates[network] = candidates
         state = network.encode(observation, candidates.features)
         excluded = self.spec.excluded(observation, self.config.remove_clicked)
-        slate: Tensor = network.head.greedy(state, excluded, candidates, forced)
-        return slate
+        return network.head.greedy(state, excluded, candidates, forced)
 
     @property
     def _acting(self) -> QNetwork:
