@@ -29,6 +29,15 @@ def namespace(array: Array) -> Any:
     return array_api_compat.array_namespace(array)
 
 
+def in_backend(array: Array, backend: str, device: str) -> Array:
+    """Returns an array as one of "numpy" or "torch", on a torch device; not a copy if it is one."""
+    if backend == "numpy":
+        return array if isinstance(array, np.ndarray) else array.numpy(force=True)
+    import torch
+
+    return torch.as_tensor(array, device=device)
+
+
 def contiguous(array: Array) -> Array:
     """Returns a NumPy array laid out in rows, where that is faster; others are as they were."""
     return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array
