@@ -29,6 +29,15 @@ def namespace(array: Array) -> Any:
     return array_api_compat.array_namespace(array)
 
 
+def in_backend(array: Array, backend: str, device: str) -> Array:
+    """Returns an array as one of "numpy" or "torch", on a torch device; not a copy if it is one."""
+    if backend == "numpy":
+        return array if isinstance(array, np.ndarray) else array.numpy(force=True)
+    import torch
+
+    return torch.as_tensor(array, device=device)
+
+
 def contiguous(array: Array) -> Array:
     """Returns a NumPy array laid out in rows, where that is faster; others are as they were."""
     return np.ascontiguousarray(array) if isinstance(array, np.ndarray) else array
@@ -49,7 +58,7 @@ def rows(table: Array, ids: Array) -> Array:
 
 
 def clip(values: Array, low: float, high: float) -> Array:
-    """Returns values within low..high; NumPy's own ``clip`` takes five times as long to start."""
+    """Returns values within low..high; NumPy's own ``clip`` takes longer to start."""
     if isinstance(values, np.ndarray):
         return np.minimum(np.maximum(values, low), high)
     return values.clip(low, high)
@@ -102,7 +111,7 @@ def keep_freed_memory() -> None:
 
     glibc raises the size from which it returns blocks to the system to that of the largest block
     freed so far (``man mallopt``, M_MMAP_THRESHOLD). Until that is above the arrays of a batch,
-    each step pays a page fault for every 4 KiB it writes: half of its time on virtual machines.
+    each step pays a page fault for every 4 KiB it writes, which virtual machines feel most.
     The block is never written, so it costs nothing; other allocators do not mind.
     """
     np.empty(1 << 24, np.uint8)

@@ -1,16 +1,42 @@
-"""What ``recommend`` takes for a history."""
+"""What an agent is told of its environment, and what ``recommend`` takes for a history."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
 from recgym.errors import RecGymError
-from recgym_agents.agent import EnvironmentSpec
+from recgym_agents.agent import EnvironmentSpec, usual_length
 from recgym_agents.algorithms.baselines import BaselineConfig, Popularity
+from tests.fixtures.every_env import ROWS
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"), [(name, variant) for name in ROWS for variant in ROWS[name].variants]
+)
+def test_an_environment_in_torch_is_described_as_in_numpy(
+    name: str, arguments: dict[str, Any]
+) -> None:
+    in_numpy, in_torch = (
+        vars(EnvironmentSpec.of(gymnasium.make_vec(name, 2, backend=backend, **arguments)))
+        for backend in ("numpy", "torch")
+    )
+    models = in_torch.pop("user_model"), in_numpy.pop("user_model")
+    assert getattr(models[0], "config", None) == getattr(models[1], "config", None)
+    np.testing.assert_equal(in_torch.pop("features"), in_numpy.pop("features"))
+    for length in ("state_length", "candidate_length"):
+        assert in_torch.pop(length) == pytest.approx(in_numpy.pop(length), rel=1e-6)
+    assert in_torch == in_numpy
+
+
+def test_the_usual_length_is_the_root_mean_square_of_norms() -> None:
+    assert usual_length(np.array([[3.0, 4.0], [0.0, 1.0]])) == 13.0**0.5  # of 25 and 1
+    for none in (np.zeros((2, 3)), np.empty((0, 3)), np.empty((2, 0))):
+        assert usual_length(none) == 1.0
 
 
 @pytest.fixture

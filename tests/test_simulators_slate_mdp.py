@@ -15,18 +15,7 @@ import recgym  # noqa: F401
 from recgym.errors import RecGymError
 from recgym.simulators import Noise, slate_mdp_planning
 from recgym.simulators.slate_mdp import SlateMDP
-
-
-def small(**arguments: Any) -> SlateMDP:
-    """Two states and three items, slates of two; item 2 is always clicked and leads to state 1."""
-    world = SlateMDP(2, 3, 2, **arguments)
-    world.click_rewards[:] = [[0.2, 0.3, 1.0], [0.5, 0.1, 0.6]]
-    world.transition_probs[:] = [
-        [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0]],
-        [[0.25, 0.75], [1.0, 0.0], [0.0, 1.0]],
-    ]
-    world._reached[:] = world.transition_probs.reshape(-1, 2).cumsum(axis=1)
-    return world
+from tests.fixtures.small_slate_mdp import small
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import recgym  # noqa: F401
 from recgym.errors import RecGymError
 from recgym.simulators.slate_mdp import SlateMDP
 from recgym.simulators.slate_mdp_beliefs import BeliefPolicy, after_click
-from tests.test_simulators_slate_mdp import small
+from tests.fixtures.small_slate_mdp import small
 
 KINDS = ("myopic", "qmdp", "delayed")
 

@@ -11,7 +11,7 @@ import pytest
 from recgym.errors import RecGymError
 from recgym.simulators.slate_mdp import SlateMDP
 from recgym.simulators.slate_mdp_delayed import coverage
-from tests.test_simulators_slate_mdp import small
+from tests.fixtures.small_slate_mdp import small
 
 
 def delayed_by_trying_all(

@@ -12,6 +12,7 @@ from torch import nn
 from recgym.users import gan
 from recgym.users.gan import GANUserConfig
 from recgym.users.minimax import game_value, negative_entropy, user_value
+from tests.fixtures.gan_configs import CONFIGS, DEEP, ONE_UNIT, ONE_UNIT_PARAMS, SMALL
 from tests.fixtures.user_arrays import (
     N_ITEMS,
     random_batch,
@@ -20,26 +21,9 @@ from tests.fixtures.user_arrays import (
     tensors,
 )
 
-SMALL = GANUserConfig(window=3, weights=2, features=4, hidden=(5,), units=6)
-CONFIGS = [
-    SMALL,
-    replace(SMALL, history="lstm"),
-    replace(SMALL, hidden=(5, 7), activation="elu", state_activation="elu"),
-    replace(SMALL, regularizer="l2", state_activation="linear"),
-    replace(SMALL, eta=2.0, no_click=False),
-]
-
 
 def test_a_model_of_one_unit_by_hand() -> None:
-    config = GANUserConfig(window=2, weights=1, features=1, hidden=(1,), state_activation="relu")
-    params = {
-        "position.weight": np.array([[1.0], [10.0]], np.float32),
-        "position.bias": np.array([[0.5]], np.float32),
-        "reward.state": np.array([[2.0]], np.float32),
-        "reward.item": np.array([[3.0]], np.float32),
-        "reward.bias0": np.array([-1.0], np.float32),
-        "reward.output": np.array([0.5], np.float32),
-    }
+    config, params = ONE_UNIT, ONE_UNIT_PARAMS
     tables = gan.prepare(config, params, np.array([[1.0], [-20.0], [0.1]], np.float32))
     state = gan.initial(config, tables, np.array([[0, 2]]))
     logits, rewards = gan.respond(config, tables, state, np.array([[0, 1]]))
@@ -64,7 +48,7 @@ def test_position_weights_are_equation_4(activation) -> None:
         np.testing.assert_allclose(encoding[row], expected.T.reshape(-1), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("config", [SMALL, CONFIGS[2]])
+@pytest.mark.parametrize("config", [SMALL, DEEP])
 def test_the_reward_is_a_network_of_state_and_item_side_by_side(config: GANUserConfig) -> None:
     params, features = random_params(config), random_features(config)
     tables = gan.prepare(config, params, features)

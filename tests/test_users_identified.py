@@ -11,29 +11,12 @@ import torch
 from recgym.users import gan
 from recgym.users.gan import GANUserConfig
 from recgym.users.identified import level_to_hold, respond_identified, with_level
+from tests.fixtures.gan_configs import CONFIGS, DEEP, ONE_UNIT, ONE_UNIT_PARAMS, SMALL
 from tests.fixtures.user_arrays import random_batch, random_features, random_params
-
-SMALL = GANUserConfig(window=3, weights=2, features=4, hidden=(5,), units=6)
-DEEP = replace(SMALL, hidden=(5, 7), activation="elu", state_activation="elu")
-CONFIGS = [
-    SMALL,
-    replace(SMALL, history="lstm"),
-    DEEP,
-    replace(SMALL, regularizer="l2", state_activation="linear"),
-    replace(SMALL, eta=2.0, no_click=False),
-]
 
 
 def test_the_identified_reward_of_one_unit_by_hand() -> None:
-    config = GANUserConfig(window=2, weights=1, features=1, hidden=(1,), state_activation="relu")
-    params = {
-        "position.weight": np.array([[1.0], [10.0]], np.float32),
-        "position.bias": np.array([[0.5]], np.float32),
-        "reward.state": np.array([[2.0]], np.float32),
-        "reward.item": np.array([[3.0]], np.float32),
-        "reward.bias0": np.array([-1.0], np.float32),
-        "reward.output": np.array([0.5], np.float32),
-    }
+    config, params = ONE_UNIT, ONE_UNIT_PARAMS
     features = np.array([[1.0], [3.0], [0.0]], np.float32)
     tables = with_level(gan.prepare(config, params, features), held=1.0)
     state = gan.initial(config, tables, np.array([[0, 2]]))

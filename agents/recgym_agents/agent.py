@@ -56,7 +56,7 @@ class EnvironmentSpec:
             env: the environment, without a view.
             ids: whether the agent reads item ids where they are observed, as those of the zoo do.
         """
-        simulator = env.unwrapped.simulator
+        simulator = env.unwrapped.simulator.to("numpy", "cpu")
         space = simulator.observation_space
         size, candidate_features = math.prod(space.shape), 0
         state_length, candidate_length = 1.0, 1.0
@@ -119,9 +119,12 @@ class EnvironmentSpec:
 
 
 def usual_length(vectors: np.ndarray) -> float:
-    """Returns the root mean square of the Euclidean norms of vectors (..., D); 1 if it is 0."""
-    squares = np.square(vectors).sum(axis=-1)
-    return math.sqrt(squares.mean()) or 1.0 if squares.size else 1.0
+    """Returns the root mean square of the Euclidean norms of vectors (..., D).
+
+    1 where there are no vectors, or all are zero: what is divided by a length needs one.
+    """
+    mean_square = np.square(vectors).sum(axis=-1).mean() if vectors.size else 0.0
+    return math.sqrt(mean_square) if mean_square > 0.0 else 1.0
 
 
 def _first_observations(simulator: Simulator) -> np.ndarray:

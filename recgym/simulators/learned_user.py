@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 from gymnasium import spaces
 
-from recgym.arrays import Array, beside, namespace, pick, rows
+from recgym.arrays import Array, beside, in_backend, namespace, pick, rows
 from recgym.errors import RecGymError
 from recgym.simulators.arguments import number, one_of, whole
 from recgym.simulators.base import Liking, Noise, Options, Response, Simulator, State
@@ -310,18 +310,15 @@ class LearnedUser:
 
     def to(self, backend: str, device: str) -> Self:
         """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""
-        if backend == "numpy":
-            return self
-        import torch
 
         def move(arrays: dict[str, Array]) -> dict[str, Array]:
-            return {name: torch.as_tensor(array, device=device) for name, array in arrays.items()}
+            return {name: in_backend(array, backend, device) for name, array in arrays.items()}
 
         moved = copy.copy(self)
         moved._tables = move(self._tables)
         moved._starts = move(self._starts)
-        moved._slots = torch.as_tensor(self._slots, device=device)
-        moved._padded_features = torch.as_tensor(self._padded_features, device=device)
+        moved._slots = in_backend(self._slots, backend, device)
+        moved._padded_features = in_backend(self._padded_features, backend, device)
         return moved
 
     def _space(self) -> spaces.Box:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from recgym.arrays import Array, namespace, rows
+from recgym.arrays import Array, in_backend, namespace, rows
 from recgym.simulators.arguments import whole
 from recgym.simulators.base import Noise, State
 
@@ -92,25 +92,25 @@ def repeated(kept: State, like: Array) -> State:
 def moved(simulator: Moved, tables: tuple[str, ...], backend: str, device: str) -> Moved:
     """Returns a simulator with some of its arrays in "numpy" or "torch", on ``device``.
 
+    Tensors are float32 or int64, whatever the arrays were.
+
     Args:
-        simulator: the simulator, in NumPy.
+        simulator: the simulator.
         tables: names of the attributes that hold arrays, or arrays by name.
         backend: "numpy" or "torch".
         device: torch device.
     """
-    if backend == "numpy":
-        return simulator
-    import torch
 
-    def tensor(array: np.ndarray) -> Array:
-        kind = torch.float32 if array.dtype.kind == "f" else torch.int64
-        return torch.as_tensor(array, dtype=kind, device=device)
+    def move(array: Array) -> Array:
+        if backend == "torch" and isinstance(array, np.ndarray):
+            array = array.astype(np.float32 if array.dtype.kind == "f" else np.int64, copy=False)
+        return in_backend(array, backend, device)
 
     other = copy.copy(simulator)
     for name in tables:
         table = getattr(simulator, name)
         if isinstance(table, dict):
-            setattr(other, name, {key: tensor(array) for key, array in table.items()})
+            setattr(other, name, {key: move(array) for key, array in table.items()})
         else:
-            setattr(other, name, tensor(table))
+            setattr(other, name, move(table))
     return other

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from gymnasium import spaces
 
-from recgym.arrays import Array, beside, namespace, pick, remember, rows
+from recgym.arrays import Array, beside, in_backend, namespace, pick, remember, rows
 from recgym.errors import RecGymError
 from recgym.simulators.arguments import one_of, whole
 from recgym.simulators.base import Kinds, Liking, Noise, Options, Response, State, choose, invert
@@ -180,13 +180,9 @@ class SlateMDP:
 
     def to(self, backend: str, device: str) -> Self:
         """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""
-        if backend == "numpy":
-            return self
-        import torch
-
         moved = copy.copy(self)
         for name in ("_rewards", "_reached", "_one_hot_items", "_one_hot_states"):
-            setattr(moved, name, torch.as_tensor(getattr(self, name), device=device))
+            setattr(moved, name, in_backend(getattr(self, name), backend, device))
         return moved
 
     def optimal_policy(self, gamma: float, horizon: int | None = None) -> Plan:

@@ -12,7 +12,7 @@ from typing import Any, Self
 import numpy as np
 from gymnasium import spaces
 
-from recgym.arrays import Array, namespace, product, rows
+from recgym.arrays import Array, in_backend, namespace, product, rows
 from recgym.errors import RecGymError
 from recgym.lookup import Registry
 from recgym.simulators.base import Noise, Response, Simulator, State
@@ -61,11 +61,8 @@ class View(ABC):
         """Returns this view with its arrays in "numpy" or "torch", on ``device``."""
         moved = copy.copy(self)
         moved.world = self.world.to(backend, device)
-        if backend == "torch":
-            import torch
-
-            for name in self._own:
-                setattr(moved, name, torch.as_tensor(getattr(self, name), device=device))
+        for name in self._own:
+            setattr(moved, name, in_backend(getattr(self, name), backend, device))
         return moved
 
 

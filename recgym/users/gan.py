@@ -23,7 +23,7 @@ from recgym.users.cells import lstm_cell
 from recgym.users.model_sizes import FEATURES, MOST_LAYERS, WIDTH, WINDOW, check_parameters
 
 ZEROS = np.zeros(1 << 16, np.float32)
-"""What NumPy compares blocks with: 3x faster than comparing with a scalar."""
+"""What NumPy compares blocks with: faster than comparing with a scalar."""
 ZERO = np.zeros((), np.float32)
 """What it compares ``FEW`` numbers with: sooner than a Python number, or a block."""
 FEW = 1000
@@ -279,7 +279,7 @@ def _at_least(name: str, x: Array, zero: Array) -> Array:
     """Overwrites ``x`` with max(x, 0) or, for "elu", max(x, exp(min(x, 0)) - 1)."""
     if name == "elu":
         floor = np.minimum(x, zero)
-        np.exp(floor, out=floor)  # expm1 is 3x slower
+        np.exp(floor, out=floor)  # expm1 is slower
         floor -= 1.0
         return np.maximum(x, floor, out=x)
     return np.maximum(x, zero, out=x)

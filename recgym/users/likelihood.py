@@ -67,7 +67,7 @@ class FitConfig:
     """Share of items whose embedding is hidden in a gradient step, as of items never seen; with it
     whatever a static start has put there."""
     double: bool = False
-    """Compute in float64: half as fast, and the same to many digits whatever the machine."""
+    """Compute in float64: slower, and the same to many digits whatever the machine."""
     game_learning_rate: float = 1e-3
     """Step size of Adam for both players of the minimax game (L2 only)."""
     reward_weight: float = 1.0

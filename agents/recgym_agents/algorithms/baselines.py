@@ -156,7 +156,7 @@ class UserGreedy(RandomAgent):
         """Returns r(s, a) of every item (B, N) for encoded histories (B, E)."""
         n_rows, n_items = len(encoding), self.spec.n_items
         if self.gan.activation == "relu" and len(self.gan.hidden) == 1:
-            # A reward of one hidden layer has the form of a Q-network: scanned 20 times faster.
+            # A reward of one hidden layer has the form of a Q-network, whose scan is faster.
             base = torch.from_numpy(encoding @ tables["reward.state"])
             table = torch.from_numpy(tables["reward.items"])
             return score_eager(table, base, torch.from_numpy(tables["reward.output"])).numpy()[

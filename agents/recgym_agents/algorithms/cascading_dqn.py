@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -26,6 +26,9 @@ from recgym_agents.networks.slate_heads import (
     Candidates,
     SharedHead,
 )
+
+if TYPE_CHECKING:
+    from recgym_agents.networks.paper_heads import AdditiveHead, CascadeHead
 
 
 @dataclass(frozen=True)
@@ -88,7 +91,7 @@ class QNetwork(ObservationReader):
         read = (config.window, config.weights, config.activation, config.embedding)
         super().__init__(spec, *read, generator)
         state, items = self.state_inputs, self.item_inputs
-        self.head: Any  # a SharedHead, or what has its methods
+        self.head: SharedHead | CascadeHead | AdditiveHead
         if config.head == "shared":
             self.head = SharedHead(
                 spec.slate_size, state, items, config.hidden, config.rank, generator
@@ -196,8 +199,7 @@ class SlateDQN(BaseAgent):
                 self._candidates[network] = candidates
         state = network.encode(observation, candidates.features)
         excluded = self.spec.excluded(observation, self.config.remove_clicked)
-        slate: Tensor = network.head.greedy(state, excluded, candidates, forced)
-        return slate
+        return network.head.greedy(state, excluded, candidates, forced)
 
     @property
     def _acting(self) -> QNetwork:

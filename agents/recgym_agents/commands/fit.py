@@ -72,7 +72,7 @@ def main(
         epochs: passes over the training pages at most; the preset if not given.
         frozen_reward: GAN: in the L2 game, move only the behaviour, as the authors' code does.
         test_users: also fit the member "test" on the test users.
-        double: compute in float64: half as fast, and the same to many digits on every machine.
+        double: compute in float64: slower, and the same to many digits on every machine.
         threads: of torch; without --double, results depend on it.
         compare: a user model whose scores this one must meet within 1e-3, or nothing is written.
     """

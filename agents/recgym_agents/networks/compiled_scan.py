@@ -17,11 +17,11 @@ WORTH_COMPILING = 1e11
 
 @cache
 def compiled_score() -> ScoreFunction:
-    """Returns ``score_plain`` fused by ``torch.compile``, 2-3 times faster than ``score_eager``.
+    """Returns ``score_plain`` fused by ``torch.compile``, faster than ``score_eager``.
 
     One function serves all slots, networks and catalogues: shapes are dynamic, so it is compiled at
-    most twice in a process, once for many rows and once for a single one. The first call takes
-    half a minute where nothing is cached on disk.
+    most twice in a process, once for many rows and once for a single one. The first call is slow
+    where nothing is cached on disk.
 
     Raises:
         RecGymError: no C++ compiler works here.
