@@ -112,7 +112,7 @@ class ClickPolicyNetwork(PolicyNetwork):
         first = np.arange(len(before))[:, None] * states.shape[1]
         place = torch.as_tensor((first + before).reshape(-1))
         chosen = states.flatten(0, 1).index_select(0, place)
-        return chosen.unflatten(0, before.shape)
+        return chosen.reshape(*before.shape, -1)
 
     def excluded(self, batch: Episodes) -> np.ndarray:
         """Returns the clicks observed at each step (B, T, X), if they are no candidates."""
