@@ -64,6 +64,8 @@ class Entry:
 COUNTING = LoopConfig(fresh=True, capacity=1, warm_up=0, explore_end=1.0)
 """Random slates throughout, each step counted once."""
 FROM_EPISODES = EpisodeLoopConfig()
+IN_LARGE_ROUNDS = EpisodeLoopConfig(num_envs=256, sessions=256)
+"""A clicked item says little of one episode; with more of them an update can be larger."""
 
 AGENTS: Registry[Entry] = Registry(
     "agent",
@@ -100,8 +102,8 @@ AGENTS: Registry[Entry] = Registry(
         ),
         "reinforce-top-k": Entry(
             PolicyGradient,
-            PolicyGradientConfig(importance=True, top_k=True),
-            FROM_EPISODES,
+            PolicyGradientConfig(importance=True, top_k=True, hidden=128, learning_rate=4e-3),
+            IN_LARGE_ROUNDS,
             "REINFORCE with importance weights and the top-K correction",
         ),
         "actor-critic": Entry(
