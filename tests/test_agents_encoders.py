@@ -47,6 +47,23 @@ def test_a_state_reads_the_last_clicks_of_its_window(cell: Cell, window: int) ->
         torch.testing.assert_close(states[:, click], alone[:, -1])
 
 
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("window", [7, 40])
+@pytest.mark.parametrize("length", [[0, 0, 0], [3, 0, 20], [4, 5, 12], [1, 2, 4]])
+def test_short_sequences_are_not_read_beyond_their_ends(
+    cell: Cell, window: int, length: list[int]
+) -> None:
+    network = encoder(cell, 2, window)
+    clicks = torch.randn(3, 20, 3, generator=torch.Generator().manual_seed(2))
+    whole = network(clicks)
+    found = network(clicks, torch.tensor(length))
+    assert found.shape == whole.shape
+    for row, end in enumerate(length):
+        torch.testing.assert_close(found[row, : end + 1], whole[row, : end + 1])
+    if window == 40 and max(length) < 12:
+        assert (found[:, 13:] == 0).all()  # blocks of 4, 4, 8: the third is of nobody
+
+
 def test_initial_weights_come_from_the_generator_alone() -> None:
     before = torch.get_rng_state()
     first, again = encoder("lstm", 2), encoder("lstm", 2)

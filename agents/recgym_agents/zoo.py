@@ -79,6 +79,8 @@ SMALL_LOOP = LoopConfig(
     num_envs=64, batch_size=128, capacity=100_000, explore_end=0.05, explore_share=0.5
 )
 """The settings that the pages of the GAN user model were made with."""
+IN_LARGE_ROUNDS = EpisodeLoopConfig(num_envs=256, sessions=256)
+"""A clicked item says little of one episode; with more of them an update can be larger."""
 
 AGENTS: Registry[Entry] = Registry(
     "agent",
@@ -133,8 +135,8 @@ AGENTS: Registry[Entry] = Registry(
         ),
         "reinforce-top-k": Entry(
             PolicyGradient,
-            PolicyGradientConfig(importance=True, top_k=True),
-            FROM_EPISODES,
+            PolicyGradientConfig(importance=True, top_k=True, hidden=128, learning_rate=4e-3),
+            IN_LARGE_ROUNDS,
             "REINFORCE with importance weights and the top-K correction",
         ),
         "actor-critic": Entry(

@@ -108,8 +108,11 @@ class ClickPolicyNetwork(PolicyNetwork):
     def encode(self, clicks: np.ndarray, before: np.ndarray) -> Tensor:
         """Returns the states (B, S, H) after the first ``before`` (B, S) clicks (B, L)."""
         read = features_of(torch.as_tensor(clicks), with_no_item(self.items.table))
-        states: Tensor = self.encoder(read)
-        return states.take_along_dim(torch.as_tensor(before)[:, :, None], 1)
+        states: Tensor = self.encoder(read, torch.as_tensor(before[:, -1]))
+        first = np.arange(len(before))[:, None] * states.shape[1]
+        place = torch.as_tensor((first + before).reshape(-1))
+        chosen = states.flatten(0, 1).index_select(0, place)
+        return chosen.reshape(*before.shape, -1)
 
     def excluded(self, batch: Episodes) -> np.ndarray:
         """Returns the clicks observed at each step (B, T, X), if they are no candidates."""

@@ -10,6 +10,8 @@ from torch import Tensor, nn
 Cell = Literal["gru", "lstm"]
 Carried = Tensor | tuple[Tensor, Tensor]
 """What a recurrent network carries from click to click: (layers, B, H), of an LSTM two of them."""
+BLOCK = 4
+"""Clicks that are read of all sequences at once; each further block is as long as all before it."""
 
 
 class RecurrentEncoder(nn.Module):
@@ -53,16 +55,47 @@ class RecurrentEncoder(nn.Module):
         states, carried_on = self.network(clicks, carried)
         return states, carried_on
 
-    def forward(self, clicks: Tensor) -> Tensor:
+    def forward(self, clicks: Tensor, length: Tensor | None = None) -> Tensor:
         """Returns the states (B, L + 1, H) before the first of the clicks, and after each of them.
 
         The sequences (B, L, D), L at least 1, are read in one pass; where they are longer than the
         window, so is each window that begins later.
+
+        Args:
+            clicks: feature vectors.
+            length: clicks of each sequence (B,); the states after its end are then of no use. None
+                reads all of them to L.
         """
-        states, _ = self.read(clicks[:, : self.window])
+        states = self._from_the_first(clicks[:, : self.window], length)
         parts = [torch.zeros_like(states[:, :1]), states]
         if clicks.shape[1] > self.window:
             later = clicks.unfold(1, self.window, 1)[:, 1:].transpose(2, 3)  # (B, L - W, W, D)
             last = self.read(later.flatten(0, 1))[0][:, -1]
             parts.append(last.reshape(*later.shape[:2], -1))
         return torch.cat(parts, 1)
+
+    def _from_the_first(self, clicks: Tensor, length: Tensor | None) -> Tensor:
+        """Returns the states (B, L, H) after each click, or zeros after a row's end.
+
+        Most sessions are short and some are long: a block is read of those alone that reach it.
+        """
+        if length is None:
+            return self.read(clicks)[0]
+        rows, size = clicks.shape[:2]
+        parts: list[Tensor] = []
+        carried: Carried | None = None
+        row, begin, end = torch.arange(rows), 0, BLOCK
+        while begin < size and (reaches := length[row] > begin).any():
+            row = row[reaches]
+            read, carried = self.read(clicks[row, begin:end], _of_rows(carried, reaches))
+            whole = read.new_zeros(rows, *read.shape[1:])
+            parts.append(whole.index_copy(0, row, read))
+            begin, end = end, 2 * end
+        after = clicks.new_zeros(rows, max(size - begin, 0), self.state_size)
+        return torch.cat([*parts, after], 1)
+
+
+def _of_rows(carried: Carried | None, chosen: Tensor) -> Carried | None:
+    if isinstance(carried, tuple):
+        return carried[0][:, chosen], carried[1][:, chosen]
+    return carried if carried is None else carried[:, chosen]
