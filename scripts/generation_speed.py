@@ -219,11 +219,12 @@ def irecgan(outside: str) -> IRecGAN:
     return IRecGAN(config, EnvironmentSpec(ITEMS, SLATE, WINDOW, None), seed=0)
 
 
-def real_sessions(count: int) -> Episodes:
-    """Returns sessions of SlateMDP-v0, under random slates."""
-    env: Any = gymnasium.make_vec("SlateMDP-v0", count, autoreset_mode="disabled")
-    log = collect(env, slate_mdp_policy(env.simulator, "random"), sessions=count)
-    return EpisodeLog.of_sessions(log, WINDOW, ITEMS).batch(np.arange(count))
+def real_sessions(count: int, distinct: int | None = None) -> Episodes:
+    """Returns sessions of SlateMDP-v0, under random slates; ``distinct`` ones in turn, if given."""
+    distinct = distinct or count
+    env: Any = gymnasium.make_vec("SlateMDP-v0", distinct, autoreset_mode="disabled")
+    log = collect(env, slate_mdp_policy(env.simulator, "random"), sessions=distinct)
+    return EpisodeLog.of_sessions(log, WINDOW, ITEMS).batch(np.arange(count) % distinct)
 
 
 def measure_parts(agent: IRecGAN) -> Counter[str]:
@@ -262,8 +263,11 @@ def measure_parts(agent: IRecGAN) -> Counter[str]:
 
 
 def python_calls(rows: int) -> int:
-    """Returns how many calls Python makes in a round of so many sessions, none of which ends."""
-    agent, real = irecgan("no_click"), real_sessions(rows)
+    """Returns how many calls Python makes in a round of so many sessions, none of which ends.
+
+    The real sessions are the same ten in turn, so that the longest are as long.
+    """
+    agent, real = irecgan("no_click"), real_sessions(rows, distinct=10)
     agent.updates = PRETRAINING + DISCRIMINATOR_PRETRAINING
     agent.update(real)  # Adam's moments are made at the first
     count = 0

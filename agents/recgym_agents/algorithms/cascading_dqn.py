@@ -13,19 +13,11 @@ from torch import Tensor
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_ranges
 from recgym.spaces import random_slates
-from recgym_agents.agent import (
-    BaseAgent,
-    Compile,
-    EnvironmentSpec,
-    Transitions,
-)
+from recgym_agents.agent import BaseAgent, Compile, EnvironmentSpec, Transitions
 from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into
 from recgym_agents.losses import cascade_loss, q_target
 from recgym_agents.networks.encoders import Activation, ObservationReader
-from recgym_agents.networks.slate_heads import (
-    Candidates,
-    SharedHead,
-)
+from recgym_agents.networks.slate_heads import Candidates, SharedHead
 
 if TYPE_CHECKING:
     from recgym_agents.networks.paper_heads import AdditiveHead, CascadeHead
