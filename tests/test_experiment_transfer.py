@@ -40,11 +40,11 @@ def finished(main: dict[str, float], spread: float = 0.01) -> list[Finished]:
 
 def test_settings_change_one_thing_at_a_time() -> None:
     settings = transfer.settings(transfer.BUDGET)
-    assert len(settings) == 7
+    assert len(settings) == 6
     assert settings[0] == transfer.MAIN
     for one in settings[1:]:
         assert sum(one[name] != value for name, value in transfer.MAIN.items()) == 1
-    assert len(transfer.cells(transfer.BUDGET)) == 7 * 5
+    assert len(transfer.cells(transfer.BUDGET)) == 6 * 5
 
 
 @pytest.mark.parametrize(

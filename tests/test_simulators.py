@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +89,18 @@ class TestLearnedUser:
         assert (response.item == np.append(slate[0], -1)[response.click]).all()
         assert not response.terminated.any()
 
-    @pytest.mark.parametrize("no_click", [True, False])
-    def test_identified_rewards_give_all_states_the_mean_level_of_the_users(
-        self, no_click: bool
+    @pytest.mark.parametrize(
+        ("no_click", "agreement", "share"),
+        [(True, None, 0.0), (True, 0.25, 0.25), (True, -0.3, 0.0), (False, 0.25, 0.0)],
+    )
+    def test_identified_rewards_keep_the_share_of_levels_that_others_confirm(
+        self, no_click: bool, agreement: float | None, share: float
     ) -> None:
+        """The rest of every level is the mean of the users'."""
         model = random_user_model(no_click=no_click)
+        if agreement is not None:
+            model = replace(model, scores={"agreement": {"levels": agreement}})
+        assert model.level_share == share
         raw, identified = learned_user(model, reward="raw"), learned_user(model)
         state, slate, noise = start(raw, 50), slates(raw, 50), noise_of(raw, 50)
         _, paid = raw.step(state, slate, noise)
@@ -107,7 +115,7 @@ class TestLearnedUser:
             return gan.respond(model.config, tables, at, mean_item)[1][:, 0]
 
         held = levels(model.histories["train"]).mean() if no_click else 0.0
-        expected = paid.reward - levels(state["history"]) + held
+        expected = paid.reward - (1.0 - share) * (levels(state["history"]) - held)
         clicked = paid.click >= 0
         np.testing.assert_allclose(answer.reward[clicked], expected[clicked], atol=1e-5)
         assert (answer.reward[~clicked] == 0.0).all()

@@ -26,6 +26,11 @@ def test_the_identified_reward_of_one_unit_by_hand() -> None:
     np.testing.assert_allclose(logits, [[2.5, 5.5, 0.0]], rtol=1e-6)
     np.testing.assert_allclose(rewards, [[2.5 - 3 + 1, 5.5 - 3 + 1, 0.0]], rtol=1e-6)
 
+    # With a fourth of how the level differs from 1 kept, 3/4 of it goes.
+    tables = with_level(gan.prepare(config, params, features), held=1.0, share=0.25)
+    _, rewards = respond_identified(config, tables, state, np.array([[0, 1]]))
+    np.testing.assert_allclose(rewards, [[2.5 - 1.5, 5.5 - 1.5, 0.0]], rtol=1e-6)
+
     # Who clicked nothing has s = 0.5, and the level 0.5 (2 * 0.5 + 3 * 4/3 - 1) = 2.
     histories = np.array([[0, 2], [3, 3]])
     assert level_to_hold(config, params, features, histories) == pytest.approx(2.5)

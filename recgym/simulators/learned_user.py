@@ -67,14 +67,15 @@ def learned_user(
     ## Reward
     For the clicked item, as the user model learned it; 0 without a click.
 
-    - Generative adversarial: r(s, a) with all states on one level; with `reward="raw"`, r(s, a).
-      Choices between items depend on differences of r alone, so that a log of them fixes r only up
-      to a function of the state, and pages without a click say little of it. Models of other users
-      agree on the differences and not on that function, the *level*: an agent that is paid r learns
-      to lead users to states whose level happens to be high. So the reward is r(s, a) - l(s) + c:
-      l(s) is the reward of the mean item, whose features are the mean of all items', and c the mean
-      of l over the users that episodes begin with, or 0 where the log has no page without a click.
-      Users choose alike in both.
+    - Generative adversarial: what a log fixes of r(s, a); with `reward="raw"`, r(s, a). Choices
+      between items depend on differences of r alone, so that a log of them fixes r only up to a
+      function of the state, the *level*, of which pages without a click say more or less. Where
+      models of other users do not agree on it, an agent that is paid r learns to lead users to
+      states whose level happens to be high. So the reward is r(s, a) - (1 - q) * (l(s) - c): l(s)
+      is the reward of the mean item, whose features are the mean of all items', and c the mean of l
+      over the users that episodes begin with, or 0 where the log has no page without a click. The
+      share q is the rank correlation of l in the models of training and test users (at least 0; 0
+      without such pages), as `user_model.level_share`. Users choose alike in both.
     - Recurrent: 1 with the probability of Eq. 2, else 0, or that probability itself where the
       model's configuration says "expectation". The log holds rewards of clicks, so they are
       identified: both words of `reward` mean the same.
@@ -201,7 +202,7 @@ class LearnedUser:
         if reward == "identified" and isinstance(config, GANUserConfig):
             self._respond = respond_identified
             held = level_to_hold(config, user_model.members[split], features, histories)
-            self._tables = with_level(self._tables, held)
+            self._tables = with_level(self._tables, held, user_model.level_share)
         width = max(self.window, config.window)
         if self.spends:
             width = max(width, histories.shape[1] + self.horizon)

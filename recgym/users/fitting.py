@@ -210,7 +210,8 @@ def _assemble(
     scores = scoring.summary(scoring.score(model, dataset), floors)
     if "test" in members:
         scores["agreement"] = asdict(agreement_of(model))
-    return replace(model, info=info | {"identified": model.identified}, scores=scores)
+    scored = replace(model, scores=scores)
+    return replace(scored, info=info | {"identified": scored.identified})
 
 
 @contextmanager

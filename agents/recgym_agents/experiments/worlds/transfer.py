@@ -63,7 +63,7 @@ PLANNERS = ("greedy in the truth", "planner in the truth")
 """Policies that know the user's taste and what she remembers."""
 MAIN: Cell = {"users": 3_000, "dynamics": 1.0, "logging": "random"}
 AXES: dict[str, list[Any]] = {
-    "users": [500, 1_500, 3_000, 10_000],
+    "users": [500, 3_000, 10_000],
     "dynamics": [0.0, 0.5, 1.0],
     "logging": ["random", "popular"],
 }
@@ -338,7 +338,8 @@ them {PAGES} slates of 5 of 200 items. Her slates are random, or "popular": half
 the fifth of the items that are liked most. On 45% of the users a user model is fitted, as `recgym
 fit` does with the truth's item features for a catalog, 10% stop that fit, and on the others a
 second one is fitted, with the item table of the first. Agents learn in the first model with their
-default settings, and the policy of the highest reward in validation episodes there is kept. None
+default settings, for the identified reward of that model, of whose level the share is kept that the
+second model confirms. The policy of the highest reward in validation episodes there is kept. None
 of them, user-greedy neither, shows an item that was among the last ten clicked: a user may click it
 again, but the log hardly shows histories of one item. They are scored there, in the model of the
 other users, and in the truth, where an episode begins after {PAST} random slates.
@@ -352,8 +353,9 @@ What was seen before the settings were final: the population of seed 0, which is
 cascading DQN trained there lost to user-greedy in the truth, and models agreed little with it
 (levels .33, as users' tastes moved the level). The population's defaults were then changed, by what
 the two policies that know the truth earn and by agreement, in that population and in another that
-is not used here. With the new defaults the agent was trained twice more on seed 0: free to show
-what was just clicked, and not, which its defaults are and which stayed.
+is not used here. With the new defaults the agent was trained again on seed 0: free to show what was
+just clicked, and not, which its defaults are and which stayed; and for rewards without the level,
+with all of it, and with the share that is kept now.
 
 Agreement is what a user of a real log can compute without the truth: how far models of different
 users rank states by their level, and items within a state, alike
