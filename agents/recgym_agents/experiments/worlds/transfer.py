@@ -75,7 +75,8 @@ BUDGET: Budget = {
     "axes": AXES,
     "main": MAIN,
     "epochs": None,
-    "steps": 48_000,
+    "steps": 192_000,
+    "num_envs": 256,
     "reports": 6,
     "validation_episodes": 200,
     "episodes": 1_000,
@@ -88,6 +89,7 @@ SMOKE: Budget = BUDGET | {
     "main": MAIN | {"users": 60},
     "epochs": 1,
     "steps": 192,
+    "num_envs": 64,
     "reports": 1,
     "validation_episodes": 10,
     "episodes": 20,
@@ -184,6 +186,7 @@ def _scores(policy: str, cell: Cell, budget: Budget, model: Path, folder: Path) 
             seed=cell["seed"],
             out=str(folder),
             env_args=learned,
+            loop_args={"num_envs": budget["num_envs"]} if policy == AGENT else {},
             reports=budget["reports"],
             validation_episodes=budget["validation_episodes"],
         )
@@ -338,11 +341,12 @@ them {PAGES} slates of 5 of 200 items. Her slates are random, or "popular": half
 the fifth of the items that are liked most. On 45% of the users a user model is fitted, as `recgym
 fit` does with the truth's item features for a catalog, 10% stop that fit, and on the others a
 second one is fitted, with the item table of the first. Agents learn in the first model with their
-default settings, for the identified reward of that model, of whose level the share is kept that the
-second model confirms. The policy of the highest reward in validation episodes there is kept. None
-of them, user-greedy neither, shows an item that was among the last ten clicked: a user may click it
-again, but the log hardly shows histories of one item. They are scored there, in the model of the
-other users, and in the truth, where an episode begins after {PAST} random slates.
+default settings, but from 256 episodes at once, for the identified reward of that model, of whose
+level the share is kept that the second model confirms. The policy of the highest reward in
+validation episodes there is kept. None of them, user-greedy neither, shows an item that was among
+the last ten clicked: a user may click it again, but the log hardly shows histories of one item.
+They are scored there, in the model of the other users, and in the truth, where an episode begins
+after {PAST} random slates.
 
 user-greedy shows the items of the highest reward in the first model. Of the two policies that know
 the truth, which may show any item, one shows the slate that earns most now, and the other plans
@@ -355,7 +359,7 @@ cascading DQN trained there lost to user-greedy in the truth, and models agreed 
 the two policies that know the truth earn and by agreement, in that population and in another that
 is not used here. With the new defaults the agent was trained again on seed 0: free to show what was
 just clicked, and not, which its defaults are and which stayed; and for rewards without the level,
-with all of it, and with the share that is kept now.
+with all of it, and with the share that is kept now, from 64 and from 256 episodes at once.
 
 Agreement is what a user of a real log can compute without the truth: how far models of different
 users rank states by their level, and items within a state, alike
