@@ -22,6 +22,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("click-likelihood", "irecgan.click_likelihood"),
             ("sb3", "worlds.sb3"),
             ("worlds", "worlds.board"),
+            ("slate-mdp", "worlds.slate_mdp_board"),
             ("slateq", "worlds.slateq_table"),
             ("transfer", "worlds.transfer"),
         )
