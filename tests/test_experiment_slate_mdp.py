@@ -48,7 +48,9 @@ def test_shares_of_the_optimum_and_of_the_gap_are_judged_by_their_intervals() ->
     assert set(found.values()) == {"reproduced"}
     assert len(found) == 8
     found = verdicts(page(cascading_dqn=7.9, reinforce_top_k=6.0))
-    assert found["State seen: cascading-dqn earns 80% of the exact optimum"] == "contradicted"
+    assert (
+        found["State seen: cascading-dqn earns 80% of the exact optimum's clicks"] == "contradicted"
+    )
     assert found["State seen: cascading-dqn beats every floor"] == "contradicted"  # 8.0 is one
     gap = "closes half of the gap from the best floor to the belief's policy"
     assert found[f"State hidden, concentration .01: reinforce-top-k {gap}"] == "contradicted"
