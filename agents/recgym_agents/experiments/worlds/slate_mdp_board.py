@@ -211,12 +211,14 @@ def _ends(world: str) -> tuple[tuple[str, ...], str]:
 
 def _table(world: str, earned: dict[str, np.ndarray]) -> str:
     floors, oracle = _ends(world)
+    bars = {name: earned[name] for name in floors}
     rows = []
     for policy, values in earned.items():
-        share = share_of_headroom(values, {name: earned[name] for name in floors}, earned[oracle])
-        learner = policy in LEARNERS.get(world, HIDDEN_LEARNERS)
         of_it = seeds_text(100.0 * values / earned[oracle], 1)
-        rows.append([policy, seeds_text(values), of_it, share_text(share) if learner else ""])
+        share = ""
+        if policy in LEARNERS.get(world, HIDDEN_LEARNERS):
+            share = share_text(share_of_headroom(values, bars, earned[oracle]))
+        rows.append([policy, seeds_text(values), of_it, share])
     return table(["policy", "clicks a session", f"% of {oracle}", "share of headroom"], rows)
 
 
@@ -226,7 +228,7 @@ def _seen_claims(earned: dict[str, np.ndarray]) -> list[Claim]:
     for policy, target in TARGETS.items():
         text = f"State seen: {policy} earns {target:.0%} of the exact optimum's clicks"
         claims.append(_at_least(text, 100.0 * earned[policy] / optimum, 100.0 * target, "%"))
-    return claims + _beaten("State seen", {policy: earned[policy] for policy in TARGETS}, earned)
+    return claims + _beaten("State seen", tuple(TARGETS), FLOORS, earned)
 
 
 def _at_least(text: str, values: np.ndarray, bound: float, unit: str) -> Claim:
@@ -240,20 +242,23 @@ def _at_least(text: str, values: np.ndarray, bound: float, unit: str) -> Claim:
 
 
 def _beaten(
-    where: str, ours: dict[str, np.ndarray], earned: dict[str, np.ndarray], *floors: str
+    where: str,
+    agents: tuple[str, ...],
+    floors: tuple[str, ...],
+    earned: dict[str, np.ndarray],
 ) -> list[Claim]:
     """Judges "beats every floor" by the floor that earns most."""
-    best = max(floors or FLOORS, key=lambda name: earned[name].mean())
-    found = differences([(values, earned[best]) for values in ours.values()], LEVEL)
+    best = max(floors, key=lambda name: earned[name].mean())
+    found = differences([(earned[agent], earned[best]) for agent in agents], LEVEL)
     claims = []
-    for (policy, values), difference in zip(ours.items(), found, strict=True):
+    for agent, difference in zip(agents, found, strict=True):
         verdict = judge(difference, LEVEL)
         evidence = (
-            f"{values.mean():.3f} against {earned[best].mean():.3f} clicks of the best, {best}"
-            f" ({difference.low:+.3f} .. {difference.high:+.3f}), p {p_text(difference.p_for)}"
+            f"{earned[agent].mean():.3f} against {earned[best].mean():.3f} clicks of the best,"
+            f" {best} ({difference.low:+.3f} .. {difference.high:+.3f}), p {p_text(difference.p_for)}"
             f"{limit(verdict, f'{difference.detectable:.3f}')}"
         )
-        claims.append(Claim(f"{where}: {policy} beats every floor", verdict, evidence))
+        claims.append(Claim(f"{where}: {agent} beats every floor", verdict, evidence))
     return claims
 
 
@@ -261,7 +266,7 @@ def _hidden_claims(world: str, earned: dict[str, np.ndarray]) -> list[Claim]:
     (agent,) = HIDDEN_LEARNERS
     floors, oracle = _ends(world)
     where = f"State {world}"
-    claims = _beaten(where, {agent: earned[agent]}, earned, *floors)
+    claims = _beaten(where, HIDDEN_LEARNERS, floors, earned)
     if world == "hidden":
         return [*claims, _at_least(f"{where}: {agent} earns 3.6 clicks", earned[agent], 3.6, "")]
     best = max(floors, key=lambda name: earned[name].mean())
