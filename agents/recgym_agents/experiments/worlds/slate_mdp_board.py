@@ -255,8 +255,8 @@ def _beaten(
         verdict = judge(difference, LEVEL)
         evidence = (
             f"{earned[agent].mean():.3f} against {earned[best].mean():.3f} clicks of the best,"
-            f" {best} ({difference.low:+.3f} .. {difference.high:+.3f}), p {p_text(difference.p_for)}"
-            f"{limit(verdict, f'{difference.detectable:.3f}')}"
+            f" {best} ({difference.low:+.3f} .. {difference.high:+.3f}),"
+            f" p {p_text(difference.p_for)}{limit(verdict, f'{difference.detectable:.3f}')}"
         )
         claims.append(Claim(f"{where}: {agent} beats every floor", verdict, evidence))
     return claims
