@@ -135,6 +135,7 @@ def test_sessions_survive_parquet(tmp_path: Path, pages: Any, full: bool) -> Non
         "timestamp": np.arange(len(pages)) * 10,
         "slot_propensities": np.linspace(0.1, 1, slots, dtype=np.float32),
         "slate_propensities": np.linspace(0.1, 1, len(pages), dtype=np.float32),
+        "event": (np.arange(len(pages)) % 3).astype(np.int8),
     }
     sessions = sessions_of(pages, **(extra if full else {}))
     sessions.validate(N_ITEMS)
@@ -169,6 +170,8 @@ def changed(**columns: tuple[int, float]) -> Sessions:
         (sessions_of(TWO_USERS, slate_propensities=np.zeros(6)), "page 0 .*propensity"),
         (sessions_of(TWO_USERS, slot_propensities=np.ones(3)), "3 values for 9 slots"),
         (sessions_of(TWO_USERS, timestamp=np.ones(3)), "3 values for 6 pages"),
+        (sessions_of(TWO_USERS, event=np.ones(3, np.int8)), "event has 3 values for 6 pages"),
+        (sessions_of(TWO_USERS, event=np.arange(6, dtype=np.int8)), "page 3 .*unknown event"),
     ],
 )
 def test_validate_names_the_first_bad_page(sessions: Sessions, message: str) -> None:

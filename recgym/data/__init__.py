@@ -7,6 +7,7 @@ from recgym.data.dataset import SPLITS, Dataset, Split, split_users
 from recgym.data.display_sets import read_display_sets
 from recgym.data.movielens import read_movielens
 from recgym.data.movielens_wheel import fetch_movielens_100k
+from recgym.data.session_checks import EVENTS
 from recgym.data.session_filters import filter_sessions, sessions_as_users
 from recgym.data.sessions import Columns, Sessions
 from recgym.data.trivago import read_trivago
@@ -14,6 +15,7 @@ from recgym.data.trivial_rules import floors
 from recgym.data.user_table import UserTable
 
 __all__ = [
+    "EVENTS",
     "SPLITS",
     "Catalog",
     "Columns",

@@ -13,6 +13,15 @@ if TYPE_CHECKING:
     from recgym.data.sessions import Sessions
 
 
+EVENTS = ("click", "cart", "purchase")
+"""What an event can be, of rising value; ``Sessions.event`` holds positions of these names."""
+PER_PAGE = (
+    *("session", "step", "click", "item", "reward"),
+    *("timestamp", "slate_propensities", "event"),
+)
+"""The columns with one value a page, beside ``user``."""
+
+
 def check_sessions(sessions: Sessions, n_items: int) -> None:
     """Raises RecGymError at the first page that breaks a rule of ``Sessions.validate``."""
     if sessions.n_pages == 0:
@@ -23,11 +32,16 @@ def check_sessions(sessions: Sessions, n_items: int) -> None:
     _check_clicks(sessions, n_items)
     _refuse(sessions, ~np.isfinite(sessions.reward), "its reward is not a finite number")
     _check_propensities(sessions)
+    if sessions.event is not None:
+        unknown = (sessions.event < 0) | (sessions.event >= len(EVENTS))
+        _refuse(
+            sessions, unknown, f"an unknown event (0 to {len(EVENTS) - 1}: {', '.join(EVENTS)})"
+        )
 
 
 def _check_lengths(sessions: Sessions) -> None:
     pages, slots = sessions.n_pages, len(sessions.slate_items)
-    for name in ("session", "step", "click", "item", "reward", "timestamp", "slate_propensities"):
+    for name in PER_PAGE:
         column = getattr(sessions, name)
         if column is not None and len(column) != pages:
             raise RecGymError(f"{name} has {len(column)} values for {pages} pages")

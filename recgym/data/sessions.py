@@ -31,6 +31,7 @@ class Columns:
     TIMESTAMP = "timestamp"
     SLOT_PROPENSITY = "slot_propensity"
     SLATE_PROPENSITY = "slate_propensity"
+    EVENT = "event"
 
 
 REQUIRED = {
@@ -46,6 +47,7 @@ OPTIONAL = {
     Columns.TIMESTAMP: pl.Int64,
     Columns.SLOT_PROPENSITY: pl.List(pl.Float32),
     Columns.SLATE_PROPENSITY: pl.Float32,
+    Columns.EVENT: pl.Int8,
 }
 
 
@@ -79,6 +81,9 @@ class Sessions:
     """(S,) float32: the logging policy's probability of each item in its slot"""
     slate_propensities: Array | None = None
     """(P,) float32: the logging policy's probability of each slate"""
+    event: Array | None = None
+    """(P,) int8: what was done with the item, as the position of its name in
+    ``session_checks.EVENTS``; all are clicks if absent"""
 
     @property
     def n_pages(self) -> int:
@@ -145,7 +150,7 @@ class Sessions:
         Raises:
             RecGymError: names the first page that shows or clicks an unknown item, shows an item
                 twice, clicks outside its slate, has a reward that is not finite, a propensity
-                outside (0, 1], or stands out of order.
+                outside (0, 1], an unknown event, or stands out of order.
         """
         session_checks.check_sessions(self, n_items)
 
@@ -167,6 +172,8 @@ class Sessions:
             columns[Columns.SLOT_PROPENSITY] = lists
         if self.slate_propensities is not None:
             columns[Columns.SLATE_PROPENSITY] = self.slate_propensities
+        if self.event is not None:
+            columns[Columns.EVENT] = self.event
         write_parquet(pl.DataFrame(columns), path)
 
     @staticmethod
@@ -200,6 +207,7 @@ class Sessions:
             timestamp=optional.get(Columns.TIMESTAMP),
             slot_propensities=slot_propensities,
             slate_propensities=optional.get(Columns.SLATE_PROPENSITY),
+            event=optional.get(Columns.EVENT),
         )
 
 
