@@ -4,10 +4,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 DEMO := runs/demo
 DEMO_STEPS := 30000
-PLANNING_STEPS := 30000
-# A small world in which the slate that pays most now is not the best one.
-PLANNING := --env SlateMDP-v0 --slate-size 2 --env-args n_states=3 n_items=20 concentration=0.02 observe=state
+PLANNING_STEPS := 20000
 BASELINES := random popularity user-greedy
+# In a world where what is clicked now lowers what comes later; "myopic" is cascading-dqn, not looking ahead.
+PLANNERS := random popularity myopic cascading-dqn
 RECGYM := $(BIN)/recgym
 
 .PHONY: install test demo docs site shipped benchmark recipes clean FORCE
@@ -44,14 +44,15 @@ $(DEMO)/RecGAN-v0/%/0/DONE: $(DEMO)/user-model/params.safetensors
 	@test $(@D)/config.json -nt $< || rm -rf $(@D)
 	$(RECGYM) train --env RecGAN-v0 --user-model $(<D) --agent $* --steps $(DEMO_STEPS) --seed 0 --out $(@D)
 
-$(DEMO)/SlateMDP-v0/cascading-dqn/0/DONE: SETTINGS := --agent-args discount=0.95
+$(DEMO)/KnownUsers-v0/%/0/DONE: AGENT = $*
+$(DEMO)/KnownUsers-v0/myopic/0/DONE: AGENT = cascading-dqn --agent-args discount=0
 
-$(DEMO)/SlateMDP-v0/%/0/DONE: | $(INSTALLED)
-	$(RECGYM) train $(PLANNING) --agent $* $(SETTINGS) --steps $(PLANNING_STEPS) --seed 0 --out $(@D)
+$(DEMO)/KnownUsers-v0/%/0/DONE: | $(INSTALLED)
+	$(RECGYM) train --env KnownUsers-v0 --agent $(AGENT) --steps $(PLANNING_STEPS) --seed 0 --out $(@D)
 
 # Every agent is scored in the model it learned from, and in the one of other users.
 $(DEMO)/report.html: $(foreach agent,$(BASELINES) cascading-dqn,$(DEMO)/RecGAN-v0/$(agent)/0/DONE) \
-		$(foreach agent,random cascading-dqn,$(DEMO)/SlateMDP-v0/$(agent)/0/DONE)
+		$(foreach agent,$(PLANNERS),$(DEMO)/KnownUsers-v0/$(agent)/0/DONE)
 	$(RECGYM) report $(^D) --data $(DEMO)/data --user-model $(DEMO)/user-model --out $@
 
 # The pages that are made from docstrings, and their pictures.

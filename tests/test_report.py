@@ -98,7 +98,7 @@ def run(
     write_json(folder / "config.json", config)
     (folder / "metrics.jsonl").write_text('{"steps": 5, "reward": 0.5}\n')
     found = {TRAIN: evaluation(*train), TEST: evaluation(*test)}
-    return ScoredRun(name, folder, "RecGAN-v0", {"slate_size": 3}, found)
+    return ScoredRun(name, folder, "RecGAN-v0", {"slate_size": 3}, {"discount": 0.5}, found)
 
 
 def test_a_page_is_one_file_that_fetches_nothing(tmp_path: Path) -> None:
@@ -296,10 +296,12 @@ def test_runs_of_one_world_share_a_table(tmp_path: Path) -> None:
     ]
 
 
-def test_two_runs_of_an_agent_are_named_by_their_folders(tmp_path: Path) -> None:
+def test_two_runs_of_an_agent_are_named_by_their_settings_or_folders(tmp_path: Path) -> None:
     one, other = run(tmp_path / "0", "a"), run(tmp_path / "1", "a")
     assert titles([one, run(tmp_path / "2", "b")]) == ["a", "b"]
     assert titles([one, other]) == [f"a ({tmp_path / '0'})", f"a ({tmp_path / '1'})"]
+    plain = replace(other, agent_args={})
+    assert titles([one, plain]) == ["a, discount=0.5", "a"]
     with pytest.raises(RecGymError, match="named twice; name each run once"):
         titles([one, one])
 

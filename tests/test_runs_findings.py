@@ -16,7 +16,7 @@ GAP = Estimate(0.5, 0.1, 0.25, 0.75, 4)
 BEST = Standing("a", Estimate(2.0, 0.1, 1.75, 2.25, 4))
 CLOSE = Standing("b", Estimate(1.5, 0.1, 1.25, 1.75, 4), GAP, 0.5, 0.01)
 FAR = Standing("c", Estimate(1.0, 0.1, 0.75, 1.25, 4), GAP, 0.01, 0.01)
-LEVELS = Levels(optimum=4.0, myopic=2.0, fixed=1.0)
+LEVELS = Levels(ahead=4.0, myopic=2.0, fixed=1.0)
 
 
 def test_an_interval_that_is_not_known_is_left_out() -> None:
@@ -87,9 +87,24 @@ def test_levels_are_those_of_the_planner_and_of_no_other_world() -> None:
     world = SlateMDP(**arguments)  # type: ignore[arg-type]
     found = levels_of("SlateMDP-v0", {**arguments, "observe": "state"})
     assert found is not None
-    assert found.optimum == pytest.approx(world.optimal_policy(1.0, 40).values[0, 0])
+    assert found.ahead == pytest.approx(world.optimal_policy(1.0, 40).values[0, 0])
     now = world.optimal_policy(0.0).slates
     assert found.myopic == pytest.approx(world.policy_value(now, 1.0, 40)[0])
+    assert found.exact and found.seen and found.best == "optimum"
     assert found.fixed == pytest.approx(world.best_fixed_slate(1.0, 40).values[0])
-    assert 0 < found.myopic < found.fixed < 0.6 * found.optimum  # a world in which planning pays
+    assert found.fixed is not None
+    assert 0 < found.myopic < found.fixed < 0.6 * found.ahead  # a world in which planning pays
     assert levels_of("InterestExploration-v0", {}) is None
+
+
+def test_among_known_users_a_planner_takes_the_optimums_place() -> None:
+    small = {"n_items": 20, "slate_size": 2, "n_users": 50, "horizon": 10}
+    found = levels_of("KnownUsers-v0", small)
+    assert found is not None and not found.exact and not found.seen and found.fixed is None
+    assert list(found.named) == ["planner", "best slate for now"]
+    assert found.ahead > found.myopic + 0.5
+    text = against_plans("x", Estimate(found.ahead + 1, 0.1, 0.0, found.ahead + 2, 4), found)
+    assert f"sees the user's state earns {found.ahead:.2f} a session" in text
+    assert "more than without looking ahead" not in text
+    assert "it does not see the state that this is chosen by" in text
+    assert "by chance" not in text and "never changes" not in text

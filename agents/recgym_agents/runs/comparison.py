@@ -65,7 +65,7 @@ class Comparison:
                 "told_apart": one.told_apart,
             }
             if scores.levels is not None:
-                row["optimum_share"] = one.reward.mean / scores.levels.optimum
+                row[f"{scores.levels.best}_share"] = one.reward.mean / scores.levels.ahead
             rows.append(row)
         return rows
 

@@ -18,7 +18,7 @@ from recgym_agents.runs.curve_style import (
     plain,
     style,
 )
-from recgym_agents.runs.planned_levels import NAMES, Levels
+from recgym_agents.runs.planned_levels import Levels
 from recgym_agents.runs.standings import Unit
 
 POINTS = 60
@@ -85,7 +85,7 @@ def learning_bands(trainings: Mapping[str, Trainings], unit: Unit, levels: Level
             shade = {"color": drawn["color"], "alpha": 0.18, "linewidth": 0}
             axes.fill_between(band.steps, band.low, band.high, **shade)
         ends.append(End(agent, float(band.mean[-1]), drawn["color"]))
-    for text, level in zip(NAMES, levels or (), strict=levels is not None):
+    for text, level in (levels.named if levels else {}).items():
         axes.axhline(level, color=GREY, linewidth=0.8)
         ends.append(End(text, level, GREY))
     over_steps(axes)
@@ -105,7 +105,7 @@ def seed_dots(rewards: Mapping[str, Array], unit: Unit, levels: Levels | None) -
         unit: of the rewards.
         levels: what is computed of the world, if it can be.
     """
-    computed = {} if levels is None else dict(zip(NAMES, levels, strict=True))
+    computed = {} if levels is None else levels.named
     rows = [*rewards, *computed]
     figure = Figure(figsize=(3.6, 0.9 + 0.3 * len(rows)))
     axes = figure.subplots()

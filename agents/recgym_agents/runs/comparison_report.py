@@ -8,7 +8,7 @@ from recgym_agents.runs.comparison_figures import learning_bands, seed_dots
 from recgym_agents.runs.comparison_scores import Scores
 from recgym_agents.runs.findings import against_plans, interval, probability, ranking
 from recgym_agents.runs.html_report import Section, commands, image, said, table
-from recgym_agents.runs.planned_levels import NAMES, Levels
+from recgym_agents.runs.planned_levels import Levels
 from recgym_agents.runs.standings import Standing, Unit
 
 
@@ -71,8 +71,8 @@ def _meaning(seeds: int, users: int, levels: Levels | None) -> str:
     text += " in both." if seeds > 1 else "."
     if levels is not None:
         text += (
-            f" The last {len(NAMES)} rows are computed from the world itself, for policies that"
-            " know it and see the user's state."
+            f" The last {len(levels.named)} rows are computed from the world itself, for policies"
+            " that know it and see the user's state."
         )
     return text
 
@@ -114,11 +114,11 @@ def _table(
             ]
         )
     if levels is not None:
-        header.insert(2, "share of the optimum")
+        header.insert(2, f"share of the {levels.best}")
         for one, row in zip(ranked, rows, strict=True):
-            row.insert(2, f"{100 * one.reward.mean / levels.optimum:.0f}%")
-        for name, level in zip(NAMES, levels, strict=True):
-            share = f"{100 * level / levels.optimum:.0f}%"
+            row.insert(2, f"{100 * one.reward.mean / levels.ahead:.0f}%")
+        for name, level in levels.named.items():
+            share = f"{100 * level / levels.ahead:.0f}%"
             rows.append([name, f"{level:.3f}", share, *[""] * (len(header) - 3)])
     return table("", header, rows, meaning, {(0, 1)})
 

@@ -116,23 +116,32 @@ def against_plans(name: str, reward: Estimate, levels: Levels) -> str:
         reward: a session.
         levels: of the same world.
     """
+    most = "The most that any policy can earn here is"
     parts = (
-        f"The most that any policy can earn here is {levels.optimum:.2f} a session. A policy that"
-        " knows the world and shows the slate that pays most now, without looking ahead, earns"
-        f" {levels.myopic:.2f} ({_share(levels.myopic, levels)}), so that looking ahead adds"
-        f" {100 * (levels.optimum / levels.myopic - 1):.0f}% here; the best slate that never"
-        f" changes, {levels.fixed:.2f} ({_share(levels.fixed, levels)}). {name} earns"
-        f" {reward.mean:.2f} ({_share(reward.mean, levels)}): "
+        (most if levels.exact else "A planner that knows the world and sees the user's state earns")
+        + f" {levels.ahead:.2f} a session. A policy that knows the world and shows the slate that"
+        f" pays most now, without looking ahead, earns {levels.myopic:.2f}"
+        f" ({_share(levels.myopic, levels)}), so that looking ahead adds"
+        f" {100 * (levels.ahead / levels.myopic - 1):.0f}% here"
     )
-    if reward.mean > levels.optimum:
+    if levels.fixed is not None:
+        fixed = f"{levels.fixed:.2f} ({_share(levels.fixed, levels)})"
+        parts += f"; the best slate that never changes, {fixed}"
+    parts += f". {name} earns {reward.mean:.2f} ({_share(reward.mean, levels)}): "
+    if levels.exact and reward.mean > levels.ahead:
         parts += "above the most there is by chance in the episodes that were drawn, and "
     low, high = (reward.mean, reward.mean) if math.isnan(reward.low) else (reward.low, reward.high)
     if low > levels.myopic:
         return parts + "more than without looking ahead, so it has learned to plan."
+    if not levels.seen:
+        return parts + (
+            "not more than the slate for now, but it does not see the state that this is chosen by:"
+            " hold it against agents that see what it sees."
+        )
     if high < levels.myopic:
         return parts + "less than the slate for now, so what planning adds is still to be learned."
     return parts + "with this interval that cannot be told apart from the slate for now."
 
 
 def _share(value: float, levels: Levels) -> str:
-    return f"{100 * value / levels.optimum:.0f}% of it"
+    return f"{100 * value / levels.ahead:.0f}% of it"

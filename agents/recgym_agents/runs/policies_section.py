@@ -18,7 +18,7 @@ from recgym_agents.runs.findings import (
     transfer,
 )
 from recgym_agents.runs.html_report import Section, image, said, table
-from recgym_agents.runs.planned_levels import NAMES, Levels, levels_of
+from recgym_agents.runs.planned_levels import Levels, levels_of
 from recgym_agents.runs.run_metrics import kept_report, read_metrics
 from recgym_agents.runs.scored_runs import TEST, TRAIN, ScoredRun, titles
 from recgym_agents.runs.standings import Standing, Unit, rewards_by_user, standings, unit_of
@@ -88,8 +88,8 @@ def _meaning(users: int, levels: Levels | None) -> str:
     )
     if levels is not None:
         text += (
-            f" The last {len(NAMES)} rows are computed from the world itself, for policies that"
-            " know it and see the user's state; they have no interval."
+            f" The last {len(levels.named)} rows are computed from the world itself, for policies"
+            " that know it and see the user's state; they have no interval."
         )
     return text
 
@@ -122,12 +122,12 @@ def _table(
             best |= {(row, 2 + 2 * column)} if clicks[world][row].mean == highest else set()
         rows.append(cells)
     if levels is not None:
-        header.append("share of the optimum")
+        header.append(f"share of the {levels.best}")
         for name, cells in zip(names, rows, strict=True):
             reward = next(iter(standing.values()))[name].reward.mean
-            cells.append(f"{100 * reward / levels.optimum:.0f}%")
-        for name, level in zip(NAMES, levels, strict=True):
-            rows.append([name, f"{level:.3f}", "", f"{100 * level / levels.optimum:.0f}%"])
+            cells.append(f"{100 * reward / levels.ahead:.0f}%")
+        for name, level in levels.named.items():
+            rows.append([name, f"{level:.3f}", "", f"{100 * level / levels.ahead:.0f}%"])
     return table("", header, rows, meaning, best)
 
 
@@ -182,7 +182,7 @@ def _learning(
         return Section(heading, f"{name} was trained without validation episodes.")
     others = {one.name: one.reward.mean for one in next(iter(ranked.values())) if one.name != name}
     if levels is not None:
-        others |= dict(zip(NAMES, levels, strict=True))
+        others |= levels.named
     steps, values = ([line[what] for line in lines] for what in ("steps", validated))
     figure = learning_curve(steps, values, name, others, unit)
     kept = kept_report(run.folder)

@@ -35,6 +35,8 @@ class ScoredRun:
     env: str
     env_args: dict[str, Any]
     """Of its training."""
+    agent_args: dict[str, Any]
+    """The agent's settings that were not left as they are."""
     found: dict[str, Evaluation]
     """By world, that of training first."""
 
@@ -70,7 +72,7 @@ def score_run(folder: Path, episodes: int, seed: int, *, trust: bool = False) ->
         RecGymError: the folder holds no agent or no run, or one that learned from a log alone.
     """
     agent, about = load_agent(folder, trust=trust)
-    name = read_json(folder / CONFIG)["agent"]
+    config = read_json(folder / CONFIG)
     env, env_args = about["env"], about["env_args"]
     if env is None:
         raise RecGymError(f"{folder}: learned from a log alone; a report needs an environment")
@@ -79,7 +81,7 @@ def score_run(folder: Path, episodes: int, seed: int, *, trust: bool = False) ->
         world: evaluate(agent, env, arguments, episodes, seed)
         for world, arguments in worlds_of(env, env_args).items()
     }
-    return ScoredRun(name, folder, env, env_args, found)
+    return ScoredRun(config["agent"], folder, env, env_args, config["agent_args"], found)
 
 
 def by_world(runs: Sequence[ScoredRun]) -> list[list[ScoredRun]]:
@@ -93,14 +95,23 @@ def by_world(runs: Sequence[ScoredRun]) -> list[list[ScoredRun]]:
 
 
 def titles(runs: Sequence[ScoredRun]) -> list[str]:
-    """Returns what runs are called in a table: their agents, with folders where two are the same.
+    """Returns what runs are called in a table: their agents.
+
+    Where two are the same, with the settings that were changed, or with folders if those are the
+    same too.
 
     Raises:
         RecGymError: a folder is named twice.
     """
     names = [run.name for run in runs]
+    changed = [
+        ", ".join([run.name, *(f"{name}={value}" for name, value in run.agent_args.items())])
+        for run in runs
+    ]
+    folders = [f"{run.name} ({run.folder})" for run in runs]
     found = [
-        f"{run.name} ({run.folder})" if names.count(run.name) > 1 else run.name for run in runs
+        name if names.count(name) == 1 else own if changed.count(own) == 1 else folder
+        for name, own, folder in zip(names, changed, folders, strict=True)
     ]
     twice = [title for title in found if found.count(title) > 1]
     if twice:
