@@ -90,7 +90,9 @@ def test_levels_are_those_of_the_planner_and_of_no_other_world() -> None:
     assert found.ahead == pytest.approx(world.optimal_policy(1.0, 40).values[0, 0])
     now = world.optimal_policy(0.0).slates
     assert found.myopic == pytest.approx(world.policy_value(now, 1.0, 40)[0])
-    assert found.exact and found.seen and found.best == "optimum"
+    assert found.exact
+    assert found.seen
+    assert found.best == "optimum"
     assert found.fixed == pytest.approx(world.best_fixed_slate(1.0, 40).values[0])
     assert found.fixed is not None
     assert 0 < found.myopic < found.fixed < 0.6 * found.ahead  # a world in which planning pays
@@ -100,11 +102,13 @@ def test_levels_are_those_of_the_planner_and_of_no_other_world() -> None:
 def test_among_known_users_a_planner_takes_the_optimums_place() -> None:
     small = {"n_items": 20, "slate_size": 2, "n_users": 50, "horizon": 10}
     found = levels_of("KnownUsers-v0", small)
-    assert found is not None and not found.exact and not found.seen and found.fixed is None
+    assert found is not None
+    assert (found.exact, found.seen, found.fixed) == (False, False, None)
     assert list(found.named) == ["planner", "best slate for now"]
     assert found.ahead > found.myopic + 0.5
     text = against_plans("x", Estimate(found.ahead + 1, 0.1, 0.0, found.ahead + 2, 4), found)
     assert f"sees the user's state earns {found.ahead:.2f} a session" in text
     assert "more than without looking ahead" not in text
     assert "it does not see the state that this is chosen by" in text
-    assert "by chance" not in text and "never changes" not in text
+    assert "by chance" not in text
+    assert "never changes" not in text
