@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import permutations
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from gymnasium import spaces
@@ -125,11 +125,12 @@ def myopic_slates() -> np.ndarray:
 
 
 def random_user_model(
-    n_items: int = 30, bags: int = 2, seed: int = 0, features: int = 4
+    n_items: int = 30, bags: int = 2, seed: int = 0, features: int = 4, **shape: Any
 ) -> FittedUserModel:
-    """A user model with random parameters, whose clicked items are spent."""
+    """A user model of some shape with random parameters, whose clicked items are spent."""
     rng = np.random.default_rng(seed)
-    config = gan.GANUserConfig(window=3, weights=2, hidden=(8,), features=features)
+    small = {"window": 3, "weights": 2, "hidden": (8,), "features": features}
+    config = gan.GANUserConfig(**(small | shape))
 
     def member() -> gan.Params:
         return {

@@ -19,7 +19,7 @@ from recgym_agents.runs.training import TrainConfig, train
 
 MEETS_NO_CLICKS = ["InterestEvolution-v0", "InterestExploration-v0", "LongTermSatisfaction-v0"]
 NEEDS_CLICKS = {"irecgan", "pgu", "acu", "user-lstm", "user-lstm-d"}
-NEEDS_A_MODEL = {"user-greedy", "user-greedy-ensemble"}
+NEEDS_A_MODEL = {"user-greedy", "user-greedy-ensemble", "slateq-user"}
 QUICK: dict[str, dict[str, Any]] = {
     "LoopConfig": {"num_envs": 4, "warm_up": 4, "updates": 1, "batch_size": 8},
     "EpisodeLoopConfig": {"num_envs": 4, "sessions": 4},
@@ -88,7 +88,7 @@ def test_which_agents_can_act_in_a_world(env: str) -> None:
     if env != "RecGAN-v0":
         expected.add("user-greedy-ensemble")
     if env not in ("RecGAN-v0", "RecGAN-LSTM-v0"):
-        expected.add("user-greedy")
+        expected |= {"user-greedy", "slateq-user"}
     assert lacking == expected
 
 

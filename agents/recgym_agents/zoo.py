@@ -121,6 +121,12 @@ AGENTS: Registry[Entry] = Registry(
             LoopConfig(),
             "SlateQ that values items by the slates that followed",
         ),
+        "slateq-user": Entry(
+            SlateQ,
+            SlateQConfig(choice="user-model", window=20, discount=0.9),
+            LoopConfig(batch_size=128),
+            "SlateQ that knows the environment's user model, and learns what comes later",
+        ),
         "reinforce": Entry(
             PolicyGradient,
             PolicyGradientConfig(),

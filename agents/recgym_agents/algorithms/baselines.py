@@ -14,10 +14,7 @@ from recgym.spaces import random_slates
 from recgym.users import gan
 from recgym_agents.agent import BaseAgent, EnvironmentSpec, Transitions
 from recgym_agents.checkpointing import Arrays
-from recgym_agents.networks.paper_heads import score_eager
-
-ROWS = 64
-"""Users whose whole catalogue ``UserGreedy`` scores at once."""
+from recgym_agents.networks.known_user import ROWS, KnownUser, gan_model_of
 
 
 @dataclass(frozen=True)
@@ -125,8 +122,8 @@ class UserGreedy(RandomAgent):
     def __init__(self, config: UserGreedyConfig, spec: EnvironmentSpec, seed: int) -> None:
         super().__init__(config, spec, seed)
         self.params: Arrays = {}
-        model = spec.user_model
-        if model is not None and isinstance(model.config, gan.GANUserConfig):
+        model = gan_model_of(spec)
+        if model is not None:
             names = model.bags if config.bagged else spec.user_members
             params = {
                 f"{name}/{key}": a for name in names for key, a in model.members[name].items()
@@ -142,29 +139,10 @@ class UserGreedy(RandomAgent):
         )
 
     def _greedy(self, observation: np.ndarray) -> np.ndarray:
-        n_rows, n_items = len(observation), self.spec.n_items
-        missing = max(self.gan.window - observation.shape[1], 0)
-        history = np.pad(observation, ((0, 0), (missing, 0)), constant_values=n_items)
-        total = np.zeros((n_rows, n_items))
-        for tables in self.tables:
-            state = gan.initial(self.gan, tables, history)
-            total += self._rewards(tables, gan.encode(self.gan, tables, state))
+        history = torch.as_tensor(observation)
+        total = sum(user(history).rewards[:, :-1].numpy() for user in self.users)
         excluded = self.spec.excluded(observation, self.config.remove_clicked)
-        return top_slates(total, excluded, self.spec.slate_size)
-
-    def _rewards(self, tables: gan.Params, encoding: np.ndarray) -> np.ndarray:
-        """Returns r(s, a) of every item (B, N) for encoded histories (B, E)."""
-        n_rows, n_items = len(encoding), self.spec.n_items
-        if self.gan.activation == "relu" and len(self.gan.hidden) == 1:
-            # A reward of one hidden layer has the form of a Q-network, whose scan is faster.
-            base = torch.from_numpy(encoding @ tables["reward.state"])
-            table = torch.from_numpy(tables["reward.items"])
-            return score_eager(table, base, torch.from_numpy(tables["reward.output"])).numpy()[
-                :, :-1
-            ]
-        everything = np.broadcast_to(np.arange(n_items), (n_rows, n_items))
-        rewards: np.ndarray = gan.utilities(self.gan, tables, "reward", encoding, everything)
-        return rewards
+        return top_slates(np.asarray(total), excluded, self.spec.slate_size)
 
     def policy(self) -> tuple[Arrays, Any]:
         """Returns the user models.
@@ -192,7 +170,8 @@ class UserGreedy(RandomAgent):
         for own in members.values():
             _check_shapes(own, gan.shapes(self.gan))
         assert self.spec.features is not None
-        self.tables = [gan.prepare(self.gan, p, self.spec.features) for p in members.values()]
+        tables = [gan.prepare(self.gan, p, self.spec.features) for p in members.values()]
+        self.users = [KnownUser(self.gan, own) for own in tables]
 
 
 def _check_shapes(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -15,11 +15,12 @@ from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_ranges
 from recgym.spaces import random_slates
 from recgym_agents.agent import BaseAgent, EnvironmentSpec, Transitions
-from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into
+from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into, within
 from recgym_agents.losses import hesitation_loss, logit_loss, q_target
 from recgym_agents.networks.choice_slates import SEARCHES, Appraisal, Search, slate_value
 from recgym_agents.networks.encoders import Activation, ObservationReader
 from recgym_agents.networks.item_towers import ItemTowers
+from recgym_agents.networks.known_user import KnownUser, gan_model_of
 from recgym_agents.networks.slate_heads import with_forced
 
 
@@ -32,10 +33,11 @@ class SlateQConfig:
     slates: Search = "exact"
     """How slates are found: the K highest products of weight and value; one item after the other;
     or those of the highest value there is."""
-    choice: Literal["hesitation", "logit"] = "hesitation"
+    choice: Literal["hesitation", "logit", "user-model"] = "hesitation"
     """Why a user does not click: she is attracted by an item, and clicks it with a probability that
     depends on how attractive it is; or clicking none is one more option (the paper's conditional
-    logit)."""
+    logit). Both are learned. Or what users choose, and what a click is worth now, is read off the
+    environment's user model, so that what comes later is all that is left to learn."""
     no_click: Literal["valued", "worthless"] = "valued"
     """Whether what follows a slate without a click has a value of its own, or none, as in the code
     of the paper's authors."""
@@ -83,14 +85,21 @@ class SlateQNetwork(ObservationReader):
         super().__init__(spec, *read, generator)
         sizes = (self.state_inputs, self.item_inputs, config.hidden, config.rank)
         self.value = ItemTowers(*sizes, generator)
-        self.choice = ItemTowers(*sizes, generator)
+        self.known: KnownUser | None = None
+        if config.choice != "user-model":
+            self.choice = ItemTowers(*sizes, generator)
+        elif (model := gan_model_of(spec)) is not None:
+            self.known = KnownUser.of(model, spec.user_members[0])
         self.valued = config.no_click == "valued"
         self.link: nn.Parameter | None = None
         if config.choice == "hesitation":
             self.link = nn.Parameter(torch.tensor([1.0, 0.0, 0.5]))
 
     def forward(self, observation: Tensor, slate: Tensor, item: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns Q(s, i) of what was clicked, an item or none (-1), (B,), and the choice loss."""
+        """Returns Q(s, i) of what was clicked, an item or none (-1), (B,), and the choice loss.
+
+        With a known user model it is what Q(s, i) adds to the reward of the click.
+        """
         items = self.features(observation)
         state = self.encode(observation, items)
         slot = (slate == item[:, None]).to(torch.int64).argmax(1)
@@ -98,6 +107,8 @@ class SlateQNetwork(ObservationReader):
         values, none = self.value(state, items, slate)
         none = none if self.valued else torch.zeros_like(none)
         q = torch.cat([values, none[:, None]], 1).gather(1, slot[:, None])[:, 0]
+        if self.known is not None:
+            return q, q.new_zeros(())
         liking, none = self.choice(state, items, slate)
         if self.link is None:
             return q, logit_loss(liking, none, slot)
@@ -120,8 +131,12 @@ class SlateQNetwork(ObservationReader):
         state = self.encode(observation, items)
         value, none_value = self.value(state, items)
         none_value = none_value if self.valued else torch.zeros_like(none_value)
-        attraction, none = self.choice(state, items)
-        click = torch.ones_like(attraction)
+        click = torch.ones_like(value)
+        if self.known is not None:
+            attraction, rewards = self.known(observation)
+            value, none = value + rewards, torch.full_like(none_value, self.known.none)
+        else:
+            attraction, none = self.choice(state, items)
         if self.link is not None:
             attraction, clicking = self.hesitation(attraction)
             click, none = clicking.sigmoid(), torch.full_like(none, -torch.inf)
@@ -179,8 +194,10 @@ class SlateQ(BaseAgent):
         observed = np.int64 if self.spec.ids else np.float32
         observation = torch.as_tensor(batch.observation.astype(observed))
         slate, item = (torch.as_tensor(x.astype(np.int64)) for x in (batch.slate, batch.item))
-        next_value = self.next_value(batch)
-        y = q_target(torch.as_tensor(batch.reward), torch.as_tensor(discount), next_value)
+        reward, next_value = torch.as_tensor(batch.reward), self.next_value(batch)
+        if self.network.known is not None:
+            reward = reward - self.network.known.reward_of(observation, item)
+        y = q_target(reward, torch.as_tensor(discount), next_value)
         q, choice = self.network(observation, slate, item)
         loss = (y - q).square().mean()
         if self.config.slowing:
@@ -216,9 +233,23 @@ class SlateQ(BaseAgent):
         return find(appraisal, self.spec.slate_size, excluded), appraisal
 
     def policy(self) -> tuple[Arrays, Any]:
-        """Returns all that the best slates depend on: copies of the averaged parameters."""
+        """Returns all that the best slates depend on: copies of the averaged parameters.
+
+        Raises:
+            RecGymError: the user model is to be known, and the environment has none.
+        """
+        known = self.averaged.known
+        if known is not None:
+            self.spec.check_ids("slateq with choice='user-model'")
+            return arrays_of(self.averaged), {"user_model": asdict(known.config)}
+        if self.config.choice == "user-model":
+            raise RecGymError(
+                "choice='user-model': the environment has no user model of the GAN kind to know"
+            )
         return arrays_of(self.averaged), {}
 
     def load_policy(self, arrays: Arrays, info: Any) -> None:
         """Acts with the parameters ``arrays``."""
+        if "user_model" in info:
+            self.averaged.known = KnownUser.stored(info["user_model"], within(arrays, "known."))
         load_arrays_into(self.averaged, arrays)
