@@ -123,7 +123,7 @@ AGENTS: Registry[Entry] = Registry(
         ),
         "slateq-user": Entry(
             SlateQ,
-            SlateQConfig(choice="user-model", window=20, discount=0.9),
+            SlateQConfig(choice="user-model", window=20, discount=0.9, slowing=3_000),
             LoopConfig(batch_size=128),
             "SlateQ that knows the environment's user model, and learns what comes later",
         ),

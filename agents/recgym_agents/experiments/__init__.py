@@ -15,6 +15,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("recgan-tuning", "gan.tuning"),
             ("recgan-policies", "gan.policies"),
             ("recgan-divisions", "gan.divisions"),
+            ("recgan-headroom", "gan.headroom"),
             ("figure-5", "gan.figure_5"),
             ("irecgan-fig2", "irecgan.figure_2"),
             ("irecgan-fig3", "irecgan.figure_3"),

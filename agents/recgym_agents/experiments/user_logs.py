@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 from recgym.arrays import Array
@@ -62,6 +63,26 @@ def read_log(name: str, place: Place) -> Dataset:
 def divide_again(dataset: Dataset, seed: int) -> Dataset:
     """Returns the log with its users divided 50 / 12.5 / 37.5 at random instead of as released."""
     return replace(dataset, split=split_users(dataset.n_users, seed))
+
+
+def fit_division(
+    log: str, epochs: int | None, seed: int, place: Place, folder: Path
+) -> FittedUserModel:
+    """Fits both user models of a division of the users, unless the folder has them.
+
+    Args:
+        log: its name.
+        epochs: the most that are fitted; the preset's if None.
+        seed: of the division and of the fits.
+        place: where the raw log is.
+        folder: where the models are kept.
+    """
+    if not (folder / "params.safetensors").exists():
+        dataset = divide_again(read_log(log, place), seed)
+        config, fit = preset(dataset.info["name"], "gan-pw")
+        fit = replace(fit, epochs=epochs or fit.epochs)
+        fit_user_model(dataset, config, fit, seed=seed).save(folder)
+    return FittedUserModel.load(folder)
 
 
 def fit_one(

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from matplotlib.figure import Figure
 
-from recgym.users import FittedUserModel
-from recgym.users.fitting import fit_user_model
-from recgym.users.presets import preset
 from recgym_agents.experiments.experiment import (
     Budget,
     Cell,
@@ -30,7 +25,7 @@ from recgym_agents.experiments.gan.policies import (
     train_policy,
 )
 from recgym_agents.experiments.results_report import dots, p_text, seeds_text, table
-from recgym_agents.experiments.user_logs import divide_again, read_log
+from recgym_agents.experiments.user_logs import fit_division
 from recgym_agents.experiments.verdicts import differences, judge, limit
 from recgym_agents.runs.saved_agents import load_agent
 
@@ -71,12 +66,7 @@ def cells(budget: Budget) -> list[Cell]:
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     """Divides the users, fits both models, and trains and scores every policy."""
     folder = place.folder / "user-model"
-    if not (folder / "params.safetensors").exists():
-        dataset = divide_again(read_log(LOG, place), cell["seed"])
-        config, fit = preset(dataset.info["name"], "gan-pw")
-        fit = replace(fit, epochs=budget["epochs"] or fit.epochs)
-        fit_user_model(dataset, config, fit, seed=cell["seed"]).save(folder)
-    model = FittedUserModel.load(folder)
+    model = fit_division(LOG, budget["epochs"], cell["seed"], place, folder)
     world = {"user_model": str(folder)}
     result: Result = {
         "precision_at_1": model.scores["precision_at_1"],
