@@ -246,7 +246,7 @@ def test_with_the_state_seen_it_nears_the_slate_mdps_exact_optimum(seed: int) ->
     env = make_vector_env("SlateMDP-v0", {**world, "observe": "state"}, 64, "disabled")
     agent = SlateDQN(SlateDQNConfig(discount=0.95), EnvironmentSpec.of(env), seed)
     schedule = LoopConfig(num_envs=64, batch_size=128)
-    loop = ReplayLoop(agent, env, schedule, 38_400, np.random.default_rng(seed), seed)
+    loop = ReplayLoop(agent, env, schedule, 19_200, np.random.default_rng(seed), seed)
     while loop.steps_done < loop.steps:
         loop.iterate()
     simulator = env.simulator
@@ -255,4 +255,4 @@ def test_with_the_state_seen_it_nears_the_slate_mdps_exact_optimum(seed: int) ->
     fixed = simulator.best_fixed_slate(gamma=1.0, horizon=20).values[0]
     slates = agent.act(np.eye(3, dtype=np.float32))
     assert fixed < 0.75 * optimum
-    assert simulator.policy_value(slates, gamma=1.0, horizon=20)[0] > 0.9 * optimum
+    assert simulator.policy_value(slates, gamma=1.0, horizon=20)[0] > 0.95 * optimum

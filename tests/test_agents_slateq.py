@@ -211,7 +211,8 @@ def test_with_the_state_seen_it_nears_the_slate_mdps_exact_optimum(target: str) 
     env = make_vector_env("SlateMDP-v0", {**world, "observe": "state"}, 64, "disabled")
     config = SlateQConfig(target=target)  # type: ignore[arg-type]
     agent = SlateQ(config, EnvironmentSpec.of(env), seed=0)
-    loop = ReplayLoop(agent, env, LoopConfig(), 25_600, np.random.default_rng(0), 0)
+    schedule = LoopConfig(batch_size=128)
+    loop = ReplayLoop(agent, env, schedule, 12_800, np.random.default_rng(0), 0)
     while loop.steps_done < loop.steps:
         loop.iterate()
     simulator = env.simulator
@@ -220,4 +221,4 @@ def test_with_the_state_seen_it_nears_the_slate_mdps_exact_optimum(target: str) 
     fixed = simulator.best_fixed_slate(gamma=1.0, horizon=20).values[0]
     slates = agent.act(np.eye(3, dtype=np.float32))
     assert fixed < 0.75 * optimum
-    assert simulator.policy_value(slates, gamma=1.0, horizon=20)[0] > 0.9 * optimum
+    assert simulator.policy_value(slates, gamma=1.0, horizon=20)[0] > 0.95 * optimum
