@@ -7,12 +7,14 @@ from recgym.data.dataset import SPLITS, Dataset, Split, split_users
 from recgym.data.display_sets import read_display_sets
 from recgym.data.movielens import read_movielens
 from recgym.data.movielens_wheel import fetch_movielens_100k
+from recgym.data.retailrocket import read_retailrocket
 from recgym.data.session_checks import EVENTS
 from recgym.data.session_filters import filter_sessions, sessions_as_users
 from recgym.data.sessions import Columns, Sessions
 from recgym.data.trivago import read_trivago
 from recgym.data.trivial_rules import floors
 from recgym.data.user_table import UserTable
+from recgym.data.yoochoose import read_yoochoose
 
 __all__ = [
     "EVENTS",
@@ -30,7 +32,9 @@ __all__ = [
     "read_clicks",
     "read_display_sets",
     "read_movielens",
+    "read_retailrocket",
     "read_trivago",
+    "read_yoochoose",
     "sessions_as_users",
     "split_users",
 ]

@@ -18,6 +18,7 @@ from recgym.files import sha256_of
 
 ROW = "__row__"
 """The column that numbers a raw table's rows as its file does."""
+ISO_TIME, EXAMPLE_TIME = "%Y-%m-%dT%H:%M:%S%.fZ", "2014-04-06T01:29:05.969Z"
 MOST_EXACT = 2.0**53
 """From it on a floating-point number may stand for several whole ones."""
 
@@ -107,7 +108,9 @@ class RawTable:
         """Reads the columns as the given types, with ``ROW`` first.
 
         Args:
-            types: column -> type. Whole numbers may be written as ``3.0``.
+            types: column -> type. Whole numbers may be written as ``3.0``; a time is written as
+                the ``ISO_TIME`` of UTC, and becomes milliseconds since 1970; an ``Enum``, which
+                names what a field can be, becomes the position of the name.
             optional: columns of strings in which a value may be missing; an empty one is.
 
         Raises:
@@ -120,7 +123,7 @@ class RawTable:
         for name in types:
             row = parsed.filter(pl.col(name).is_null())[ROW].min()
             if row is not None and name not in optional:
-                self.fail(row, name, self._why_missing(row, name))
+                self.fail(row, name, self._why_missing(row, name, types[name]))
         return parsed
 
     def account(self, became: Mapping[str, int]) -> dict[str, dict[str, int]]:
@@ -142,10 +145,14 @@ class RawTable:
         """Raises RecGymError naming file, line (or row) and column."""
         raise RecGymError(f"{self.path}, {self.unit} {row}, column {column!r}: {why}")
 
-    def _why_missing(self, row: Any, column: str) -> str:
+    def _why_missing(self, row: Any, column: str, type_: Any) -> str:
         value = self._collect(self.frame.filter(pl.col(ROW) == row).select(column)).item()
         if value is None or value == "":
             return "no value"
+        if isinstance(type_, pl.Enum):
+            return f"{shortened(repr(value))} is none of {', '.join(type_.categories)}"
+        if type_ == pl.Datetime:
+            return f"{shortened(repr(value))} is no time such as {EXAMPLE_TIME}"
         try:
             float(value)
         except (ValueError, TypeError):
@@ -197,6 +204,11 @@ def _cast(name: str, type_: Any) -> pl.Expr:
         return pl.when(text != "").then(text).alias(name)
     if type_.is_float():
         return column.cast(type_, strict=False)
+    if isinstance(type_, pl.Enum):
+        return column.cast(type_, strict=False).to_physical().cast(pl.Int8)
+    if type_ == pl.Datetime:
+        time = column.str.to_datetime(ISO_TIME, time_unit="ms", strict=False)
+        return time.dt.timestamp("ms").alias(name)
     number = column.cast(pl.Float64, strict=False)
     exact = (number == number.round()) & (number.abs() < MOST_EXACT)
     whole = pl.when(exact).then(number).cast(type_, strict=False)
