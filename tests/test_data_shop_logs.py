@@ -17,7 +17,7 @@ from recgym.data.yoochoose import CLICKS, PURCHASES, ShopPreset
 from recgym.errors import RecGymError
 
 QUICK = settings(
-    max_examples=60,
+    max_examples=40,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
@@ -35,10 +35,9 @@ def write_yoochoose(folder: Path, events: list[Event]) -> Path:
     folder.mkdir(exist_ok=True)
     lines: dict[int, list[str]] = {0: [], 2: []}
     for sequence, time, item, kind in events:
-        moment = datetime.fromtimestamp((START + time) / 1_000, UTC).isoformat(
-            timespec="milliseconds"
-        )
-        lines[kind].append(f"{sequence},{moment}Z,{item}{',0' if kind == 0 else ',100,1'}\n")
+        moment = datetime.fromtimestamp((START + time) / 1_000, UTC)
+        when = moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        lines[kind].append(f"{sequence},{when},{item}{',0' if kind == 0 else ',100,1'}\n")
     (folder / CLICKS).write_text("".join(lines[0]))
     (folder / PURCHASES).write_text("".join(lines[2]))
     return folder
