@@ -51,7 +51,9 @@ class Preset:
     """the paper"""
     filters: Filters
     printed: Mapping[str, int]
-    """counts in the paper, by their names in ``event_counts``; before sequences are cut short"""
+    """counts in the paper, of what is kept before sequences are cut short"""
+    division: tuple[float, float, float] = DIVISION
+    """shares of the sequences that are for training, validation and test"""
 
 
 Account = Callable[[pl.DataFrame], dict[str, dict[str, int]]]
@@ -88,6 +90,17 @@ class EventLog:
     """by raw id; empty for none"""
 
 
+def reward_of_stars(stars: pl.Expr) -> pl.Expr:
+    """Returns the reward of ratings from 1 to 5 (Liang and Vlassis 2022, section 4.1).
+
+    It is 0 for 1 and 2 stars, 0.5 for 3, and 1 for 4 and 5; null for another number.
+    """
+    rewards = {1: 0.0, 2: 0.0, 3: 0.5, 4: 1.0, 5: 1.0}
+    return stars.cast(pl.Float64).replace_strict(
+        {float(k): v for k, v in rewards.items()}, default=None, return_dtype=pl.Float32
+    )
+
+
 def one_file(table: RawTable, rows: pl.DataFrame, dropped: Mapping[str, int]) -> Account:
     """Returns the ``account`` of a log in one file with an event a line.
 
@@ -109,7 +122,6 @@ def events_dataset(
     seed: int,
     preset: Preset = NO_PRESET,
     ties: bool = False,
-    division: tuple[float, float, float] = DIVISION,
 ) -> Dataset:
     """Makes a page without a slate of every event, and a user with one session of every sequence.
 
@@ -120,9 +132,8 @@ def events_dataset(
     Args:
         log: the events.
         seed: of the sequences that are drawn, of ties, and of the division.
-        preset: which events are kept.
+        preset: which events are kept, and how sequences are divided.
         ties: whether events of one time, or of none, are put in a random order.
-        division: shares of the sequences that are for training, validation and test.
 
     Raises:
         RecGymError: the preset leaves no event.
@@ -131,9 +142,12 @@ def events_dataset(
     mended = dict(log.mended)
     rows = _filtered(log.rows, preset.filters, draws, mended)
     if rows.is_empty():
+        name = log.info["name"]
+        if not preset.name:
+            raise RecGymError(f"{name}: an empty log (every line is dropped: {mended})")
         raise RecGymError(
-            f"{log.info['name']}: no event is left by the preset {preset.name!r} (sequences or"
-            " items are too rare in this log); leave --preset out to keep every event"
+            f"{name}: no event is left by the preset {preset.name!r} (sequences or items are too"
+            " rare in this log); leave --preset out to keep every event"
         )
     if ties:
         rows = rows.with_columns(pl.Series(ROW, order.permutation(len(rows))))
@@ -157,7 +171,8 @@ def events_dataset(
         feature_names=(),
     )
     info = {**log.info, "mended": mended, "lines": lines, **facts, **click_facts(sessions)}
-    return Dataset(sessions, catalog, split_users(int(sessions.user[-1]) + 1, seed, division), info)
+    split = split_users(int(sessions.user[-1]) + 1, seed, preset.division)
+    return Dataset(sessions, catalog, split, info)
 
 
 def _filtered(

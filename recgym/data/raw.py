@@ -117,7 +117,7 @@ class RawTable:
             RecGymError: there are no rows; a field is missing or is not of its type. Names line (or
                 row) and column.
         """
-        parsed = self._collect(self.frame.select(ROW, *(_cast(n, t) for n, t in types.items())))
+        parsed = self.collect(self.frame.select(ROW, *(_cast(n, t) for n, t in types.items())))
         if parsed.is_empty():
             raise RecGymError(f"{self.path}: an empty log (no rows)")
         for name in types:
@@ -146,7 +146,7 @@ class RawTable:
         raise RecGymError(f"{self.path}, {self.unit} {row}, column {column!r}: {why}")
 
     def _why_missing(self, row: Any, column: str, type_: Any) -> str:
-        value = self._collect(self.frame.filter(pl.col(ROW) == row).select(column)).item()
+        value = self.collect(self.frame.filter(pl.col(ROW) == row).select(column)).item()
         if value is None or value == "":
             return "no value"
         if isinstance(type_, pl.Enum):
@@ -159,7 +159,8 @@ class RawTable:
             return f"{shortened(repr(value))} is not a number"
         return f"{shortened(repr(value))} is not a whole number of 64 bits at most"
 
-    def _collect(self, frame: pl.LazyFrame) -> pl.DataFrame:
+    def collect(self, frame: pl.LazyFrame) -> pl.DataFrame:
+        """Runs a query of ``frame``; what polars cannot read is RecGymError."""
         try:
             return frame.collect(engine="streaming")
         except UNREADABLE as error:
@@ -209,7 +210,12 @@ def _cast(name: str, type_: Any) -> pl.Expr:
     if type_ == pl.Datetime:
         time = column.str.to_datetime(ISO_TIME, time_unit="ms", strict=False)
         return time.dt.timestamp("ms").alias(name)
-    number = column.cast(pl.Float64, strict=False)
-    exact = (number == number.round()) & (number.abs() < MOST_EXACT)
-    whole = pl.when(exact).then(number).cast(type_, strict=False)
+    whole = whole_number(name).cast(type_, strict=False)
     return pl.coalesce(column.cast(type_, strict=False), whole).alias(name)
+
+
+def whole_number(name: str) -> pl.Expr:
+    """Returns a column of numbers as whole ones; null where they are not, or are not exact."""
+    number = pl.col(name).cast(pl.Float64, strict=False)
+    exact = (number == number.round()) & (number.abs() < MOST_EXACT)
+    return pl.when(exact).then(number).cast(pl.Int64).alias(name)
