@@ -224,8 +224,9 @@ def leaks(scores: dict[str, dict[str, float]], simulated: bool = True) -> list[s
     if simulated:
         telling |= {"oldest", "newest"} | ({"item_ctr"} if "oldest" in scores else set())
     found = {rule: score["precision_at_1"] for rule, score in scores.items()}
-    chance = found.get("random", 0.0)  # 1 where a page has one item
-    return [rule for rule in found if rule in telling and found[rule] > max(LEAK, chance)]
+    if found.get("random") == 1:  # pages of one item have nothing to leak
+        return []
+    return [rule for rule in found if rule in telling and found[rule] > LEAK]
 
 
 def beside_the_paper(preset: dict[str, Any]) -> str:
