@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from recgym.data import Dataset, read_retailrocket, read_yoochoose
 from recgym.data.yoochoose import CLICKS, PURCHASES, ShopPreset
 from recgym.errors import RecGymError
+from tests.test_fuzz_data import BLANKS, UNHARMED, damaged, read_or_refused
 
 QUICK = settings(
     max_examples=40,
@@ -47,6 +48,11 @@ def write_retailrocket(path: Path, events: list[Event]) -> Path:
     lines = [f"{START + t},{s},{KINDS[k]},{i},{7 if k == 2 else ''}\n" for s, t, i, k in events]
     path.write_text("timestamp,visitorid,event,itemid,transactionid\n" + "".join(lines))
     return path
+
+
+def read_beside_purchases(path: Path) -> Dataset:
+    """Reads a file of clicks with the purchases that are beside it."""
+    return read_yoochoose(path.parent)
 
 
 def plainly(events: list[Event], keep_last: int | None) -> list[list[tuple[int, int]]]:
@@ -129,6 +135,32 @@ def test_retailrocket_is_what_a_plain_count_says(
     dataset = refused_or(lambda: read_retailrocket(path, preset=preset), expected)
     if dataset is not None:
         assert sum(dataset.info["lines"]["events.csv"].values()) == len(events) + 1
+
+
+@QUICK
+@given(
+    events=st.lists(EVENT, min_size=1, max_size=8),
+    blanks=BLANKS,
+    place=st.integers(0, 7),
+    damage=st.sampled_from(UNHARMED + ["short", "long", "number", "huge", "blanks"]),
+    clicks_file=st.booleans(),
+)
+def test_blank_lines_are_counted_and_a_damaged_one_is_named(
+    events: list[Event],
+    blanks: list[int],
+    place: int,
+    damage: str | None,
+    clicks_file: bool,
+    tmp_path: Path,
+) -> None:
+    read: Callable[[Path], Dataset] = read_retailrocket
+    path = write_retailrocket(tmp_path / "events.csv", events)
+    if clicks_file:
+        clicks = [(s, t, i, 0) for s, t, i, _ in events]
+        path = write_yoochoose(tmp_path, [*clicks, (9, 0, 1, 0), (9, 0, 1, 2)]) / CLICKS
+        read = read_beside_purchases
+    content, hurt = damaged(path.read_bytes().splitlines(), blanks, place, damage, b",")
+    read_or_refused(read, path, content, hurt)
 
 
 def test_long_sequences_keep_their_end(tmp_path: Path) -> None:

@@ -64,6 +64,22 @@ def test_prepare_reads_the_cikm_cup(repository: Path, tmp_path: Path) -> None:
     assert Dataset.load(out).info["name"] == "cikm-cup"
 
 
+def test_prepare_prints_what_a_preset_keeps_beside_its_papers_counts(
+    repository: Path, tmp_path: Path
+) -> None:
+    log, out = tmp_path / "events.csv", tmp_path / "out"
+    events = [f"{t},{v},{'addtocart' if t == 3 else 'view'},1," for v in range(3) for t in range(4)]
+    log.write_text("\n".join(["timestamp,visitorid,event,itemid,transactionid", *events]))
+    done = prepare(repository, "retailrocket", "--path", log, "--out", out, "--preset", "sqn")
+    assert done.returncode == 0, done.stderr
+    assert (
+        "preset sqn (in brackets Xin et al. 2020, section 4.1): 3 sequences (195,523), "
+        "1 items (70,852), 9 clicks (1,176,680), 3 purchases (57,269)" in done.stdout
+    )
+    assert "no user model can be fitted to this log" in done.stdout
+    assert Dataset.load(out).info["counts"]["purchases"] == 3
+
+
 CLICKS = "who,seen,hit,at\n" + "".join(
     f"u{user},x|y|z,{'xyz'[user % 3]},2024-05-0{day}T09:00\n" for user in range(8) for day in (1, 2)
 )
