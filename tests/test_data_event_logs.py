@@ -69,6 +69,7 @@ def test_events_are_in_the_order_of_time_then_kind_then_line(tmp_path: Path) -> 
         "pages_of_one_item": 0, "items": 4, "clicks": 5, "carts": 1, "purchases": 2,
     }  # fmt: skip
     assert info["lines"] == {"log": {"events": 8}}
+    assert info["division"] == "train 80.0%, validation 10.0%, test 10.0% of sequences"
     assert "preset" not in info
 
 

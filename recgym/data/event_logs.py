@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from recgym.data.catalog import Catalog
-from recgym.data.dataset import Dataset, split_users
+from recgym.data.dataset import SPLITS, Dataset, split_users
 from recgym.data.descriptions import click_facts, event_counts
 from recgym.data.raw import ROW, RawTable
 from recgym.data.sessions import Sessions, rank_within
@@ -153,7 +153,10 @@ def events_dataset(
         rows = rows.with_columns(pl.Series(ROW, order.permutation(len(rows))))
     keys = [name for name in ("user", "time", "event", ROW) if name in rows.columns]
     rows = rows.sort(keys).drop(ROW)
-    facts = {}
+    shares = zip(SPLITS, preset.division, strict=True)
+    facts: dict[str, Any] = {
+        "division": ", ".join(f"{split} {share:.1%}" for split, share in shares) + " of sequences"
+    }
     if preset.name:
         facts["preset"] = {
             "name": preset.name,

@@ -47,9 +47,8 @@ from recgym_agents.commands.event_sources import (
 
 LEAK = 0.5
 WITHOUT_SLATES = (
-    "  note: no page says what was shown, so no user model can be fitted to this log (recgym fit),"
-    " and no agent learns from it; its clicks are histories, for Sessions.histories and models of"
-    " the next click"
+    "  note: no page says what was shown, so no user model can be fitted to this log (recgym fit);"
+    " its events are histories, for Sessions.histories and models of the next item"
 )
 
 
@@ -248,6 +247,8 @@ def print_summary(info: dict[str, Any], out: Path) -> None:
     for what, count in info["mended"].items():
         if count:
             print(f"  mended: {count:,} {what.replace('_', ' ')}")
+    if "division" in info:
+        print(f"  divided at random: {info['division']}")
     if "preset" in info:
         print("  " + beside_the_paper(info["preset"]))
     for rule, scores in info["floors"].items():
