@@ -208,8 +208,8 @@ def _last(rows: pl.DataFrame, longest: int | None, mended: dict[str, int]) -> pl
     """Returns the last events of each sequence, of rows in order."""
     if longest is None:
         return rows
-    sequence = rows.select(pl.col("user").rle_id()).to_series().to_numpy()
-    left = rank_within(-sequence[::-1].astype(np.int64))[::-1]
+    sequence = rows.select(pl.col("user").rle_id().cast(pl.Int64)).to_series().to_numpy()
+    left = rank_within(sequence[::-1])[::-1]
     kept = rows.filter(pl.Series(left < longest))
     mended[f"events_before_the_last_{longest}_left_out"] = len(rows) - len(kept)
     return kept
