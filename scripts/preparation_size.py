@@ -65,8 +65,8 @@ def generate(folder: Path, clicks: int, seed: int = 0) -> None:
             priced.write_csv(bought, include_header=False)
 
 
-def measure(folder: Path) -> tuple[float, float]:
-    """Returns the seconds and the gigabytes that it takes to prepare the log in a folder."""
+def measure(folder: Path) -> tuple[float, float, float]:
+    """Returns what it takes to prepare the log in a folder: seconds, CPU seconds, gigabytes."""
     command = [sys.executable, str(Path(__file__).with_name("prepare.py")), "yoochoose"]
     command += ["--path", str(folder), "--preset", "lpi", "--out", str(folder / "prepared")]
     start = time.perf_counter()
@@ -75,7 +75,8 @@ def measure(folder: Path) -> tuple[float, float]:
     process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode:
         raise RecGymError(f"recgym prepare ended with status {process.returncode}")
-    return time.perf_counter() - start, used.ru_maxrss * 1024 / 1e9
+    seconds = time.perf_counter() - start
+    return seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e9
 
 
 def main(clicks: tuple[int, ...] = (300_000, 3_000_000), folder: Path | None = None) -> None:
@@ -92,8 +93,9 @@ def main(clicks: tuple[int, ...] = (300_000, 3_000_000), folder: Path | None = N
     for size in clicks:
         with tempfile.TemporaryDirectory(dir=folder) as name:
             generate(Path(name), size)
-            seconds, gigabytes = measure(Path(name))
-        print(f"{size:>12,} clicks: {seconds:6.1f} s, {gigabytes:.2f} GB at most", flush=True)
+            seconds, of_cpu, gigabytes = measure(Path(name))
+        took = f"{seconds:.1f} s ({of_cpu:.1f} CPU seconds), {gigabytes:.2f} GB at most"
+        print(f"{size:>12,} clicks: {took}", flush=True)
     if seconds > MOST_SECONDS or gigabytes > MOST_GIGABYTES:
         raise RecGymError(f"more than {MOST_SECONDS} s or {MOST_GIGABYTES:.0f} GB")
 
