@@ -146,7 +146,7 @@ class OpenBandit:
     out: Path
     """folder to write"""
     path: Path | None = None
-    """folder of the dataset; none downloads its sample (12 MB)"""
+    """folder of the dataset; none downloads its sample (1.3 MB)"""
     campaign: Campaign = "all"
     """which items were shown"""
     policy: BehaviourPolicy = "random"
