@@ -19,6 +19,7 @@ from recgym.data.event_logs import (
 )
 from recgym.data.raw import ROW
 from recgym.errors import RecGymError
+from tests.fixtures.sequences import sequences
 
 EVENTS = [
     ("b", 3_000, "x", 0), ("b", 1_999, "y", 0), ("b", 3_000, "z", 2), ("b", 3_000, "y", 1),
@@ -38,19 +39,11 @@ def kept(filters: Filters, seed: int = 0) -> Dataset:
     return events_dataset(log(), seed, Preset("p", "a paper", filters, {}))
 
 
-def items(dataset: Dataset) -> list[list[str]]:
-    """The items of each user, in order."""
-    sessions, ids = dataset.sessions, dataset.catalog.item_id
-    return [
-        [ids[i] for i in sessions.item[sessions.user == user]] for user in range(dataset.n_users)
-    ]
-
-
 def test_events_are_in_the_order_of_time_then_kind_then_line(tmp_path: Path) -> None:
     dataset = events_dataset(log(), seed=0)
     dataset.validate()
     sessions = dataset.sessions
-    assert items(dataset) == [["x", "w", "x"], ["y", "x", "y", "z"], ["x"]]  # of a, b, c
+    assert sequences(dataset) == [["x", "w", "x"], ["y", "x", "y", "z"], ["x"]]  # of a, b, c
     assert sessions.user.tolist() == sessions.session.tolist() == [0, 0, 0, 1, 1, 1, 1, 2]
     assert sessions.step.tolist() == [0, 1, 2, 0, 1, 2, 3, 0]
     assert sessions.event is not None
@@ -105,14 +98,14 @@ def test_filters_keep_what_they_say(
 ) -> None:
     dataset = kept(filters)
     dataset.validate()
-    assert items(dataset) == left
+    assert sequences(dataset) == left
     assert dataset.info["mended"] == {f"{why}_left_out": n for why, n in counted.items()}
 
 
 def test_a_papers_counts_stand_beside_what_was_found_before_sequences_are_cut() -> None:
     preset = Preset("p", "a paper", Filters(least_events=3, longest=1), {"sequences": 7})
     dataset = events_dataset(log(), 0, preset)
-    assert items(dataset) == [["x"], ["z"]]
+    assert sequences(dataset) == [["x"], ["z"]]
     assert dataset.info["preset"] == {
         "name": "p",
         "source": "a paper",
@@ -122,17 +115,17 @@ def test_a_papers_counts_stand_beside_what_was_found_before_sequences_are_cut() 
 
 
 def test_sequences_are_drawn_by_the_seed() -> None:
-    drawn = {tuple(map(tuple, items(kept(Filters(sequences=1), seed)))) for seed in range(20)}
+    drawn = {tuple(map(tuple, sequences(kept(Filters(sequences=1), seed)))) for seed in range(20)}
     assert drawn == {(("x", "w", "x"),), (("y", "x", "y", "z"),), (("x",),)}
     dataset = kept(Filters(sequences=2))
     assert dataset.n_users == 2
     assert dataset.info["mended"] == {"sequences_not_drawn": 1}
-    assert items(kept(Filters(sequences=9))) == items(events_dataset(log(), 0))
+    assert sequences(kept(Filters(sequences=9))) == sequences(events_dataset(log(), 0))
 
 
 def test_ties_are_drawn_by_the_seed_and_times_are_kept() -> None:
     events = [("a", 2_000, item, 0) for item in "wxyz"] + [("a", 1_000, "v", 0)]
-    orders = {tuple(items(events_dataset(log(events), s, ties=True))[0]) for s in range(9)}
+    orders = {tuple(sequences(events_dataset(log(events), s, ties=True))[0]) for s in range(9)}
     assert len(orders) > 2
     assert {order[0] for order in orders} == {"v"}
     assert {"".join(sorted(order)) for order in orders} == {"vwxyz"}

@@ -10,23 +10,11 @@ from typing import Any, NoReturn
 import polars as pl
 
 from recgym.data.parquet import first_line
-from recgym.data.raw import ROW, RawTable
+from recgym.data.raw import LINE, ROW, RawTable
 from recgym.data.raw_lines import opened
 from recgym.errors import RecGymError, shortened
 
-NO_SEPARATOR = "\x1f"
-"""A character that neither JSON nor a list of ratings may hold: a line is one field."""
-LINE = "line"
 NO_OBJECT = "not a JSON object, such as {...}"
-
-
-def whole_lines(path: Path) -> RawTable:
-    """Opens a text of which each line is one field, named ``LINE``, and skips blank lines.
-
-    Raises:
-        RecGymError: see ``RawTable.delimited``.
-    """
-    return RawTable.delimited(path, NO_SEPARATOR, [LINE], header=False)
 
 
 def read_json_lines(path: Path, fields: Mapping[str, Any]) -> tuple[RawTable, pl.DataFrame]:
@@ -44,7 +32,7 @@ def read_json_lines(path: Path, fields: Mapping[str, Any]) -> tuple[RawTable, pl
         RecGymError: the file is missing or empty; or a line is no object with fields of these
             types, and is named.
     """
-    table = whole_lines(path)
+    table = RawTable.lines(path)
     type_ = pl.Struct(dict(fields))
     decoded = table.frame.select(ROW, pl.col(LINE).str.json_decode(type_))
     try:

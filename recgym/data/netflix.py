@@ -16,8 +16,7 @@ from recgym.data.event_logs import (
     events_dataset,
     reward_of_stars,
 )
-from recgym.data.json_lines import LINE, whole_lines
-from recgym.data.raw import ROW, RawTable, source_of
+from recgym.data.raw import LINE, ROW, RawTable, source_of
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, check_number
 
@@ -67,7 +66,7 @@ def read_netflix(
     parts = []
     other = {"blank": 0, "movies": 0}
     for path in paths:
-        table = whole_lines(path)
+        table = RawTable.lines(path)
         ratings, movies = _ratings(table)
         parts.append(ratings)
         other["movies"] += movies

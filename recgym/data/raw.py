@@ -18,6 +18,10 @@ from recgym.files import sha256_of
 
 ROW = "__row__"
 """The column that numbers a raw table's rows as its file does."""
+LINE = "line"
+"""The only column of a raw table of whole lines."""
+NO_SEPARATOR = "\x1f"
+"""A character that no text has, as JSON forbids it."""
 ISO_TIME, EXAMPLE_TIME = "%Y-%m-%dT%H:%M:%S%.fZ", "2014-04-06T01:29:05.969Z"
 MOST_EXACT = 2.0**53
 """From it on a floating-point number may stand for several whole ones."""
@@ -89,6 +93,15 @@ class RawTable:
                 raise RecGymError(f"{path}: two columns are named {column!r}")
         skipped = {"header": int(header), "blank": len(lines.blank)}
         return RawTable(path, _wanted(frame, path, present, columns), "line", skipped)
+
+    @staticmethod
+    def lines(path: Path) -> RawTable:
+        """Opens a text of which each line is one string, ``LINE``, and skips blank lines.
+
+        Raises:
+            RecGymError: as ``delimited``; or a line holds ``NO_SEPARATOR``.
+        """
+        return RawTable.delimited(path, NO_SEPARATOR, [LINE], header=False)
 
     @staticmethod
     def parquet(path: Path, columns: Sequence[str]) -> RawTable:
