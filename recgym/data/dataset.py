@@ -45,7 +45,9 @@ class Dataset:
     ``source`` (file name -> sha256), ``sha256``, ``mended`` (what -> count), ``lines`` (file
     name -> what became of its lines -> how many; they add up to the file's), ``command``,
     ``no_click`` (pages without a click exist), ``repeat_clicks`` (a user clicks an item twice),
-    ``counts`` and ``floors``; ``save`` fills in what is missing, see ``described``"""
+    ``division`` (the shares of the splits), ``preset`` (which filters were applied, and a paper's
+    counts beside those found), ``counts`` and ``floors``; ``save`` fills in what is missing, see
+    ``described``"""
     users: UserTable | None = None
     """what the raw log calls its users, and their features"""
 

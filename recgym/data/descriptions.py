@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recgym.arrays import Array
+from recgym.data.session_checks import EVENTS
 from recgym.data.sessions import Sessions
 from recgym.data.trivial_rules import floors
 from recgym.errors import RecGymError
@@ -14,6 +16,9 @@ from recgym.files import sha256_of_arrays
 
 if TYPE_CHECKING:
     from recgym.data.dataset import Dataset
+
+FACTS = {"no_click", "repeat_clicks"}
+"""What ``click_facts`` says."""
 
 
 def described(dataset: Dataset, name: str) -> dict[str, Any]:
@@ -36,7 +41,7 @@ def described(dataset: Dataset, name: str) -> dict[str, Any]:
         "source": {},
         "mended": {},
         "command": "",
-        **click_facts(dataset.sessions),
+        **({} if dataset.info.keys() >= FACTS else click_facts(dataset.sessions)),
         **dataset.info,
         "counts": counts(dataset),
         "floors": floors(dataset),
@@ -53,6 +58,7 @@ def described(dataset: Dataset, name: str) -> dict[str, Any]:
 def counts(dataset: Dataset) -> dict[str, int]:
     """Returns how much there is of what."""
     sessions = dataset.sessions
+    kinds = {} if sessions.event is None else event_counts(sessions.event)
     return {
         "users": dataset.n_users,
         "pages": int((sessions.slate_sizes > 0).sum()),
@@ -60,16 +66,24 @@ def counts(dataset: Dataset) -> dict[str, int]:
         "events_without_slate": int((sessions.slate_sizes == 0).sum()),
         "pages_of_one_item": int((sessions.slate_sizes == 1).sum()),
         "items": dataset.catalog.n_items,
+        **kinds,
     }
+
+
+def event_counts(event: Array) -> dict[str, int]:
+    """Returns how many events (P,) are of each kind: ``clicks``, ``carts``, ``purchases``."""
+    found = np.bincount(event, minlength=len(EVENTS))
+    return {f"{kind}s": int(count) for kind, count in zip(EVENTS, found, strict=True)}
 
 
 def click_facts(sessions: Sessions) -> dict[str, bool]:
     """Returns the two facts about clicks that a user model must know, as stored in ``info``."""
     clicked = sessions.item >= 0
     pairs = sessions.user[clicked] * (sessions.item.max() + 1) + sessions.item[clicked]
+    pairs.sort()
     return {
         "no_click": bool(((sessions.slate_sizes > 0) & (sessions.click < 0)).any()),
-        "repeat_clicks": len(np.unique(pairs)) < len(pairs),
+        "repeat_clicks": bool((pairs[1:] == pairs[:-1]).any()),
     }
 
 
