@@ -142,10 +142,12 @@ def _standard_error(totals: Array, counts: Array) -> float:
 
 
 def _resampled(totals: Array, counts: Array, resamples: int, seed: int) -> Array:
-    """Returns means (resamples,) of clusters drawn with replacement, in blocks."""
+    """Returns means (resamples,) of clusters drawn with replacement, in blocks; NaN for one."""
     if resamples < 1:
         raise RecGymError(f"resamples={resamples!r}: at least 1 is needed")
     generator, n_clusters = np.random.default_rng(seed), len(totals)
+    if n_clusters < 2:
+        return np.full(resamples, math.nan)
     block = max(1, BLOCK // n_clusters)
     means = []
     for done in range(0, resamples, block):
