@@ -6,7 +6,7 @@ import math
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar, runtime_checkable
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from torch import nn
@@ -203,25 +203,6 @@ class Agent(Policy, Protocol[Batch]):
 
     def compile(self, mode: Compile, device: str, rows: float) -> None:
         """Decides whether its work is compiled; see ``BaseAgent.compile``."""
-
-
-@runtime_checkable
-class DrawsSlates(Protocol):
-    """An agent that knows how likely it is to draw a slate when it explores."""
-
-    def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
-        """Returns slates (B, K), see ``Agent.act``."""
-
-    def slot_probabilities(self, observation: np.ndarray, slate: np.ndarray) -> np.ndarray:
-        """Returns the probabilities (B, K) that ``act(observation, explore=1.0)`` shows a slate.
-
-        Args:
-            observation: (B, W).
-            slate: (B, K) distinct items.
-
-        Returns:
-            Of each slot's item, given the items above it; their product is the slate's.
-        """
 
 
 class BaseAgent(Checkpointed):

@@ -58,7 +58,7 @@ class RandomAgent(BaseAgent):
         )
 
     def slot_probabilities(self, observation: np.ndarray, slate: np.ndarray) -> np.ndarray:
-        """Returns the probabilities of random slates (B, K); see ``DrawsSlates``."""
+        """Returns the probabilities of random slates (B, K); see ``log_evaluation``."""
         excluded = self.spec.excluded(observation, self.config.remove_clicked)
         barred = np.zeros((len(slate), self.spec.n_items + 1), np.bool_)
         np.put_along_axis(barred, excluded, True, axis=1)

@@ -109,7 +109,7 @@ class PolicyGradient(BaseAgent):
 
     @torch.no_grad()
     def slot_probabilities(self, observation: np.ndarray, slate: np.ndarray) -> np.ndarray:
-        """Returns the probabilities of drawn slates (B, K); see ``DrawsSlates``."""
+        """Returns the probabilities of drawn slates (B, K); see ``log_evaluation``."""
         logits = self.logits(observation)
         slots = slot_log_probs(logits, torch.as_tensor(slate, device=logits.device))
         probabilities: np.ndarray = slots.exp().numpy(force=True)

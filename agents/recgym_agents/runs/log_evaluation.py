@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -11,7 +12,7 @@ from recgym import ope
 from recgym.arrays import Array
 from recgym.data import SPLITS, Dataset, Sessions, Split
 from recgym.errors import RecGymError
-from recgym_agents.agent import Actor, DrawsSlates
+from recgym_agents.agent import Actor
 
 DRAWS = 8
 """Slates that a reward model values for the mean of a policy that draws them."""
@@ -19,6 +20,25 @@ BLOCK = 1_024
 """Pages that an agent answers at once."""
 SAME = 1e-3
 """How far a product of slots may be from the slate's propensity, as a share of it."""
+
+
+@runtime_checkable
+class DrawsSlates(Protocol):
+    """An agent that knows how likely it is to draw a slate when it explores."""
+
+    def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
+        """Returns slates (B, K), see ``Agent.act``."""
+
+    def slot_probabilities(self, observation: np.ndarray, slate: np.ndarray) -> np.ndarray:
+        """Returns the probabilities (B, K) that ``act(observation, explore=1.0)`` shows a slate.
+
+        Args:
+            observation: (B, W).
+            slate: (B, K) distinct items.
+
+        Returns:
+            Of each slot's item, given the items above it; their product is the slate's.
+        """
 
 
 @dataclass(frozen=True)
