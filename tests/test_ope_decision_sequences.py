@@ -58,6 +58,13 @@ def test_a_discount_outside_its_range() -> None:
         ope.per_decision_ips(REWARD, MU, PI, discount=2)
 
 
+def test_weights_that_overflow() -> None:
+    ratios = np.full((2, 300), 0.01)
+    ratios[0] = 1.0
+    with pytest.raises(RecGymError, match="weights of row 1 overflow over 300 steps"):
+        ope.per_decision_ips(np.ones((2, 300)), ratios, np.ones((2, 300)))
+
+
 @pytest.fixture(scope="module")
 def world_and_log() -> tuple[Any, Sessions]:
     """A slate MDP of 4 items, and sessions of random ordered pairs in it."""

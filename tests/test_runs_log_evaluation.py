@@ -117,6 +117,24 @@ def test_pages_of_another_size_are_left_out() -> None:
     assert found.session[0].n == 1  # user 2's session is not whole
 
 
+def test_sessions_are_left_out_where_nothing_can_be_said_of_them() -> None:
+    found = evaluate_on_log(Always([0, 1], 3), dataset(slate_propensities=None))
+    assert (found.session, found.no_session) == ((), "the log has no propensities of whole slates")
+    assert "ips" not in by_name(found.page)
+    n = 160
+    log = dataset().sessions
+    many = dataclasses.replace(
+        log.select(np.repeat(np.arange(8), 40)),
+        step=np.tile(np.arange(80), 4),
+    )
+    long = dataclasses.replace(dataset(), sessions=many)
+    assert evaluate_on_log(Always([0, 1], 3), long).session
+    joined = dataclasses.replace(many, session=np.zeros(320, int), user=np.repeat([0, 2], n))
+    joined = dataclasses.replace(joined, step=np.tile(np.arange(n), 2))
+    found = evaluate_on_log(Always([0, 1], 3), dataclasses.replace(long, sessions=joined))
+    assert "up to 160 pages" in found.no_session
+
+
 def uniform_log(sessions: int) -> tuple[Any, Dataset]:
     env = make_vector_env("SlateMDP-v0", WORLD, 500, "disabled")
     log = collect(env, uniform_policy(5, 2), sessions, seed=1)

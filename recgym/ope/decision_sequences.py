@@ -35,12 +35,13 @@ def per_decision_ips(
         method: what messages call it.
 
     Raises:
-        RecGymError: other shapes, propensities missing or 0, or a discount outside 0..1.
+        RecGymError: other shapes, propensities missing or 0, a discount outside 0..1, or sessions
+            so long that weights overflow.
     """
     reward, propensity, target = columns(
         method, 2, reward=reward, propensity=propensity, target=target
     )
-    weights = np.cumprod(target / propensity, axis=1)
+    weights = _products(method, target / propensity)
     worth = _discounts(method, discount, reward.shape[1])
     return Terms(method, (worth * weights * reward).sum(axis=1), weights)
 
@@ -78,7 +79,7 @@ def per_decision_dr(
     reward, predicted, expected = columns(
         method, 2, reward=reward, predicted=predicted, expected=expected
     )
-    weights = np.cumprod(target / propensity, axis=1)
+    weights = _products(method, target / propensity)
     before = np.concatenate([np.ones((len(weights), 1)), weights[:, :-1]], axis=1)
     steps = before * expected + weights * (reward - predicted)
     worth = _discounts(method, discount, reward.shape[1])
@@ -112,6 +113,19 @@ def by_session(values: Array, session: Array, fill: float) -> Array:
     rows = np.full(shape, fill, np.float64)
     rows[session, step] = values
     return rows.reshape(len(length), -1)
+
+
+def _products(method: str, ratios: Array) -> Array:
+    """Returns the weights up to each step, (n, T)."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        weights: Array = np.cumprod(ratios, axis=1)
+    if not np.isfinite(weights).all():
+        row = int(np.argmin(np.isfinite(weights).all(axis=1)))
+        raise RecGymError(
+            f"{method}: the weights of row {row} overflow over {ratios.shape[1]} steps; evaluate"
+            " fewer steps, or single pages"
+        )
+    return weights
 
 
 def _discounts(method: str, discount: float, steps: int) -> Array:

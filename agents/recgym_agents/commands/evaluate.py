@@ -135,6 +135,8 @@ def _on_log(
                 unit, _title(one), f"{one.estimate:.4f}", _interval(one), size, f"{one.n:,}"
             )
             notes |= {f"{unit}, {_title(one)}: {caution.text}": None for caution in one.warnings}
+    if found.no_session:
+        notes[f"nothing is said of sessions: {found.no_session}"] = None
     if found.left_out:
         notes[f"{found.left_out:,} pages with slates of another size were left out"] = None
     write_json(
@@ -147,6 +149,7 @@ def _on_log(
             "left_out": found.left_out,
             "page": [_record(one) for one in found.page],
             "session": [_record(one) for one in found.session],
+            "no_session": found.no_session,
         },
     )
     console = Console()

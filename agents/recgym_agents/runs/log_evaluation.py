@@ -18,6 +18,8 @@ DRAWS = 8
 """Slates that a reward model values for the mean of a policy that draws them."""
 BLOCK = 1_024
 """Pages that an agent answers at once."""
+LONGEST = 100
+"""Pages of a session beyond which products of weights say nothing, and may overflow."""
 SAME = 1e-3
 """How far a product of slots may be from the slate's propensity, as a share of it."""
 
@@ -51,8 +53,9 @@ class LogEvaluation:
     """Reward a page where users are as the log has them: first that of the policy that made the
     log, then what each estimator says of the agent."""
     session: tuple[ope.OffPolicyEstimate, ...]
-    """Reward a session in which the agent shows all pages, likewise; none where the log does not
-    tell how likely whole slates were."""
+    """Reward a session in which the agent shows all pages, likewise."""
+    no_session: str = ""
+    """Why nothing is said of sessions, where it is not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,10 +119,11 @@ def evaluate_on_log(
     def found(terms: list[ope.Terms], cluster: Array) -> tuple[ope.OffPolicyEstimate, ...]:
         return tuple(ope.estimate(one, "bootstrap", cluster=cluster, seed=seed) for one in terms)
 
+    pages, why = found(_page_terms(scored), users), _no_session(scored)
+    if why:
+        return LogEvaluation(scored.left_out, pages, (), why)
     sessions = _session_terms(scored, _to_come(dataset, split))
-    return LogEvaluation(
-        scored.left_out, found(_page_terms(scored), users), found(sessions, users[first])
-    )
+    return LogEvaluation(scored.left_out, pages, found(sessions, users[first]))
 
 
 def _scored(agent: Actor, dataset: Dataset, split: Split, drawn: bool) -> _Scored:
@@ -254,15 +258,24 @@ def _slot_terms(scored: _Scored, slots: Array) -> list[ope.Terms]:
     return [ope.independent_ips(reward, slots, chosen == scored.slate)]
 
 
+def _no_session(scored: _Scored) -> str:
+    """Returns why nothing can be estimated of sessions, or ""."""
+    if scored.slate_propensities is None:
+        return "the log has no propensities of whole slates"
+    if not scored.whole.any():
+        return "no session has slates of the agent's size alone"
+    longest = int(np.bincount(scored.log.session_number).max())
+    if longest > LONGEST:
+        return f"they have up to {longest:,} pages, too many to multiply weights"
+    return ""
+
+
 def _session_terms(scored: _Scored, to_come: Array) -> list[ope.Terms]:
     """Returns what is estimated of whole sessions."""
     log, session = scored.log, scored.log.session_number
-    propensity = scored.slate_propensities
-    if propensity is None or not scored.whole.any():
-        return []
     columns = (
         (log.reward, 0.0),
-        (propensity, 1.0),
+        (scored.slate_propensities, 1.0),
         (scored.target.prod(axis=1), 1.0),
         (scored.predicted, 0.0),
         (scored.expected, 0.0),
