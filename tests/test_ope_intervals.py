@@ -70,7 +70,7 @@ def test_one_row_has_no_interval() -> None:
 
 def test_few_effective_rows_are_warned_of() -> None:
     weights = np.ones(1_000)
-    assert ope.estimate(terms(weights, weights=weights)).warnings == ()
+    assert ope.estimate(terms(np.arange(1_000), weights=weights)).warnings == ()
     weights = np.where(np.arange(1_000) < 20, 50.0, 0.0)
     found = ope.estimate(terms(weights, weights=weights))
     assert found.effective_sample_size == pytest.approx(20.0)
@@ -87,9 +87,14 @@ def test_the_slot_of_the_fewest_counts() -> None:
 
 def test_weights_that_do_not_average_one_are_warned_of() -> None:
     weights = np.full(400, 0.5)
-    (caution,) = ope.estimate(terms(weights, weights=weights)).warnings
+    (caution,) = ope.estimate(terms(np.arange(400), weights=weights)).warnings
     assert caution.kind == "mean weight"
     assert "weights average 0.5, not 1" in caution.text
+
+
+def test_rows_that_all_say_the_same_are_warned_of() -> None:
+    (caution,) = ope.estimate(ope.ips(np.zeros(90), np.ones(90), np.ones(90))).warnings
+    assert caution.kind == "no spread"
 
 
 def test_weights_that_were_cut_are_warned_of() -> None:

@@ -30,7 +30,7 @@ BLOCK = 2_000_000
 class Caution:
     """A reason not to trust an estimate as it stands."""
 
-    kind: Literal["effective sample size", "mean weight", "weights left out"]
+    kind: Literal["effective sample size", "mean weight", "weights left out", "no spread"]
     text: str
     """One line: what was found, and what it means."""
 
@@ -211,4 +211,10 @@ def _cautions(terms: Terms, size: float) -> tuple[Caution, ...]:
             " shows what was never logged"
         )
         found.append(Caution("mean weight", text))
+    if n > 1 and np.ptp(terms.values) == 0.0:
+        text = (
+            "all rows say the same, such as that nothing was ever earned: that the interval has no"
+            " width does not mean that the estimate is exact"
+        )
+        found.append(Caution("no spread", text))
     return tuple(found)
