@@ -16,6 +16,7 @@ from recgym.errors import RecGymError
 from recgym.ope import OffPolicyEstimate
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.baselines import BaselineConfig, Popularity, RandomAgent
+from recgym_agents.algorithms.irecgan import IRecGAN, IRecGANConfig
 from recgym_agents.algorithms.policy_gradient import PolicyGradient, PolicyGradientConfig
 from recgym_agents.commands.evaluate import main
 from recgym_agents.runs.evaluation import make_vector_env
@@ -165,7 +166,7 @@ def test_random_slates_on_a_log_of_random_slates_earn_what_it_earned() -> None:
 
 
 @pytest.mark.parametrize("remove_clicked", [False, True])
-@pytest.mark.parametrize("kind", ["random", "popularity", "policy gradient"])
+@pytest.mark.parametrize("kind", ["random", "popularity", "policy gradient", "irecgan"])
 def test_probabilities_of_drawn_slates_are_their_frequencies(
     kind: str, remove_clicked: bool
 ) -> None:
@@ -177,6 +178,9 @@ def test_probabilities_of_drawn_slates_are_their_frequencies(
         "popularity": lambda: Popularity(baseline, spec, 0),
         "policy gradient": lambda: PolicyGradient(
             PolicyGradientConfig(remove_clicked=remove_clicked, hidden=4), spec, 0
+        ),
+        "irecgan": lambda: IRecGAN(
+            IRecGANConfig(remove_clicked=remove_clicked, ranking="user"), spec, 0
         ),
     }[kind]()
     every = np.array([[i, j] for i in range(6) for j in range(6) if i != j])
