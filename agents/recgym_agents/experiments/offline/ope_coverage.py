@@ -45,6 +45,9 @@ TARGETS = {
 """Target policies: how sharply they prefer what is liked, and shun what was clicked last."""
 LOW, HIGH = 0.93, 0.97
 """Shares of intervals that hold the truth, where 95% should."""
+FOUND = (1.959964 + 0.841621) / 1.959964
+"""How many times the reach of its 95% interval a share must be from a bound to be told from it four
+times in five."""
 CLAIMED = (
     ("page", "dr", "doubly robust"),
     ("page", "cascade-dr", "cascade-DR, a page's click in its last slot"),
@@ -166,11 +169,11 @@ def _claim(finished: list[Finished], budget: Budget, name: str, text: str, sessi
     for target in TARGETS:
         found = _pooled(finished, budget, name, target, sessions)
         verdict = judge_coverage(found["low"], found["high"])
-        half = 50.0 * (found["high"] - found["low"])
+        detectable = 100.0 * FOUND * (found["high"] - found["low"]) / 2
         numbers.append(
             f"{target}: {found['share']:.1%} ({found['low']:.1%} .. {found['high']:.1%};"
             f" worlds {found['least']:.1%} .. {found['most']:.1%})"
-            + limit(verdict, f"{half:.1f} points from a bound")
+            + limit(verdict, f"{detectable:.1f} points from a bound")
         )
         verdicts.append(verdict)
     claim = f"{text}: 93-97% of 95% intervals hold the truth, logs of {sessions:,} sessions"
