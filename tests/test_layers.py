@@ -51,7 +51,7 @@ WINGS = {
     "recgym": (
         ("errors",),
         ("arrays", "extras", "files", "locks", "lookup", "settings"),
-        ("metrics", "palette", "spaces", "whole_folders"),
+        ("metrics", "ope", "palette", "spaces", "whole_folders"),
         ("lettering",),
         ("frames", "rendering"),
         ("data",),

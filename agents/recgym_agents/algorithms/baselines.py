@@ -54,6 +54,16 @@ class RandomAgent(BaseAgent):
             self.rng, self.spec.n_items, self.spec.slate_size, len(observation), excluded
         )
 
+    def slot_probabilities(self, observation: np.ndarray, slate: np.ndarray) -> np.ndarray:
+        """Returns the probabilities of random slates (B, K); see ``log_evaluation``."""
+        excluded = self.spec.excluded(observation, self.config.remove_clicked)
+        barred = np.zeros((len(slate), self.spec.n_items + 1), np.bool_)
+        np.put_along_axis(barred, excluded, True, axis=1)
+        left = self.spec.n_items - barred[:, :-1].sum(axis=1)
+        chance = 1.0 / (left[:, None] - np.arange(slate.shape[1]))
+        probabilities: np.ndarray = np.where(np.take_along_axis(barred, slate, 1), 0.0, chance)
+        return probabilities
+
     def update(self, batch: Transitions) -> dict[str, float]:
         """Learns nothing."""
         return {}

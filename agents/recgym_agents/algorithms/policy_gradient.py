@@ -15,7 +15,7 @@ from recgym_agents.agent import BaseAgent, EnvironmentSpec
 from recgym_agents.algorithms.policy_networks import ClickPolicyNetwork, ObservationPolicyNetwork
 from recgym_agents.learning.episodes import Episodes
 from recgym_agents.losses import td_error, value_loss
-from recgym_agents.networks.plackett_luce import gumbel_top_k
+from recgym_agents.networks.plackett_luce import gumbel_top_k, slot_log_probs
 from recgym_agents.networks.recurrent_encoder import Cell
 from recgym_agents.policy_losses import (
     centred,
@@ -106,6 +106,14 @@ class PolicyGradient(BaseAgent):
             noise = torch.as_tensor(self.rng.gumbel(size=logits.shape).astype(np.float32))
         slate: np.ndarray = gumbel_top_k(logits, noise, self.spec.slate_size).numpy(force=True)
         return slate
+
+    @torch.no_grad()
+    def slot_probabilities(self, observation: np.ndarray, slate: np.ndarray) -> np.ndarray:
+        """Returns the probabilities of drawn slates (B, K); see ``log_evaluation``."""
+        logits = self.logits(observation)
+        slots = slot_log_probs(logits, torch.as_tensor(slate, device=logits.device))
+        probabilities: np.ndarray = slots.exp().numpy(force=True)
+        return probabilities
 
     def logits(self, observation: np.ndarray) -> Tensor:
         """Returns what items are ranked by (B, N + 1), minus infinity for those not to be shown."""

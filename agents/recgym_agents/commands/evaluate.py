@@ -1,6 +1,7 @@
 """Evaluates a trained agent: reward and click rate, with 95% intervals.
 
-They are over users, or over episodes in worlds that name none.
+They are over users, or over episodes in worlds that name none. With a log, it is estimated what the
+agent would have earned in place of the policy that made it.
 """
 
 from __future__ import annotations
@@ -15,13 +16,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from recgym.data import Dataset
 from recgym.errors import RecGymError
 from recgym.files import write_json
+from recgym.ope import OffPolicyEstimate
 from recgym_agents.commands.train import Settings, settings
 from recgym_agents.runs.evaluation import ESTIMATES, evaluate, evaluation_file
+from recgym_agents.runs.log_evaluation import evaluate_on_log
 from recgym_agents.runs.run import world_of
 from recgym_agents.runs.run_folder import check_folder
 from recgym_agents.runs.saved_agents import load_agent
+from recgym_agents.runs.trained_agent import TrainedAgent
+
+LOG_FILE = "log-evaluation.json"
 
 
 def main(
@@ -32,6 +39,8 @@ def main(
     ensemble: int | None = None,
     user_model: str | None = None,
     env_args: Settings = (),
+    log: Path | None = None,
+    drawn: bool = False,
     seed: int = 0,
     out: Path | None = None,
     trust: bool = False,
@@ -47,15 +56,30 @@ def main(
         ensemble: user models that episodes draw from; 0 for one.
         user_model: folder of a fitted user model, or the name of a shipped one.
         env_args: other arguments of the environment, as NAME=VALUE.
+        log: folder of a prepared dataset with propensities: no episode is played, and it is
+            estimated what the agent would have earned from its test users, or from those of
+            "--split train".
+        drawn: with "--log": of the slates that the agent draws as it explores, not of those that it
+            thinks best.
         seed: the same seed meets every agent with the same users and random numbers.
         out: where the numbers go, each user's among them; by default a file in FOLDER:
             evaluation.json, or evaluation-test.json with "--split test", or with the id of an
             environment that is not that of the training. A file that holds an evaluation with other
-            arguments of the environment is not written over.
+            arguments of the environment is not written over. With "--log", log-evaluation.json.
         trust: read what can run any code as it is read: an agent of Stable-Baselines3, or the
             module of an agent or environment that the folder names as "module:name".
     """
     agent, about = load_agent(folder, trust=trust)
+    if log is not None:
+        if env or ensemble is not None or user_model or env_args:
+            raise RecGymError(
+                "--log: no environment is played; leave out --env, --env-args, --ensemble and"
+                " --user-model"
+            )
+        _on_log(agent, folder, log, split or "test", drawn, seed, out or folder / LOG_FILE)
+        return
+    if drawn:
+        raise RecGymError("--drawn: goes with --log; in an environment agents show their best")
     given = {"split": split, "ensemble": ensemble, "user_model": user_model}
     changed = {k: v for k, v in given.items() if v is not None} | settings(env_args)
     env, arguments = world_of(folder, about, env, changed)
@@ -82,3 +106,71 @@ def main(
     record["user"] = [int(user) for user in users]
     write_json(path, record)
     Console().print(table)
+
+
+def _on_log(
+    agent: TrainedAgent,
+    folder: Path,
+    log: Path,
+    split: Literal["train", "test"],
+    drawn: bool,
+    seed: int,
+    path: Path,
+) -> None:
+    """Prints and writes what a log says of an agent."""
+    if path.is_dir():
+        raise RecGymError(f"{path}: is a folder; --out names a file")
+    check_folder(path.parent)
+    found = evaluate_on_log(agent.inner, Dataset.load(log), split, drawn, seed)
+    name, source = (os.fsencode(one).decode("utf-8", "replace") for one in (folder, log))
+    table = Table(title=Text(f"{name}: reward, from {source}"))
+    columns = ("of a", "estimator", "estimate", "95% interval", "effective", "of rows")
+    for number, column in enumerate(columns):
+        table.add_column(column, justify="left" if number < 2 else "right")
+    notes: dict[str, None] = {}
+    for unit, estimates in (("page", found.page), ("session", found.session)):
+        for one in estimates:
+            size = f"{one.effective_sample_size:,.0f}"
+            table.add_row(
+                unit, _title(one), f"{one.estimate:.4f}", _interval(one), size, f"{one.n:,}"
+            )
+            notes |= {f"{unit}, {_title(one)}: {caution.text}": None for caution in one.warnings}
+    if found.no_session:
+        notes[f"nothing is said of sessions: {found.no_session}"] = None
+    if found.left_out:
+        notes[f"{found.left_out:,} pages with slates of another size were left out"] = None
+    write_json(
+        path,
+        {
+            "log": source,
+            "split": split,
+            "drawn": drawn,
+            "seed": seed,
+            "left_out": found.left_out,
+            "page": [_record(one) for one in found.page],
+            "session": [_record(one) for one in found.session],
+            "no_session": found.no_session,
+        },
+    )
+    console = Console()
+    console.print(table)
+    for note in notes:
+        console.print(f"note: {note}", markup=False, highlight=False)
+
+
+def _title(one: OffPolicyEstimate) -> str:
+    return "the log's own policy" if one.method == "logged" else one.method.replace("_", " ")
+
+
+def _interval(one: OffPolicyEstimate) -> str:
+    return f"{one.low:.4f} .. {one.high:.4f}" if math.isfinite(one.low) else "unknown"
+
+
+def _record(one: OffPolicyEstimate) -> dict[str, object]:
+    numbers = {
+        name: value if math.isfinite(value) else None
+        for name in ("estimate", "standard_error", "low", "high", "effective_sample_size")
+        for value in (getattr(one, name),)
+    }
+    warnings = [caution.text for caution in one.warnings]
+    return {"method": one.method, "n": one.n, "warnings": warnings} | numbers

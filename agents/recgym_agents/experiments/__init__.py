@@ -26,6 +26,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("slate-mdp", "worlds.slate_mdp_board"),
             ("slateq", "worlds.slateq_table"),
             ("transfer", "worlds.transfer"),
+            ("ope-coverage", "offline.ope_coverage"),
         )
     },
     lambda found: isinstance(found, Experiment),

@@ -54,12 +54,20 @@ def gumbel_top_k(logits: Tensor, noise: Tensor, size: int) -> Tensor:
 def slate_log_prob(logits: Tensor, slate: Tensor) -> Tensor:
     """Returns the log-probability (B,) that ``gumbel_top_k`` draws these slates, in this order.
 
-    ``sum_j (l(a_j) - log sum_{i not in a_1 .. a_{j-1}} exp l(i))``, exactly (Plackett, 1975). What
-    a slot leaves over is summed, never subtracted, so that no digits cancel.
+    ``sum_j (l(a_j) - log sum_{i not in a_1 .. a_{j-1}} exp l(i))``, exactly (Plackett, 1975).
 
     Args:
         logits: (B, N + 1), see ``PlackettLuceHead``.
         slate: distinct item ids (B, K), each one a candidate; -1 in slots that show nothing.
+    """
+    return slot_log_probs(logits, slate).sum(1)
+
+
+def slot_log_probs(logits: Tensor, slate: Tensor) -> Tensor:
+    """Returns the log-probability of each slot's item, given those above (B, K).
+
+    0 for a slot that shows nothing. What a slot leaves over is summed, never subtracted, so that no
+    digits cancel. Arguments as in ``slate_log_prob``.
     """
     empty, lowest = slate < 0, torch.finfo(logits.dtype).min
     slots = slate.where(~empty, logits.shape[1] - 1)
@@ -68,7 +76,7 @@ def slate_log_prob(logits: Tensor, slate: Tensor) -> Tensor:
     left = torch.cat([shown, others], 1)[:, None, :]  # the slots, then all that is not shown
     gone = torch.ones(slate.shape[1], slate.shape[1] + 1, dtype=torch.bool).tril(-1)
     total = left.masked_fill(gone, -torch.inf).logsumexp(2)
-    return (shown - total).masked_fill(empty, 0.0).sum(1)
+    return (shown - total).masked_fill(empty, 0.0)
 
 
 def item_log_prob(logits: Tensor, item: Tensor) -> Tensor:
