@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from recgym.arrays import Array, beside, in_backend, namespace, pick, rows
 from recgym.errors import RecGymError
+from recgym.settings import changed
 from recgym.simulators.arguments import number, one_of, whole
 from recgym.simulators.base import Liking, Noise, Options, Response, Simulator, State
 from recgym.simulators.ensemble import Ensemble, PessimisticEnsemble
@@ -21,7 +22,6 @@ from recgym.users.folder import SHIPPED, FittedUserModel
 from recgym.users.gan import GANUserConfig
 from recgym.users.identified import level_to_hold, respond_identified, with_level
 from recgym.users.kinds import functions_of
-from recgym.users.recurrent import RecurrentUserConfig
 
 LAST_RESORT = -1e30
 """Utility of clicking nothing where that is no option: above only that of spent items."""
@@ -181,7 +181,7 @@ class LearnedUser:
         self.n_items, self.n_features = features.shape
         self.slate_size = whole("slate_size", slate_size, 1, self.n_items)
         self.slots_read = self.slate_size
-        self._draws = isinstance(config, RecurrentUserConfig) and config.reward == "bernoulli"
+        self._draws = config.draws_rewards
         self.step_noise = (self.slate_size + 1 + self._draws, 0)
         self.horizon = whole("horizon", horizon, 1)
         self.view = one_of("observe", observe, ("features", "items"))
@@ -332,10 +332,10 @@ class LearnedUser:
 
 def _with_expected_rewards(user_model: FittedUserModel) -> FittedUserModel:
     """Returns a user model whose rewards are expectations, not draws."""
-    config = user_model.config
-    if not isinstance(config, RecurrentUserConfig):
+    if not user_model.config.draws_rewards:
         return user_model
-    return replace(user_model, config=replace(config, reward="expectation"))
+    expected = changed(user_model.config, {"reward": "expectation"}, "user_model")
+    return replace(user_model, config=expected)
 
 
 def load_user_model(name: str | Path) -> FittedUserModel:

@@ -15,7 +15,7 @@ from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json, save_arrays, settle, sha256_of_arrays, write_json
 from recgym.settings import changed
 from recgym.users.gan import Params
-from recgym.users.kinds import KINDS, UserConfig, functions_of, kind_of
+from recgym.users.kinds import KINDS, UserConfig, functions_of, kind_of, name_of
 from recgym.whole_folders import replace_folder
 
 SHIPPED = {
@@ -64,7 +64,7 @@ class FittedUserModel:
     @property
     def identified(self) -> str:
         """What a log such as the model's fixes of its rewards, in words."""
-        if kind_of(self.config) != "gan":
+        if kind_of(self.config).rewards == "logged":
             return "rewards, which the log holds of every click"
         if self.config.outside is None:
             return (
@@ -106,8 +106,8 @@ class FittedUserModel:
         for member, params in self.members.items():
             arrays |= {f"{member}/{name}": array for name, array in params.items()}
         config: dict[str, Any] = {"config": asdict(self.config), "info": dict(self.info)}
-        if kind_of(self.config) != "gan":  # the first kind, of folders that name none
-            config["kind"] = kind_of(self.config)
+        if name_of(self.config) != "gan":  # the first kind, of folders that name none
+            config["kind"] = name_of(self.config)
         texts = {"config.json": config, "scores.json": dict(self.scores)}
         with replace_folder(folder, FILES, FOLDER) as fresh:
             for name, value in texts.items():
@@ -170,14 +170,15 @@ def _read_config(stored: Any, path: Path) -> UserConfig:
     kind = stored.get("kind", "gan") if isinstance(stored, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
         raise RecGymError(f"{path}: not the configuration of a user model")
-    names = {field.name for field in fields(KINDS[kind])}
+    shape = KINDS.find(kind).config
+    names = {field.name for field in fields(shape)}
     values, info = stored.get("config"), stored.get("info")
     if not isinstance(values, dict) or set(values) != names or not isinstance(info, dict):
         raise RecGymError(f"{path}: not the configuration of a {kind} user model")
     if not isinstance(info.get("repeat_clicks"), bool):
         raise RecGymError(f"{path}: does not say whether users click an item twice (repeat_clicks)")
     try:
-        config: UserConfig = changed(KINDS[kind](), values, str(path))
+        config: UserConfig = changed(shape(), values, str(path))
     except RecGymError as error:
         raise RecGymError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     return config

@@ -85,6 +85,11 @@ class GANUserConfig:
         return "no_click" if self.no_click else None
 
     @property
+    def draws_rewards(self) -> bool:
+        """Whether a click's reward in simulation is drawn: it is the item's utility."""
+        return False
+
+    @property
     def reads_sequences(self) -> bool:
         """Whether the state depends on every click, so that fitting runs over whole sequences."""
         return self.history == "lstm"
@@ -118,6 +123,15 @@ def shapes(config: GANUserConfig) -> dict[str, tuple[int, ...]]:
             found[f"{net}.bias{layer}"] = (config.hidden[layer],)
         found[f"{net}.output"] = (config.hidden[-1],)
     return found
+
+
+def reach(config: GANUserConfig, name: str, shape: tuple[int, ...]) -> float:
+    """Returns how far from zero a fit may start a parameter."""
+    if name.startswith("lstm."):
+        return float(config.units**-0.5)
+    if name.startswith("position."):
+        return float(config.window**-0.5) if name.endswith("weight") else 0.0
+    return float((shape[-1] if len(shape) > 1 else config.hidden[0]) ** -0.5)
 
 
 def prepare(config: GANUserConfig, params: Params, features: Array) -> Params:

@@ -10,8 +10,9 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from recgym.arrays import rows
-from recgym.users import gan, recurrent
+from recgym.users import recurrent
 from recgym.users.gan import GANUserConfig, Params
+from recgym.users.kinds import UserConfig, functions_of
 from recgym.users.page_arrays import Pages
 from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.recurrent_learning import network_weights, step_log_likelihood, torch_network
@@ -59,13 +60,13 @@ class ClickSequences:
 
 
 class PageTensors:
-    """Pages as tensors, and a GAN user model's logits and rewards on them."""
+    """Pages as tensors, and the logits and rewards on them of a model that learns no rewards."""
 
     select: ClassVar[Select] = "log_likelihood"
     """What stops a fit unless told otherwise."""
 
     def __init__(
-        self, config: GANUserConfig, pages: Pages, dtype: torch.dtype = torch.float32
+        self, config: UserConfig, pages: Pages, dtype: torch.dtype = torch.float32
     ) -> None:
         """Copies the arrays.
 
@@ -75,20 +76,23 @@ class PageTensors:
             dtype: of parameters and features.
         """
         self.config = config
+        self.functions = functions_of(config)
         self.slates = torch.from_numpy(pages.slates)
         self.absent = torch.from_numpy(pages.absent)
         self.target = torch.from_numpy(pages.target)
         self.histories = torch.from_numpy(pages.histories)
         self.clicks = ClickSequences(pages)
-        self.lstm = nn.LSTM(config.features, config.units, batch_first=True, dtype=dtype)
+        self.lstm: nn.LSTM | None = None
+        if isinstance(config, GANUserConfig) and config.history == "lstm":
+            self.lstm = nn.LSTM(config.features, config.units, batch_first=True, dtype=dtype)
 
     def respond(self, params: Params, features: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Returns logits and rewards (C, K + 1) on the chosen pages; empty slots have -inf, 0."""
-        tables = gan.prepare(self.config, params, features)
+        tables = self.functions.prepare(self.config, params, features)
         state = {"history": self.histories[chosen]}
-        if self.config.history == "lstm":
-            state["hidden"] = self._hidden_units(params, tables["features"], chosen)
-        logits, rewards = gan.respond(self.config, tables, state, self.slates[chosen])
+        if self.lstm is not None:
+            state["hidden"] = self._hidden_units(self.lstm, params, tables["features"], chosen)
+        logits, rewards = self.functions.respond(self.config, tables, state, self.slates[chosen])
         absent = functional.pad(self.absent[chosen], (0, 1))
         return logits.masked_fill(absent, -torch.inf), rewards.masked_fill(absent, 0.0)
 
@@ -97,7 +101,9 @@ class PageTensors:
         logits, _ = self.respond(params, features, chosen)
         return -functional.cross_entropy(logits, self.target[chosen], reduction="none")
 
-    def _hidden_units(self, params: Params, features: Tensor, chosen: Tensor) -> Tensor:
+    def _hidden_units(
+        self, lstm: nn.LSTM, params: Params, features: Tensor, chosen: Tensor
+    ) -> Tensor:
         """The LSTM's units (C, units) before each chosen page."""
         weights = {
             "weight_ih_l0": params["lstm.input"],
@@ -105,7 +111,7 @@ class PageTensors:
             "bias_ih_l0": params["lstm.bias"],
             "bias_hh_l0": torch.zeros_like(params["lstm.bias"]),
         }
-        return self.clicks.units_before(self.lstm, weights, features, chosen, pack=False)
+        return self.clicks.units_before(lstm, weights, features, chosen, pack=False)
 
 
 class SessionTensors:

@@ -15,6 +15,7 @@ from recgym.data.trivial_rules import rule_scores
 from recgym.users import gan, recurrent
 from recgym.users.folder import FittedUserModel
 from recgym.users.gan import GANUserConfig, Params
+from recgym.users.kinds import kind_of
 from recgym.users.page_arrays import Pages, pages_of
 from recgym.users.recurrent import RecurrentUserConfig
 
@@ -50,11 +51,11 @@ def score(model: FittedUserModel, dataset: Dataset, split: Split = "test") -> Pa
     """Scores the member fitted on training users on the pages of other users."""
     config, params = model.config, model.members["train"]
     pages = pages_of(config, dataset.pages(split), model.n_items)
-    if isinstance(config, RecurrentUserConfig):
-        logits, rewards = session_logits(config, params, model.features, pages)
-        found = score_choices(logits, pages.target)
-        return replace(found, reward_log_likelihood=_reward_log_likelihood(rewards, pages))
-    return score_choices(page_logits(config, params, model.features, pages), pages.target)
+    logits, rewards = kind_of(config).page_logits(config, params, model.features, pages)
+    found = score_choices(logits, pages.target)
+    if rewards is None:
+        return found
+    return replace(found, reward_log_likelihood=_reward_log_likelihood(rewards, pages))
 
 
 def choice_logits(model: FittedUserModel, pages: Pages) -> Array:
@@ -65,15 +66,16 @@ def choice_logits(model: FittedUserModel, pages: Pages) -> Array:
         pages: from ``pages_of`` its configuration.
     """
     config, params = model.config, model.members["train"]
-    if isinstance(config, RecurrentUserConfig):
-        return session_logits(config, params, model.features, pages)[0]
-    return page_logits(config, params, model.features, pages)
+    logits: Array = kind_of(config).page_logits(config, params, model.features, pages)[0]
+    return logits
 
 
-def page_logits(config: GANUserConfig, params: Params, features: Array, pages: Pages) -> Array:
+def page_logits(
+    config: GANUserConfig, params: Params, features: Array, pages: Pages
+) -> tuple[Array, None]:
     """Returns a GAN's choice logits (P, K + 1), minus infinity where no option exists.
 
-    The functions are those of the simulation, in NumPy.
+    It learns no rewards beside them. The functions are those of the simulation, in NumPy.
     """
     tables = gan.prepare(config, params, features)
     logits = np.empty((pages.n_pages, pages.slates.shape[1] + 1), np.float32)
@@ -85,7 +87,7 @@ def page_logits(config: GANUserConfig, params: Params, features: Array, pages: P
             state["hidden"] = units[pages.user[block], pages.clicks_before[block]]
         logits[block] = gan.respond(config, tables, state, pages.slates[block])[0]
     logits[:, :-1][pages.absent] = -np.inf
-    return logits
+    return logits, None
 
 
 def _lstm_states(config: GANUserConfig, tables: Params, pages: Pages) -> Array:
