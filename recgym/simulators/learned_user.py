@@ -21,7 +21,7 @@ from recgym.spaces import SlateSpace
 from recgym.users.folder import SHIPPED, FittedUserModel
 from recgym.users.gan import GANUserConfig
 from recgym.users.identified import level_to_hold, respond_identified, with_level
-from recgym.users.kinds import functions_of
+from recgym.users.kinds import functions_of, kind_of, name_of
 
 LAST_RESORT = -1e30
 """Utility of clicking nothing where that is no option: above only that of spent items."""
@@ -126,6 +126,12 @@ def learned_user(
         user_model = load_user_model(user_model)
     if not isinstance(user_model, FittedUserModel):
         raise RecGymError(f"user_model={user_model!r}: must be a folder, or a shipped model's name")
+    if not kind_of(user_model.config).chooses:
+        kind = name_of(user_model.config)
+        raise RecGymError(
+            f"user_model: a model of the kind {kind!r} ranks items and says no choice"
+            " probabilities, so that it is no environment's user; fit another, such as gan-pw"
+        )
     one_of("split", split, tuple(name for name in ("train", "test") if name in user_model.members))
     if whole("ensemble", ensemble, 0, len(user_model.bags)) and split != "train":
         raise RecGymError("ensemble: its models are fitted on training users; use split='train'")

@@ -167,6 +167,9 @@ def _assemble(
     histories: dict[str, Array] = {}
     click_rates: dict[str, float] = {}
     for split in [name for name in ("train", "test") if name in members]:
+        if not kind.chooses:  # nobody can be drawn from it
+            histories[split] = np.full((1, config.window), len(features))
+            continue
         rng = stream(seed, f"{split}: synthetic users")
         users = SyntheticUsers(
             config, members[split], features, repeat_clicks, SYNTHETIC_USERS, rng

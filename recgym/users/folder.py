@@ -66,6 +66,8 @@ class FittedUserModel:
         """What a log such as the model's fixes of its rewards, in words."""
         if kind_of(self.config).rewards == "logged":
             return "rewards, which the log holds of every click"
+        if not kind_of(self.config).chooses:
+            return "nothing of rewards: the model ranks items, and says no choice probabilities"
         if self.config.outside is None:
             return (
                 "differences of rewards between items; not their level, to which any function of"

@@ -9,9 +9,11 @@ from types import ModuleType
 from typing import Any, ClassVar, Literal, Protocol
 
 from recgym.lookup import Registry
-from recgym.users import gan, recurrent
+from recgym.users import gan, gru4rec, recurrent, wide_deep
 from recgym.users.gan import GANUserConfig
+from recgym.users.gru4rec import GRU4RecConfig
 from recgym.users.recurrent import RecurrentUserConfig
+from recgym.users.wide_deep import WideDeepUserConfig
 
 
 class UserConfig(Protocol):
@@ -67,6 +69,9 @@ class Kind:
     """What a click is worth: the utility of the item, which explains choices, or what the log
     holds, whose probability the kind learns."""
 
+    chooses: bool = True
+    """Whether it says choice probabilities; else it ranks, and cannot be an environment's user."""
+
     @property
     def fit_member(self) -> Callable[..., Any]:
         """The function of ``fit``."""
@@ -94,6 +99,19 @@ KINDS: Registry[Kind] = Registry(
             logits="recgym.users.scoring:session_logits",
             by_session=True,
             rewards="logged",
+        ),
+        "wide-deep": Kind(
+            WideDeepUserConfig,
+            wide_deep,
+            fit="recgym.users.likelihood:maximise_likelihood",
+            logits="recgym.users.scoring:page_logits",
+        ),
+        "gru4rec": Kind(
+            GRU4RecConfig,
+            gru4rec,
+            fit="recgym.users.likelihood:maximise_likelihood",
+            logits="recgym.users.scoring:page_logits",
+            chooses=False,
         ),
     },
     lambda found: isinstance(found, Kind),
