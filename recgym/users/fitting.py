@@ -9,7 +9,9 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from torch import Tensor
 
 from recgym.arrays import Array
 from recgym.data import Dataset
@@ -20,9 +22,10 @@ from recgym.users import scoring
 from recgym.users.agreement import agreement_of
 from recgym.users.folder import FittedUserModel
 from recgym.users.gan import Params
-from recgym.users.item_table import ItemTable
+from recgym.users.item_table import ItemTable, standardised
 from recgym.users.kinds import UserConfig, kind_of
 from recgym.users.likelihood import FitConfig, Task, stream
+from recgym.users.neighbour_fitting import with_popularity
 from recgym.users.page_arrays import Pages, outside_option, pages_of
 from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.static import reads_clicks
@@ -92,9 +95,7 @@ def fit_user_model(
                 f"dataset {dataset.info['name']}: no page of a {name} user has a slate"
             )
     training, validation, test = by_split
-    side, scale = dataset.catalog.features, fit.embedding_scale
-    rng = stream(seed, "items")
-    table = ItemTable(side, config.features, scale, rng, fit.dtype, fit.projection_scale)
+    table = _items(dataset, config, fit, pages, training, seed)
 
     def member(name: str, chosen: Array, held_out: Array, items: Any) -> Any:
         task = Task(pages, chosen, held_out, seed, name)
@@ -120,7 +121,7 @@ def fit_user_model(
         members[bag_name], _ = member(bag_name, chosen, validation, features)
 
     arrays = {
-        name: {key: value.float().numpy() for key, value in params.items()}
+        name: {key: _as_stored(value) for key, value in params.items()}
         for name, params in members.items()
     }
     return _assemble(dataset, config, arrays, features.float().numpy(), seed, command)
@@ -139,8 +140,27 @@ def _as_logged(config: UserConfig, dataset: Dataset) -> UserConfig:
         values: dict[str, Any] = {"outside": outside_option(sessions)}
     else:
         values = {"no_click": bool(dataset.info["no_click"])}
+    if kind.item_features == "catalog":
+        values["features"] = dataset.catalog.features.shape[1] + 2
     logged: UserConfig = changed(config, values, name)
     return logged
+
+
+def _items(
+    dataset: Dataset, config: UserConfig, fit: FitConfig, pages: Pages, training: Array, seed: int
+) -> ItemTable | Tensor:
+    """Returns item features to learn; or those of the catalog, and of the training pages."""
+    side, rng = dataset.catalog.features, stream(seed, "items")
+    if kind_of(config).item_features == "learned":
+        scale = fit.embedding_scale
+        return ItemTable(side, config.features, scale, rng, fit.dtype, fit.projection_scale)
+    padded = np.pad(standardised(side), ((0, 0), (0, 2)))
+    return torch.from_numpy(with_popularity(padded, pages, training))
+
+
+def _as_stored(values: Tensor) -> Array:
+    """Returns numbers as float32, and ids as they are."""
+    return (values.float() if values.is_floating_point() else values).numpy()
 
 
 def _resample_users(pages: Pages, training: Array, rng: np.random.Generator) -> Array:

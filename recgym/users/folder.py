@@ -198,15 +198,17 @@ def _check(model: FittedUserModel, path: Path) -> None:
         if split in model.members and split not in model.histories:
             raise RecGymError(f"{path}: no histories of {split!r}")
     numbers = [model.features, *(a for member in model.members.values() for a in member.values())]
-    if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in numbers):
-        raise RecGymError(f"{path}: a parameter is not a finite floating-point number")
+    if not all(array.dtype.kind in "fi" and np.isfinite(array).all() for array in numbers):
+        raise RecGymError(f"{path}: a parameter is not a finite number")
     expected = functions_of(model.config).shapes(model.config)
     for member, params in model.members.items():
         found = {name: array.shape for name, array in params.items()}
-        if found != expected:
-            names = sorted(
-                name for name in found.keys() | expected if found.get(name) != expected.get(name)
-            )
+        names = sorted(
+            name
+            for name in found.keys() | expected
+            if not _fits(found.get(name), expected.get(name))
+        )
+        if names:
             raise RecGymError(f"{path}: member {member!r} has a wrong or missing {names[0]!r}")
     for split, ids in model.histories.items():
         inside = (
@@ -214,3 +216,10 @@ def _check(model: FittedUserModel, path: Path) -> None:
         )
         if ids.ndim != 2 or ids.shape[1] < model.config.window or not inside:
             raise RecGymError(f"{path}: histories of {split!r} do not fit the catalog")
+
+
+def _fits(found: tuple[int, ...] | None, expected: tuple[int, ...] | None) -> bool:
+    """Returns whether an array has the shape that is expected, whose -1 is any length."""
+    if found is None or expected is None or len(found) != len(expected):
+        return False
+    return all(wanted in (-1, length) for length, wanted in zip(found, expected, strict=True))

@@ -9,10 +9,13 @@ from types import ModuleType
 from typing import Any, ClassVar, Literal, Protocol
 
 from recgym.lookup import Registry
-from recgym.users import gan, gru4rec, recurrent, wide_deep
+from recgym.users import gan, gru4rec, neighbours, recurrent, session_blend, trees, wide_deep
 from recgym.users.gan import GANUserConfig
 from recgym.users.gru4rec import GRU4RecConfig
+from recgym.users.neighbours import NeighbourConfig
 from recgym.users.recurrent import RecurrentUserConfig
+from recgym.users.session_blend import SessionBlendConfig
+from recgym.users.trees import TreeUserConfig
 from recgym.users.wide_deep import WideDeepUserConfig
 
 
@@ -69,6 +72,9 @@ class Kind:
     """What a click is worth: the utility of the item, which explains choices, or what the log
     holds, whose probability the kind learns."""
 
+    item_features: Literal["learned", "catalog"] = "learned"
+    """Whether a fit learns the items' features, or they are the catalog's, standardised, and how
+    popular an item was, so that the log sets how many there are."""
     chooses: bool = True
     """Whether it says choice probabilities; else it ranks, and cannot be an environment's user."""
 
@@ -112,6 +118,28 @@ KINDS: Registry[Kind] = Registry(
             fit="recgym.users.likelihood:maximise_likelihood",
             logits="recgym.users.scoring:page_logits",
             chooses=False,
+        ),
+        "neighbours": Kind(
+            NeighbourConfig,
+            neighbours,
+            fit="recgym.users.neighbour_fitting:fit_member",
+            logits="recgym.users.scoring:page_logits",
+            item_features="catalog",
+            chooses=False,
+        ),
+        "session-blend": Kind(
+            SessionBlendConfig,
+            session_blend,
+            fit="recgym.users.blend_fitting:fit_member",
+            logits="recgym.users.scoring:page_logits",
+            chooses=False,
+        ),
+        "trees": Kind(
+            TreeUserConfig,
+            trees,
+            fit="recgym.users.tree_fitting:fit_member",
+            logits="recgym.users.scoring:page_logits",
+            item_features="catalog",
         ),
     },
     lambda found: isinstance(found, Kind),

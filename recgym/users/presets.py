@@ -12,7 +12,10 @@ from recgym.users.gan import GANUserConfig
 from recgym.users.gru4rec import GRU4RecConfig
 from recgym.users.kinds import UserConfig
 from recgym.users.likelihood import FitConfig
+from recgym.users.neighbours import NeighbourConfig
 from recgym.users.recurrent import RecurrentUserConfig
+from recgym.users.session_blend import SessionBlendConfig
+from recgym.users.trees import TreeUserConfig
 from recgym.users.wide_deep import WideDeepUserConfig
 
 Model = Literal["gan-pw", "gan-lstm"]
@@ -132,6 +135,11 @@ def compared(config: UserConfig, dataset: str) -> tuple[UserConfig, FitConfig]:
     return config, preset(dataset, "gan-pw")[1]
 
 
+def boosted(dataset: str) -> tuple[TreeUserConfig, FitConfig]:
+    """Returns a user model of boosted trees: 300 at most, and 20 without a gain, for all logs."""
+    return TreeUserConfig(), FitConfig(epochs=300, patience=20, learning_rate=0.1)
+
+
 @dataclass(frozen=True)
 class ModelEntry:
     """A row of ``MODELS``."""
@@ -164,6 +172,26 @@ MODELS: Registry[ModelEntry] = Registry(
         "gru4rec": ModelEntry(
             partial(compared, GRU4RecConfig()),
             "a recurrent network with a pairwise ranking loss; ranks only",
+        ),
+        "item-knn": ModelEntry(
+            partial(compared, NeighbourConfig()),
+            "the items most often clicked together with those clicked; ranks only",
+        ),
+        "sknn": ModelEntry(
+            partial(compared, NeighbourConfig("sessions")),
+            "the items of the sessions most like the user's; ranks only",
+        ),
+        "scknn-w": ModelEntry(
+            partial(compared, SessionBlendConfig()),
+            "gru4rec and sknn, weighted; ranks only",
+        ),
+        "scknn-c": ModelEntry(
+            partial(compared, SessionBlendConfig("cascade")),
+            "gru4rec, of what sknn lets pass; ranks only",
+        ),
+        "xgboost": ModelEntry(
+            boosted,
+            "clicks item by item, by boosted trees of XGBoost",
         ),
         "ccf": ModelEntry(
             partial(compared, WideDeepUserConfig(wide=False, factors=16, hidden=())),
