@@ -72,6 +72,22 @@ def divide_again(dataset: Dataset, seed: int) -> Dataset:
     return replace(dataset, split=split_users(dataset.n_users, seed))
 
 
+def draw_users(dataset: Dataset, count: int | None, seed: int = 0) -> Dataset:
+    """Returns the log of some users, numbered anew.
+
+    Args:
+        dataset: the log.
+        count: how many users are drawn at random; None for all.
+        seed: of the draw.
+    """
+    if count is None or count >= dataset.n_users:
+        return dataset
+    drawn = np.sort(np.random.default_rng(seed).permutation(dataset.n_users)[:count])
+    sessions = dataset.sessions.select(np.isin(dataset.sessions.user, drawn))
+    sessions = replace(sessions, user=np.searchsorted(drawn, sessions.user))
+    return replace(dataset, sessions=sessions, split=dataset.split[drawn], users=None)
+
+
 def fit_by_name(dataset: Dataset, model: str, epochs: int | None, seed: int) -> FittedUserModel:
     """Fits a user model of any name to the training users, as ``recgym fit --model`` does.
 
