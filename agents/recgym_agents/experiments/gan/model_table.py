@@ -292,10 +292,10 @@ without side features. Of the larger logs some users are drawn (see the budget),
 whole takes half an hour of one CPU thread. YooChoose is a 1% sample of the challenge's sessions, a
 user each, with three clicks or more; the log does not say what was shown, so a page is the clicked
 item and the nine others that were clicked nearest in time in any session, as the paper makes the
-pages of Last.fm. In MovieLens ("ml-100k") ratings of 1 and 2 stars are pages without a click, and a page
-shows 39 other movies of the rated movie's own release year; the paper's pages hold movies released
-near the time of the rating, so its MovieLens column is no yardstick for ours. The data of Last.fm
-and Ant Financial are not available.
+pages of Last.fm. In MovieLens ("ml-100k") ratings of 1 and 2 stars are pages without a click, and a
+page shows 39 other movies of the rated movie's own release year; the paper's pages hold movies
+released near the time of the rating, so its MovieLens column is no yardstick for ours. The data of
+Last.fm and Ant Financial are not available.
 
 Settings of all models but GAN's own are the same on every log, and were not searched; what the GAN
 user model is fitted with on a log (steps, decay) is what the other networks are fitted with.
