@@ -26,7 +26,7 @@ from recgym.users.realism import (
     session_features,
     told_apart,
 )
-from recgym.users.replayed_sessions import LONGEST, Behaviour, logged, replayed
+from recgym.users.replayed_sessions import Behaviour, logged, replayed
 from recgym_agents.runs.realism_report import write_realism
 from tests.fixtures.user_logs import (
     CONFIG,
@@ -125,13 +125,12 @@ def test_users_who_leave_are_shown_pages_until_they_do() -> None:
     log = session_dataset()
     model = fit_user_model(log, SESSIONS, FIT)
     assert model.config.outside == "end"
-    found = replayed(
-        model, pages_of(SESSIONS, log.pages("test"), N_ITEMS), np.random.default_rng(0)
-    )
+    pages = pages_of(SESSIONS, log.pages("test"), N_ITEMS)
+    found = replayed(model, pages, np.random.default_rng(0))
     last = np.append(np.diff(found.user) > 0, True)
     assert ((found.item < 0) <= last).all()  # nobody goes on who has left
     left = found.item[last] < 0
-    assert (found.pages[~left] == LONGEST).all()
+    assert (found.pages[~left] == logged(pages).pages.max()).all()
 
 
 def test_a_model_is_held_against_held_out_users(log: Dataset, model: FittedUserModel) -> None:

@@ -12,9 +12,6 @@ from recgym.users.folder import FittedUserModel
 from recgym.users.kinds import functions_of
 from recgym.users.page_arrays import Pages
 
-LONGEST = 100
-"""Pages of a simulated session at most, where users leave when they like."""
-
 
 @dataclass(frozen=True, eq=False)
 class Behaviour:
@@ -65,8 +62,8 @@ def replayed(
     """Returns what the users of a fitted model do on the pages that others were shown.
 
     Each begins with what the real user had clicked before her first page; after that she knows her
-    own clicks alone. Where users leave, she is shown pages until she does: first those of the real
-    user, then others of the log drawn at random.
+    own clicks alone. Where users leave, she is shown pages until she does, or has seen as many as
+    the longest real session has: first those of the real user, then others drawn at random.
 
     Args:
         model: the fitted user model.
@@ -84,7 +81,7 @@ def replayed(
     spent = None if model.info["repeat_clicks"] else np.zeros((len(first), model.n_items + 1), bool)
     there = np.arange(len(first))
     found: list[tuple[Array, Array, Array]] = []
-    for step in range(LONGEST if leaves else int(lengths.max())):
+    for step in range(int(lengths.max())):
         if not leaves:
             there = np.flatnonzero(lengths > step)
         own = lengths[there] > step

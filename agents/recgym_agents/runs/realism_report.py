@@ -164,6 +164,8 @@ def _popularity(found: Realism) -> str:
 
 def _repeats(found: Realism) -> str:
     real, simulated = found.repeats
+    if real == simulated == 0.0:
+        return said("Nobody clicked an item that she had clicked before, real or simulated.")
 
     def draw(axes: Axes) -> None:
         both = tuple(
