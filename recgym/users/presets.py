@@ -135,9 +135,21 @@ def compared(config: UserConfig, dataset: str) -> tuple[UserConfig, FitConfig]:
     return config, preset(dataset, "gan-pw")[1]
 
 
+def deep(config: WideDeepUserConfig, dataset: str) -> tuple[WideDeepUserConfig, FitConfig]:
+    """Returns a deep model for a dataset, its layers those of the GAN user model there."""
+    theirs, fit = preset(dataset, "gan-pw")
+    return replace(config, hidden=theirs.hidden), fit
+
+
+def ranked(config: UserConfig, dataset: str) -> tuple[UserConfig, FitConfig]:
+    """Returns a recurrent ranking model for a dataset; with fewer users a step, it takes long."""
+    fit = preset(dataset, "gan-pw")[1]
+    return config, replace(fit, batch_users=max(fit.batch_users, 32))
+
+
 def boosted(dataset: str) -> tuple[TreeUserConfig, FitConfig]:
-    """Returns a user model of boosted trees: 300 at most, and 20 without a gain, for all logs."""
-    return TreeUserConfig(), FitConfig(epochs=300, patience=20, learning_rate=0.1)
+    """Returns a user model of boosted trees: 150 at most, and 10 without a gain, for all logs."""
+    return TreeUserConfig(), FitConfig(epochs=150, patience=10, learning_rate=0.15)
 
 
 @dataclass(frozen=True)
@@ -170,7 +182,7 @@ MODELS: Registry[ModelEntry] = Registry(
             "IRecGAN's recurrent model of clicks and rewards, of GRU cells",
         ),
         "gru4rec": ModelEntry(
-            partial(compared, GRU4RecConfig()),
+            partial(ranked, GRU4RecConfig()),
             "a recurrent network with a pairwise ranking loss; ranks only",
         ),
         "item-knn": ModelEntry(
@@ -182,11 +194,11 @@ MODELS: Registry[ModelEntry] = Registry(
             "the items of the sessions most like the user's; ranks only",
         ),
         "scknn-w": ModelEntry(
-            partial(compared, SessionBlendConfig()),
+            partial(ranked, SessionBlendConfig()),
             "gru4rec and sknn, weighted; ranks only",
         ),
         "scknn-c": ModelEntry(
-            partial(compared, SessionBlendConfig("cascade")),
+            partial(ranked, SessionBlendConfig("cascade")),
             "gru4rec, of what sknn lets pass; ranks only",
         ),
         "xgboost": ModelEntry(
@@ -198,15 +210,15 @@ MODELS: Registry[ModelEntry] = Registry(
             "collaborative competitive filtering: choices from the page, by user and item factors",
         ),
         "wide-deep-ccf": ModelEntry(
-            partial(compared, WideDeepUserConfig()),
+            partial(deep, WideDeepUserConfig()),
             "choices from the page, by wide and deep features",
         ),
         "wide-deep-lr": ModelEntry(
-            partial(compared, WideDeepUserConfig(objective="click")),
+            partial(deep, WideDeepUserConfig(objective="click")),
             "clicks item by item, by logistic regression on wide and deep features",
         ),
         "deepfm": ModelEntry(
-            partial(compared, WideDeepUserConfig(objective="click", wide=False, factors=16)),
+            partial(deep, WideDeepUserConfig(objective="click", wide=False, factors=16)),
             "clicks item by item, by a factorization machine and a network of the same features",
         ),
     },

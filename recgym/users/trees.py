@@ -14,6 +14,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from recgym.arrays import Array, beside, namespace, remember, rows
 from recgym.settings import check_ranges
 from recgym.users.gan import Params, State
@@ -22,6 +24,8 @@ from recgym.users.neighbours import COUNT, together_tables, together_with
 from recgym.users.wide_deep import clicked_before, mean_features
 
 DEPTH = (1, 12)
+IN_CACHE = 1 << 15
+"""Nodes that NumPy looks at together: what fits into the cache is much faster."""
 CROSSES = 4
 """Numbers beside the features of the item and of the user: see ``_inputs``."""
 
@@ -154,6 +158,14 @@ def inputs(config: TreeUserConfig, tables: Params, history: Array, slate: Array)
 
 def margins(config: TreeUserConfig, tables: Params, read: Array) -> Array:
     """Returns the log-odds of a click (R,) for inputs (R, X): the sum of a leaf of each tree."""
+    if not isinstance(read, np.ndarray):
+        return _margins(config, tables, read)
+    block = max(1, IN_CACHE // len(tables["root"]))
+    parts = range(0, len(read), block)
+    return np.concatenate([_margins(config, tables, read[i : i + block]) for i in parts])
+
+
+def _margins(config: TreeUserConfig, tables: Params, read: Array) -> Array:
     xp = namespace(read)
     n_nodes, n_leaves = 2**config.depth - 1, 2**config.depth
     row = xp.arange(len(read), device=read.device)[:, None]

@@ -42,7 +42,7 @@ def read_yoochoose_pages(path: Path) -> Dataset:
     ids = np.unique(clicks["session"].to_numpy())
     rng = np.random.default_rng(SEED)
     kept = np.sort(rng.choice(ids, min(MOST_SESSIONS, len(ids)), replace=False))
-    clicks = clicks.filter(pl.col("session").is_in(pl.Series(kept)))
+    clicks = clicks.filter(pl.col("session").is_in(kept.tolist()))
     session = np.searchsorted(kept, clicks["session"].to_numpy())
     names, item = np.unique(clicks["item"].to_numpy(), return_inverse=True)
     others = _nearest_in_time(item, clicks["time"].to_numpy())

@@ -297,8 +297,9 @@ page shows 39 other movies of the rated movie's own release year; the paper's pa
 released near the time of the rating, so its MovieLens column is no yardstick for ours. The data of
 Last.fm and Ant Financial are not available.
 
-Settings of all models but GAN's own are the same on every log, and were not searched; what the GAN
-user model is fitted with on a log (steps, decay) is what the other networks are fitted with.
+Settings of the other models were not searched: networks have the layers and are fitted with the
+steps and the decay that were chosen for the GAN user model on a log, which favours it; the others
+have the same settings on every log.
 
 The rules behind the verdicts: of two rules one is above if a one-sided paired bootstrap over pages
 says so at level .05 after Holm's correction over the models of the log, contradicted if one the
