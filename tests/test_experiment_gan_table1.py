@@ -102,8 +102,9 @@ def test_a_page_of_yoochoose_shows_what_was_clicked_nearest_in_time(tmp_path: Pa
         f"{session},2014-04-01T10:{minute:02d}:00.000Z,{item},0"
         for session, clicks in (
             (7, [(0, 100), (1, 100), (2, 101), (3, 102)]),  # a repeat in a row is one click
-            (8, [(20 + i, 200 + i) for i in range(8)]),
-            (9, [(50, 100), (51, 300)]),  # two clicks are too few
+            (8, [(20 + i, 200 + i) for i in range(9)]),
+            (9, [(40 + i, 400 + i) for i in range(6)]),
+            (10, [(50, 100), (51, 300)]),  # two clicks are too few
         )
         for minute, item in clicks
     ]
@@ -111,10 +112,10 @@ def test_a_page_of_yoochoose_shows_what_was_clicked_nearest_in_time(tmp_path: Pa
     path.write_text("\n".join(lines) + "\n")
     log = read_yoochoose_pages(path)
     log.validate()
-    assert log.sessions.n_pages == 3 + 8
+    assert log.sessions.n_pages == 3 + 9 + 6
     names = np.array(log.catalog.item_id).astype(int)
     slates = names[log.sessions.slate_items].reshape(-1, PAGE_SIZE)
-    clicked = slates[np.arange(11), log.sessions.click]
-    assert clicked.tolist() == [100, 101, 102, *range(200, 208)]
-    assert set(slates[0]) == {100, 101, 102, *range(200, 207)}
-    assert set(slates[10]) == {207, 102, 101, *range(200, 207)}
+    clicked = slates[np.arange(18), log.sessions.click]
+    assert clicked.tolist() == [100, 101, 102, *range(200, 209), *range(400, 406)]
+    assert set(slates[0]) == {100, *range(200, 209)}  # none of the other clicks of its session
+    assert set(slates[11]) == {208, *range(400, 406), 100, 101, 102}

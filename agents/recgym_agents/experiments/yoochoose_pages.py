@@ -1,8 +1,9 @@
 """The clicks of the RecSys Challenge 2015 (YooChoose) as display sets.
 
 The log says what was clicked, not what was shown. A page is made up for each click, as the GAN
-paper does for Last.fm: the clicked item, and the nine others that were clicked nearest in time in
-any session. Others are so as popular as the clicked one, at that time of day.
+paper does for Last.fm: the clicked item, and the nine that were clicked nearest in time in other
+sessions, of those that its own session never clicks. They are so as popular as the clicked one, at
+that time of day.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from recgym.data.dataset import split_users
 from recgym.data.descriptions import click_facts
 from recgym.data.raw import source_of
 from recgym.data.sessions import rank_within
+from recgym.errors import RecGymError
 
 CLICKS = "yoochoose-clicks.dat"
 PAGE_SIZE = 10
@@ -31,6 +33,9 @@ def read_yoochoose_pages(path: Path) -> Dataset:
 
     Args:
         path: the file in its published form: session, time, item, category; no header.
+
+    Raises:
+        RecGymError: there are too few items to fill a page.
     """
     columns = {"session": pl.Int64, "time": pl.String, "item": pl.Int64, "category": pl.String}
     clicks = pl.read_csv(path, has_header=False, schema=columns)
@@ -45,7 +50,7 @@ def read_yoochoose_pages(path: Path) -> Dataset:
     clicks = clicks.filter(pl.col("session").is_in(kept.tolist()))
     session = np.searchsorted(kept, clicks["session"].to_numpy())
     names, item = np.unique(clicks["item"].to_numpy(), return_inverse=True)
-    others = _nearest_in_time(item, clicks["time"].to_numpy())
+    others = _nearest_in_time(item, clicks["time"].to_numpy(), session)
     slot = rng.integers(PAGE_SIZE, size=len(item))
     slates = np.column_stack([item, others])
     first = np.arange(len(item))
@@ -75,8 +80,10 @@ def read_yoochoose_pages(path: Path) -> Dataset:
     return Dataset(sessions, catalog, split_users(len(kept), SEED), info)
 
 
-def _nearest_in_time(item: Array, time: Array) -> Array:
-    """Returns the other items (P, 9) that were clicked nearest in time to each click."""
+def _nearest_in_time(item: Array, time: Array, session: Array) -> Array:
+    """Returns the items (P, 9), none of its session's, clicked nearest in time to each click."""
+    starts = np.flatnonzero(np.diff(session, prepend=-1))
+    own = [set(part.tolist()) for part in np.split(item, starts[1:])]
     order = np.argsort(time, kind="stable")
     by_time, times = item[order], time[order]
     found = np.empty((len(item), PAGE_SIZE - 1), np.int64)
@@ -87,10 +94,9 @@ def _nearest_in_time(item: Array, time: Array) -> Array:
             low, high = max(0, place - reach), min(len(order), place + reach + 1)
             window = low + np.argsort(np.abs(times[low:high] - times[place]), kind="stable")
             seen = dict.fromkeys(by_time[window].tolist())
-            seen.pop(int(item[click]), None)
-            nearest = list(seen)[: PAGE_SIZE - 1]
-            if high - low == len(order):
-                break
+            nearest = [one for one in seen if one not in own[session[click]]][: PAGE_SIZE - 1]
+            if len(nearest) < PAGE_SIZE - 1 and high - low == len(order):
+                raise RecGymError(f"too few items for pages of {PAGE_SIZE} that a session left out")
             reach *= 2
         found[click] = nearest
     return found
