@@ -101,7 +101,7 @@ def test_a_page_of_yoochoose_shows_what_was_clicked_nearest_in_time(tmp_path: Pa
     lines = [
         f"{session},2014-04-01T10:{minute:02d}:00.000Z,{item},0"
         for session, clicks in (
-            (7, [(0, 100), (1, 100), (2, 101), (3, 102)]),  # a repeat in a row is one click
+            (7, [(0, 100), (1, 100), (2, 101), (3, 102), (4, 101)]),  # first clicks count
             (8, [(20 + i, 200 + i) for i in range(9)]),
             (9, [(40 + i, 400 + i) for i in range(6)]),
             (10, [(50, 100), (51, 300)]),  # two clicks are too few

@@ -197,9 +197,10 @@ def _check(model: FittedUserModel, path: Path) -> None:
     for split in ("train", "test"):
         if split in model.members and split not in model.histories:
             raise RecGymError(f"{path}: no histories of {split!r}")
-    numbers = [model.features, *(a for member in model.members.values() for a in member.values())]
-    if not all(array.dtype.kind in "fi" and np.isfinite(array).all() for array in numbers):
-        raise RecGymError(f"{path}: a parameter is not a finite number")
+    numbers = [a for member in model.members.values() for a in member.values()]
+    numbers = [model.features, *(array for array in numbers if array.dtype != np.int64)]  # not ids
+    if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in numbers):
+        raise RecGymError(f"{path}: a parameter is not a finite floating-point number")
     expected = functions_of(model.config).shapes(model.config)
     for member, params in model.members.items():
         found = {name: array.shape for name, array in params.items()}

@@ -3,7 +3,8 @@
 The log says what was clicked, not what was shown. A page is made up for each click, as the GAN
 paper does for Last.fm: the clicked item, and the nine that were clicked nearest in time in other
 sessions, of those that its own session never clicks. They are so as popular as the clicked one, at
-that time of day.
+that time of day. An item's later clicks in a session are left out: among items that the session
+never clicks, one that was clicked before would give itself away.
 """
 
 from __future__ import annotations
@@ -41,8 +42,7 @@ def read_yoochoose_pages(path: Path) -> Dataset:
     clicks = pl.read_csv(path, has_header=False, schema=columns)
     times = pl.col("time").str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ")
     clicks = clicks.with_columns(times.dt.epoch("ms").alias("time")).sort("session", "time", "item")
-    again = pl.col("item") == pl.col("item").shift(1).over("session")
-    clicks = clicks.filter(~again.fill_null(value=False))
+    clicks = clicks.filter(pl.struct("session", "item").is_first_distinct())
     clicks = clicks.filter(pl.len().over("session") >= 3)
     ids = np.unique(clicks["session"].to_numpy())
     rng = np.random.default_rng(SEED)
