@@ -293,9 +293,10 @@ whole takes half an hour of one CPU thread. YooChoose is a 1% sample of the chal
 user each, with three clicks or more; the log does not say what was shown, so a page is the clicked
 item, the first time in the session, and the nine that were clicked nearest in time in other
 sessions and never in its own, much as the paper makes the pages of Last.fm. In MovieLens
-("ml-100k") ratings of 1 and 2 stars are pages without a click, and a page shows 39 other movies of the rated movie's own release year; the paper's
-pages hold movies released near the time of the rating, so its MovieLens column is no yardstick for
-ours. The data of Last.fm and Ant Financial are not available.
+("ml-100k") ratings of 1 and 2 stars are pages without a click, and a page shows 39 other movies of
+the rated movie's own release year; the paper's pages hold movies released near the time of the
+rating, so its MovieLens column is no yardstick for ours. The data of Last.fm and Ant Financial are
+not available.
 
 Settings of the other models were not searched: networks have the layers and are fitted with the
 steps and the decay that were chosen for the GAN user model on a log, which favours it; the others
