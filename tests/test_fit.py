@@ -88,7 +88,7 @@ def test_a_recurrent_model_has_its_own_settings_and_scores(
     out = tmp_path / "b"
     for extra, message in [
         (["--eta", "2"], "--eta: no setting of --model irecgan-gru"),
-        (["--regularizer", "l2"], "--regularizer l2: no setting"),
+        (["--regularizer", "l2"], "--regularizer: no setting"),
     ]:
         monkeypatch.setattr(sys, "argv", ["fit.py", *arguments, "--out", str(out), *extra])
         with pytest.raises(SystemExit) as stop:

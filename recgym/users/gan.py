@@ -85,6 +85,11 @@ class GANUserConfig:
         return "no_click" if self.no_click else None
 
     @property
+    def draws_rewards(self) -> bool:
+        """Whether a click's reward in simulation is drawn: it is the item's utility."""
+        return False
+
+    @property
     def reads_sequences(self) -> bool:
         """Whether the state depends on every click, so that fitting runs over whole sequences."""
         return self.history == "lstm"
@@ -118,6 +123,15 @@ def shapes(config: GANUserConfig) -> dict[str, tuple[int, ...]]:
             found[f"{net}.bias{layer}"] = (config.hidden[layer],)
         found[f"{net}.output"] = (config.hidden[-1],)
     return found
+
+
+def reach(config: GANUserConfig, name: str, shape: tuple[int, ...]) -> float:
+    """Returns how far from zero a fit may start a parameter."""
+    if name.startswith("lstm."):
+        return float(config.units**-0.5)
+    if name.startswith("position."):
+        return float(config.window**-0.5) if name.endswith("weight") else 0.0
+    return float((shape[-1] if len(shape) > 1 else config.hidden[0]) ** -0.5)
 
 
 def prepare(config: GANUserConfig, params: Params, features: Array) -> Params:
@@ -180,7 +194,7 @@ def encode(config: GANUserConfig, tables: Params, state: State) -> Array:
     weighted = product(tables["position.weight"], clicked.reshape(config.window, -1))  # (n, B * D)
     by_user = weighted.reshape(config.weights, len(history), -1).swapaxes(0, 1)  # (B, n, D)
     encoding = by_user.reshape(-1, config.encoding_size) + tables["position.bias"]
-    return _activate(config.state_activation, encoding)
+    return activate(config.state_activation, encoding)
 
 
 def respond(
@@ -227,10 +241,10 @@ def utilities(
     n_rows, n_slots = slate.shape
     hidden = rows(tables[f"{net}.items"], slate.T)  # (K, B, H)
     hidden += product(encoding, tables[f"{net}.state"])
-    hidden = _activate(config.activation, hidden).reshape(n_slots * n_rows, -1)
+    hidden = activate(config.activation, hidden).reshape(n_slots * n_rows, -1)
     for layer in range(1, len(config.hidden)):
         hidden = product(hidden, tables[f"{net}.weight{layer}"]) + tables[f"{net}.bias{layer}"]
-        hidden = _activate(config.activation, hidden)
+        hidden = activate(config.activation, hidden)
     return product(hidden, tables[f"{net}.output"]).reshape(n_slots, n_rows).T
 
 
@@ -258,7 +272,7 @@ def _lstm_cell(tables: Params, state: State, item: Array, clicked: Array) -> Sta
     }
 
 
-def _activate(name: str, x: Array) -> Array:
+def activate(name: str, x: Array) -> Array:
     """Applies an activation; a NumPy ``x`` may be overwritten."""
     if name == "linear":
         return x

@@ -26,11 +26,6 @@ VALIDATION_BLOCK = 2_048
 """Pages of a validation batch."""
 
 
-HEADS_SHARE = 0.1
-"""How much closer to zero a recurrent user model's heads start than its network: so close that all
-items of a page, leaving, and rewards start out alike."""
-
-
 @dataclass(frozen=True)
 class FitConfig:
     """How a user model is fitted."""
@@ -96,23 +91,12 @@ def initial_params(
 ) -> dict[str, Tensor]:
     """Returns random parameters: uniform within 1 / sqrt(inputs), as torch's own layers start."""
     params = {}
-    for name, shape in functions_of(config).shapes(config).items():
-        reach = _reach(config, name, shape)
+    functions = functions_of(config)
+    for name, shape in functions.shapes(config).items():
+        reach = functions.reach(config, name, shape)
         start = rng.uniform(-reach, reach, size=shape)
         params[name] = torch.tensor(start, dtype=dtype, requires_grad=True)
     return params
-
-
-def _reach(config: UserConfig, name: str, shape: tuple[int, ...]) -> float:
-    """Returns how far from zero a parameter may start."""
-    if isinstance(config, RecurrentUserConfig):
-        share = 1.0 if name.startswith("layer") else HEADS_SHARE
-        return float(share * config.units**-0.5)
-    if name.startswith("lstm."):
-        return float(config.units**-0.5)
-    if name.startswith("position."):
-        return float(config.window**-0.5) if name.endswith("weight") else 0.0
-    return float((shape[-1] if len(shape) > 1 else config.hidden[0]) ** -0.5)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
+from recgym.lookup import Registry
 from recgym.users.gan import GANUserConfig
+from recgym.users.gru4rec import GRU4RecConfig
+from recgym.users.kinds import UserConfig
 from recgym.users.likelihood import FitConfig
+from recgym.users.neighbours import NeighbourConfig
 from recgym.users.recurrent import RecurrentUserConfig
+from recgym.users.session_blend import SessionBlendConfig
+from recgym.users.trees import TreeUserConfig
+from recgym.users.wide_deep import WideDeepUserConfig
 
 Model = Literal["gan-pw", "gan-lstm"]
 """GAN user models."""
 RecurrentModel = Literal["irecgan-lstm", "irecgan-gru"]
 """Recurrent user models."""
+Preset = Callable[[str], tuple[UserConfig, FitConfig]]
+"""Of the name of a dataset: how a user model is configured, and how it is fitted."""
 
 SMALL_PAGES = (
     GANUserConfig(hidden=(64, 64), activation="elu"),
@@ -117,3 +128,100 @@ def preset(
         "lstm" if model == "gan-lstm" else "position-weight"
     )
     return replace(config, history=history, regularizer=regularizer), fit
+
+
+def compared(config: UserConfig, dataset: str) -> tuple[UserConfig, FitConfig]:
+    """Returns a model to compare a GAN user model with, and how that is fitted to a dataset."""
+    return config, preset(dataset, "gan-pw")[1]
+
+
+def deep(config: WideDeepUserConfig, dataset: str) -> tuple[WideDeepUserConfig, FitConfig]:
+    """Returns a deep model for a dataset, its layers those of the GAN user model there."""
+    theirs, fit = preset(dataset, "gan-pw")
+    return replace(config, hidden=theirs.hidden), fit
+
+
+def ranked(config: UserConfig, dataset: str) -> tuple[UserConfig, FitConfig]:
+    """Returns a recurrent ranking model for a dataset; with fewer users a step, it takes long."""
+    fit = preset(dataset, "gan-pw")[1]
+    return config, replace(fit, batch_users=max(fit.batch_users, 32))
+
+
+def boosted(dataset: str) -> tuple[TreeUserConfig, FitConfig]:
+    """Returns a user model of boosted trees: 150 at most, and 10 without a gain, for all logs."""
+    return TreeUserConfig(), FitConfig(epochs=150, patience=10, learning_rate=0.15)
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A row of ``MODELS``."""
+
+    preset: Preset
+    """How it is configured and fitted, by the name of the dataset."""
+    about: str
+    """One line that says what it is."""
+
+
+MODELS: Registry[ModelEntry] = Registry(
+    "user model",
+    {
+        "gan-pw": ModelEntry(
+            partial(preset, model="gan-pw"),
+            "a generative adversarial user model with position weights over the clicked items",
+        ),
+        "gan-lstm": ModelEntry(
+            partial(preset, model="gan-lstm"),
+            "a generative adversarial user model whose LSTM reads the clicked items",
+        ),
+        "irecgan-lstm": ModelEntry(
+            partial(recurrent_preset, model="irecgan-lstm"),
+            "IRecGAN's recurrent model of clicks and rewards, of LSTM cells",
+        ),
+        "irecgan-gru": ModelEntry(
+            partial(recurrent_preset, model="irecgan-gru"),
+            "IRecGAN's recurrent model of clicks and rewards, of GRU cells",
+        ),
+        "gru4rec": ModelEntry(
+            partial(ranked, GRU4RecConfig()),
+            "a recurrent network with a pairwise ranking loss; ranks only",
+        ),
+        "item-knn": ModelEntry(
+            partial(compared, NeighbourConfig()),
+            "the items most often clicked together with those clicked; ranks only",
+        ),
+        "sknn": ModelEntry(
+            partial(compared, NeighbourConfig("sessions")),
+            "the items of the sessions most like the user's; ranks only",
+        ),
+        "scknn-w": ModelEntry(
+            partial(ranked, SessionBlendConfig()),
+            "gru4rec and sknn, weighted; ranks only",
+        ),
+        "scknn-c": ModelEntry(
+            partial(ranked, SessionBlendConfig("cascade")),
+            "gru4rec, of what sknn lets pass; ranks only",
+        ),
+        "xgboost": ModelEntry(
+            boosted,
+            "clicks item by item, by boosted trees of XGBoost",
+        ),
+        "ccf": ModelEntry(
+            partial(compared, WideDeepUserConfig(wide=False, factors=16, hidden=())),
+            "collaborative competitive filtering: choices from the page, by user and item factors",
+        ),
+        "wide-deep-ccf": ModelEntry(
+            partial(deep, WideDeepUserConfig()),
+            "choices from the page, by wide and deep features",
+        ),
+        "wide-deep-lr": ModelEntry(
+            partial(deep, WideDeepUserConfig(objective="click")),
+            "clicks item by item, by logistic regression on wide and deep features",
+        ),
+        "deepfm": ModelEntry(
+            partial(deep, WideDeepUserConfig(objective="click", wide=False, factors=16)),
+            "clicks item by item, by a factorization machine and a network of the same features",
+        ),
+    },
+    lambda found: isinstance(found, ModelEntry),
+)
+"""The user models by name, for ``recgym fit --model``. ``MODELS.register`` adds one."""

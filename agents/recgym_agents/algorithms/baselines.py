@@ -10,11 +10,14 @@ import numpy as np
 import torch
 
 from recgym.errors import RecGymError
+from recgym.settings import changed
 from recgym.spaces import random_slates
 from recgym.users import gan
+from recgym.users.folder import has_shape
+from recgym.users.kinds import KINDS, UserConfig, kind_of, name_of
 from recgym_agents.agent import BaseAgent, EnvironmentSpec, Transitions
 from recgym_agents.checkpointing import Arrays
-from recgym_agents.networks.known_user import ROWS, KnownUser, gan_model_of
+from recgym_agents.networks.known_user import ROWS, KnownUser
 
 
 @dataclass(frozen=True)
@@ -120,7 +123,8 @@ class Popularity(RandomAgent):
 class UserGreedy(RandomAgent):
     """Shows the K items of the highest reward r(s, a) in fitted user models, averaged over them.
 
-    Looks one step ahead and no further. It takes a user model of the GAN kind.
+    Looks one step ahead and no further. It takes a user model whose rewards are utilities: of the
+    GAN kind, or wide and deep, or of boosted trees.
 
     References:
         Chen et al.: Generative adversarial user model for reinforcement learning based
@@ -132,13 +136,13 @@ class UserGreedy(RandomAgent):
     def __init__(self, config: UserGreedyConfig, spec: EnvironmentSpec, seed: int) -> None:
         super().__init__(config, spec, seed)
         self.params: Arrays = {}
-        model = gan_model_of(spec)
-        if model is not None:
+        model = spec.user_model
+        if model is not None and _ranks_by_utility(model.config):
             names = model.bags if config.bagged else spec.user_members
             params = {
                 f"{name}/{key}": a for name in names for key, a in model.members[name].items()
             }
-            self.load_policy(params, {"user_model": asdict(model.config)})
+            self.load_policy(params, _described(model.config))
 
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns the items of the highest mean reward, or, while exploring at all, random ones."""
@@ -149,10 +153,25 @@ class UserGreedy(RandomAgent):
         )
 
     def _greedy(self, observation: np.ndarray) -> np.ndarray:
-        history = torch.as_tensor(observation)
-        total = sum(user(history).rewards[:, :-1].numpy() for user in self.users)
+        total = np.zeros((len(observation), self.spec.n_items))
+        for tables in self.tables:
+            total += self._rewards(tables, observation)
         excluded = self.spec.excluded(observation, self.config.remove_clicked)
-        return top_slates(np.asarray(total), excluded, self.spec.slate_size)
+        return top_slates(total, excluded, self.spec.slate_size)
+
+    def _rewards(self, tables: gan.Params, observation: np.ndarray) -> np.ndarray:
+        """Returns r(s, a) of every item (B, N) for users who are observed as (B, W)."""
+        if isinstance(self.model, gan.GANUserConfig):
+            found = KnownUser(self.model, tables)(torch.as_tensor(observation))
+            rewards: np.ndarray = found.rewards[:, :-1].numpy()
+            return rewards
+        n_rows, n_items = len(observation), self.spec.n_items
+        missing = max(self.model.window - observation.shape[1], 0)
+        history = np.pad(observation, ((0, 0), (missing, 0)), constant_values=n_items)
+        state = self.functions.initial(self.model, tables, history)
+        every = np.broadcast_to(np.arange(n_items), (n_rows, n_items))
+        rewards = self.functions.respond(self.model, tables, state, every)[1]
+        return rewards[:, :-1]
 
     def policy(self) -> tuple[Arrays, Any]:
         """Returns the user models.
@@ -164,24 +183,37 @@ class UserGreedy(RandomAgent):
         if not self.params:
             kind = "bagged " if self.config.bagged else ""
             raise RecGymError(
-                f"user-greedy: the environment has no {kind}user model of the GAN kind to plan with"
+                f"user-greedy: the environment has no {kind}user model to plan with whose rewards"
+                " are utilities, such as gan-pw"
             )
-        return dict(self.params), {"user_model": asdict(self.gan)}
+        return dict(self.params), _described(self.model)
 
     def load_policy(self, arrays: Arrays, info: Any) -> None:
         """Plans with user models: parameters named "member/parameter", and their configuration."""
-        config = dict(info["user_model"])
-        self.gan = gan.GANUserConfig(**(config | {"hidden": tuple(config["hidden"])}))
+        kind = KINDS.find(info.get("kind", "gan"))
+        self.model: UserConfig = changed(kind.config(), info["user_model"], "user_model")
+        self.functions = kind.functions
         self.params = dict(arrays)
         members: dict[str, Arrays] = {}
         for name, array in arrays.items():
             member, _, parameter = name.partition("/")
             members.setdefault(member, {})[parameter] = array
         for own in members.values():
-            _check_shapes(own, gan.shapes(self.gan))
+            _check_shapes(own, self.functions.shapes(self.model))
         assert self.spec.features is not None
-        tables = [gan.prepare(self.gan, p, self.spec.features) for p in members.values()]
-        self.users = [KnownUser(self.gan, own) for own in tables]
+        features = self.spec.features
+        self.tables = [self.functions.prepare(self.model, p, features) for p in members.values()]
+
+
+def _ranks_by_utility(config: UserConfig) -> bool:
+    kind = kind_of(config)
+    return kind.chooses and kind.rewards == "utility"
+
+
+def _described(config: UserConfig) -> dict[str, Any]:
+    """Returns a user model's configuration, and its kind unless it is the first, as folders do."""
+    described: dict[str, Any] = {"user_model": asdict(config)}
+    return described if name_of(config) == "gan" else described | {"kind": name_of(config)}
 
 
 def _check_shapes(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -192,7 +224,7 @@ def _check_shapes(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None
     """
     for name in sorted(arrays.keys() | shapes.keys()):
         found = arrays[name].shape if name in arrays else None
-        if found != shapes.get(name):
+        if not has_shape(found, shapes.get(name)):
             raise RecGymError(f"{name}: has shape {found}, not {shapes.get(name)}")
 
 
