@@ -209,6 +209,8 @@ class LearnedUser:
         self._starts: State = functions.initial(
             config, self._tables, _pad(histories, width, self.n_items)
         )
+        if split in user_model.contexts:
+            self._starts["context"] = user_model.contexts[split]
         self._slots: Array = np.append(np.arange(self.slate_size), -1)
         self._padded_features: Array = np.concatenate([features, np.zeros_like(features[:1])])
 

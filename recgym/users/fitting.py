@@ -16,13 +16,15 @@ from recgym.data import Dataset
 from recgym.data.dataset import SPLITS
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, check_number
-from recgym.users import minimax, scoring
+from recgym.users import adversary, minimax, scoring
 from recgym.users.agreement import agreement_of
 from recgym.users.folder import FittedUserModel
 from recgym.users.gan import GANUserConfig, Params
 from recgym.users.item_table import ItemTable
 from recgym.users.kinds import UserConfig
 from recgym.users.likelihood import FitConfig, Task, maximise_likelihood, stream
+from recgym.users.meta import MetaUserConfig
+from recgym.users.meta_scoring import draw_contexts
 from recgym.users.page_arrays import Pages, outside_option, pages_of
 from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.static import reads_clicks
@@ -56,12 +58,14 @@ def fit_user_model(
     """Fits a user model, and scores it on test users.
 
     A GAN user model is fitted as in Chen et al. (ICML 2019, section 4), a recurrent one by maximum
-    likelihood (Bai et al., NeurIPS 2019, Eq. 3).
+    likelihood (Bai et al., NeurIPS 2019, Eq. 3), a meta-level one by maximum likelihood and then
+    the game of ``recgym.users.adversary``.
 
     The item features and the member "train" are fitted together on the training users, and stop
     early on the validation users. With the features frozen follow "test", on the test users (a
-    random fifth of their pages stops it), and "bag0".., each on as many training users drawn with
-    replacement; all start anew (see ``FitConfig.static_ridges``).
+    random fifth of their pages stops it; of themselves, where users have contexts), and "bag0"..,
+    each on as many training users drawn with replacement; all start anew (see
+    ``FitConfig.static_ridges``).
 
     Args:
         dataset: a prepared log.
@@ -98,20 +102,29 @@ def fit_user_model(
 
     def member(name: str, chosen: Array, held_out: Array, items: Any) -> Any:
         task = Task(pages, chosen, held_out, seed, name)
-        return _fit(config, fit, task, items, lambda e, score: on_epoch(name, e, score))
+        found, table, rounds[name] = _fit(
+            config, fit, task, items, lambda e, score: on_epoch(name, e, score)
+        )
+        return found, table
 
     members: dict[str, Params] = {}
+    rounds: dict[str, list[dict[str, float]]] = {}
     params, features = member("train", training, validation, table)
     members["train"] = params
     if test_users:
-        if len(test) < 2:
+        unit = "users" if isinstance(config, MetaUserConfig) else "pages"
+        units, unit_of = np.unique(
+            pages.user[test] if unit == "users" else test, return_inverse=True
+        )
+        if len(units) < 2:
             raise RecGymError(
                 f"dataset {dataset.info['name']}: a model of the test users needs two of their"
-                f" pages at least, one to stop early on; there is {len(test)}"
+                f" {unit} at least, one to stop early on; there is {len(units)}"
             )
-        draws = stream(seed, "held-out pages").random(len(test))
-        held_out = draws < HELD_OUT_SHARE
-        held_out[draws.argmin()], held_out[draws.argmax()] = True, False
+        draws = stream(seed, "held-out pages").random(len(units))
+        is_held_out = draws < HELD_OUT_SHARE
+        is_held_out[draws.argmin()], is_held_out[draws.argmax()] = True, False
+        held_out = is_held_out[unit_of]
         members["test"], _ = member("test", test[~held_out], test[held_out], features)
     for bag in range(bags):
         bag_name = f"bag{bag}"
@@ -122,7 +135,7 @@ def fit_user_model(
         name: {key: value.float().numpy() for key, value in params.items()}
         for name, params in members.items()
     }
-    return _assemble(dataset, config, arrays, features.float().numpy(), seed, command)
+    return _assemble(dataset, config, arrays, features.float().numpy(), rounds, seed, command)
 
 
 def _as_logged(config: UserConfig, dataset: Dataset) -> UserConfig:
@@ -130,6 +143,8 @@ def _as_logged(config: UserConfig, dataset: Dataset) -> UserConfig:
     sessions = dataset.sessions
     if isinstance(config, GANUserConfig):
         return replace(config, no_click=bool(dataset.info["no_click"]))
+    if isinstance(config, MetaUserConfig):
+        return replace(config, outside=outside_option(sessions))
     reward = sessions.reward[sessions.click >= 0]
     if not ((reward >= 0) & (reward <= 1)).all():
         raise RecGymError(
@@ -145,15 +160,23 @@ def _fit(
     task: Task,
     items: ItemTable | Tensor,
     on_epoch: Callable[[int, float], None],
-) -> tuple[dict[str, Tensor], Tensor]:
-    """One member: maximum likelihood, and for L2 the minimax game that starts from it."""
+) -> tuple[dict[str, Tensor], Tensor, list[dict[str, float]]]:
+    """One member: maximum likelihood, and the game that starts from it, if one does.
+
+    Returns:
+        The parameters, the item features, and what is reported of the rounds of an adversary.
+    """
     if isinstance(config, RecurrentUserConfig):
-        return maximise_likelihood(config, fit, task, items, on_epoch)
+        return *maximise_likelihood(config, fit, task, items, on_epoch), []
+    if isinstance(config, MetaUserConfig):
+        params, features = maximise_likelihood(config, fit, task, items, on_epoch)
+        params, rounds = adversary.recover(config, fit, task, params, features, on_epoch)
+        return params, features, rounds
     entropy = replace(config, regularizer="entropy")
     params, features = maximise_likelihood(entropy, fit, task, items, on_epoch)
     if config.regularizer == "l2":
         params = minimax.play(config, fit, task, params, features, on_epoch)
-    return params, features
+    return params, features, []
 
 
 def _resample_users(pages: Pages, training: Array, rng: np.random.Generator) -> Array:
@@ -170,6 +193,7 @@ def _assemble(
     config: UserConfig,
     members: dict[str, Params],
     features: Array,
+    rounds: dict[str, list[dict[str, float]]],
     seed: int,
     command: str,
 ) -> FittedUserModel:
@@ -178,12 +202,19 @@ def _assemble(
     sizes = dataset.sessions.slate_sizes
     page_size = min(int(np.median(sizes[sizes > 0])), len(features))
     histories: dict[str, Array] = {}
+    contexts: dict[str, Array] = {}
     click_rates: dict[str, float] = {}
     for split in [name for name in ("train", "test") if name in members]:
         rng = stream(seed, f"{split}: synthetic users")
         users = SyntheticUsers(
             config, members[split], features, repeat_clicks, SYNTHETIC_USERS, rng
         )
+        if isinstance(config, MetaUserConfig):
+            log = pages_of(config, dataset.pages(split), len(features))
+            contexts[split] = draw_contexts(
+                config, members[split], features, log, SYNTHETIC_USERS, rng
+            )
+            users.state["context"] = contexts[split]
         if isinstance(config, RecurrentUserConfig):  # every session begins with nothing
             histories[split] = np.full((1, config.window), len(features))
             click_rates[split] = random_click_rate(users, page_size, SESSION_HORIZON)
@@ -206,8 +237,11 @@ def _assemble(
         info["reads_clicks"] = {name: reads_clicks(params) for name, params in members.items()}
         for rule, of_rewards in scoring.reward_floors(dataset).items():
             floors[rule] = replace(floors[rule], reward_log_likelihood=of_rewards)
-    model = FittedUserModel(config, features, members, histories, info, {})
+    model = FittedUserModel(config, features, members, histories, info, {}, contexts)
     scores = scoring.summary(scoring.score(model, dataset), floors)
+    if isinstance(config, MetaUserConfig):
+        scores["support"] = scoring.support_scores(model, dataset)
+        scores["adversary"] = rounds
     if "test" in members:
         scores["agreement"] = asdict(agreement_of(model))
     scored = replace(model, scores=scores)

@@ -7,12 +7,16 @@ from typing import Literal
 
 from recgym.users.gan import GANUserConfig
 from recgym.users.likelihood import FitConfig
+from recgym.users.meta import MetaUserConfig
 from recgym.users.recurrent import RecurrentUserConfig
 
 Model = Literal["gan-pw", "gan-lstm"]
 """GAN user models."""
 RecurrentModel = Literal["irecgan-lstm", "irecgan-gru"]
 """Recurrent user models."""
+
+MetaModel = Literal["m3rec"]
+"""Meta-level user models."""
 
 SMALL_PAGES = (
     GANUserConfig(hidden=(64, 64), activation="elu"),
@@ -90,6 +94,13 @@ RECURRENT_PRESETS: dict[str, tuple[RecurrentUserConfig, FitConfig]] = {
 clicks (see ``MANY_ITEMS``)."""
 
 
+META = FitConfig(batch_users=16, item_dropout=0.0, patience=5)
+"""What a meta-level user model is fitted with unless its dataset has a preset."""
+
+META_PRESETS: dict[str, tuple[MetaUserConfig, FitConfig]] = {}
+"""By the name of the dataset."""
+
+
 def recurrent_preset(dataset: str, model: RecurrentModel) -> tuple[RecurrentUserConfig, FitConfig]:
     """Returns the configuration of a recurrent user model for a dataset.
 
@@ -117,3 +128,12 @@ def preset(
         "lstm" if model == "gan-lstm" else "position-weight"
     )
     return replace(config, history=history, regularizer=regularizer), fit
+
+
+def meta_preset(dataset: str) -> tuple[MetaUserConfig, FitConfig]:
+    """Returns the configuration of a meta-level user model for a dataset.
+
+    Args:
+        dataset: ``info["name"]`` of the prepared data.
+    """
+    return META_PRESETS.get(dataset, (MetaUserConfig(), META))

@@ -15,11 +15,16 @@ from recgym.data.trivial_rules import rule_scores
 from recgym.users import gan, recurrent
 from recgym.users.folder import FittedUserModel
 from recgym.users.gan import GANUserConfig, Params
+from recgym.users.meta import MetaUserConfig
+from recgym.users.meta_scoring import meta_logits
+from recgym.users.meta_sequences import SIZES
 from recgym.users.page_arrays import Pages, pages_of
 from recgym.users.recurrent import RecurrentUserConfig
 
 BLOCK = 1_024
 """Pages scored at a time."""
+KNOWN = 1
+"""Sequences of each user that a meta-level user model is scored with."""
 CHOICE_MODELS = ("random", "item_ctr")
 """Those of the floors that give probabilities; the others only rank."""
 
@@ -54,7 +59,33 @@ def score(model: FittedUserModel, dataset: Dataset, split: Split = "test") -> Pa
         logits, rewards = session_logits(config, params, model.features, pages)
         found = score_choices(logits, pages.target)
         return replace(found, reward_log_likelihood=_reward_log_likelihood(rewards, pages))
+    if isinstance(config, MetaUserConfig):
+        logits, _ = meta_logits(config, params, model.features, pages, KNOWN)
+        return score_choices(logits, pages.target)
     return score_choices(page_logits(config, params, model.features, pages), pages.target)
+
+
+def support_scores(
+    model: FittedUserModel, dataset: Dataset, split: Split = "test"
+) -> dict[str, dict[str, float]]:
+    """Scores a meta-level user model that knows 0, 1, 2 and 5 sequences of each user.
+
+    They are those before the page's own, the latest first; the first pages of a user have fewer.
+
+    Returns:
+        By the number of sequences, the mean scores of all pages, and as "reward_choices" the
+        log-likelihood of choices by the softmax of the recovered reward.
+    """
+    config, params = model.config, model.members["train"]
+    assert isinstance(config, MetaUserConfig)
+    pages = pages_of(config, dataset.pages(split), model.n_items)
+    found = {}
+    for known in SIZES:
+        logits, rewards = meta_logits(config, params, model.features, pages, known)
+        recovered = float(metrics.log_likelihood(rewards, pages.target).mean())
+        means = score_choices(logits, pages.target).means()
+        found[str(known)] = means | {"reward_choices": recovered}
+    return found
 
 
 def choice_logits(model: FittedUserModel, pages: Pages) -> Array:
@@ -67,6 +98,8 @@ def choice_logits(model: FittedUserModel, pages: Pages) -> Array:
     config, params = model.config, model.members["train"]
     if isinstance(config, RecurrentUserConfig):
         return session_logits(config, params, model.features, pages)[0]
+    if isinstance(config, MetaUserConfig):
+        return meta_logits(config, params, model.features, pages, KNOWN)[0]
     return page_logits(config, params, model.features, pages)
 
 

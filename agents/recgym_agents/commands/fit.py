@@ -21,14 +21,21 @@ from recgym.users.fitting import MOST_BAGS, fit_user_model, progress_bar
 from recgym.users.folder import FILES, FOLDER
 from recgym.users.kinds import UserConfig
 from recgym.users.likelihood import FitConfig
-from recgym.users.presets import Model, RecurrentModel, preset, recurrent_preset
+from recgym.users.presets import (
+    MetaModel,
+    Model,
+    RecurrentModel,
+    meta_preset,
+    preset,
+    recurrent_preset,
+)
 from recgym.whole_folders import check_place
 
 
 def main(
     data: Path,
     out: Path,
-    model: Model | RecurrentModel = "gan-pw",
+    model: Model | RecurrentModel | MetaModel = "gan-pw",
     regularizer: Literal["entropy", "l2"] = "entropy",
     bags: int = 0,
     seed: int = 0,
@@ -39,6 +46,8 @@ def main(
     eta: float | None = None,
     layers: int | None = None,
     units: int | None = None,
+    context: int | None = None,
+    rounds: int | None = None,
     reward: Literal["bernoulli", "expectation"] | None = None,
     reward_weight: float | None = None,
     epochs: int | None = None,
@@ -54,19 +63,23 @@ def main(
         data: folder that recgym prepare wrote.
         out: folder to write the user model to.
         model: a GAN user model with position weights (gan-pw) or an LSTM (gan-lstm) over the click
-            history, or IRecGAN's recurrent model of clicks and rewards, of LSTM (irecgan-lstm) or
-            GRU (irecgan-gru) cells. What follows are GAN's settings, recurrent ones, or of both.
+            history, IRecGAN's recurrent model of clicks and rewards, of LSTM (irecgan-lstm) or GRU
+            (irecgan-gru) cells, or the meta-level model of M3Rec (m3rec). What follows are the
+            settings of some or all of them.
         regularizer: GAN: Shannon entropy (maximum likelihood), or L2 (the minimax game).
         bags: members fitted on training users drawn with replacement.
         seed: same seed, same model on the same machine.
-        hidden: GAN: units of each hidden layer; the dataset's preset if not given.
-        activation: GAN: of the hidden layers; the dataset's preset if not given.
+        hidden: GAN, M3Rec: units of each hidden layer; the dataset's preset if not given.
+        activation: GAN, M3Rec: of the hidden layers; the dataset's preset if not given.
         features: length of an item's feature vector; the preset if not given.
         window: clicked items that the position weights see, or that an environment of a recurrent
             model shows; the preset if not given.
         eta: GAN: strength of exploitation (Eq. 2); the preset if not given.
         layers: recurrent: layers of the network; the preset if not given.
-        units: of the LSTM, or of each layer of a recurrent model; the preset if not given.
+        units: of the LSTM, of each layer of a recurrent model, or of M3Rec's context encoder; the
+            preset if not given.
+        context: M3Rec: length of a user's context; the preset if not given.
+        rounds: M3Rec: passes with the adversary at most; the preset if not given.
         reward: recurrent: whether simulated rewards are drawn, or their probabilities.
         reward_weight: recurrent: lambda_p, what a reward's likelihood counts beside a click's.
         epochs: passes over the training pages at most; the preset if not given.
@@ -94,6 +107,7 @@ def main(
         "eta": eta,
         "layers": layers,
         "units": units,
+        "context": context,
         "reward": reward,
     }
     wanted = {name: value for name, value in given.items() if value is not None}
@@ -101,6 +115,11 @@ def main(
     if foreign:
         raise RecGymError(f"--{foreign[0]}: no setting of --model {model}")
     config = replace(config, **wanted)
+    if rounds is not None:
+        if model != "m3rec":
+            raise RecGymError(f"--rounds: no setting of --model {model}")
+        check_number("rounds", rounds, AT_LEAST_0)
+        fit = replace(fit, meta=replace(fit.meta, rounds=rounds))
     fit = replace(
         fit,
         epochs=fit.epochs if epochs is None else epochs,
@@ -142,12 +161,14 @@ SCORES = ("log_likelihood", "precision_at_1", "precision_at_2", "reward_log_like
 
 
 def _preset(
-    dataset: str, model: Model | RecurrentModel, regularizer: Literal["entropy", "l2"]
+    dataset: str, model: Model | RecurrentModel | MetaModel, regularizer: Literal["entropy", "l2"]
 ) -> tuple[UserConfig, FitConfig]:
     if model == "gan-pw" or model == "gan-lstm":
         return preset(dataset, model, regularizer)
     if regularizer != "entropy":
         raise RecGymError(f"--regularizer {regularizer}: no setting of --model {model}")
+    if model == "m3rec":
+        return meta_preset(dataset)
     return recurrent_preset(dataset, model)
 
 
