@@ -8,6 +8,7 @@ from typing import Literal
 from recgym.users.gan import GANUserConfig
 from recgym.users.likelihood import FitConfig
 from recgym.users.meta import MetaUserConfig
+from recgym.users.meta_settings import MetaFit
 from recgym.users.recurrent import RecurrentUserConfig
 
 Model = Literal["gan-pw", "gan-lstm"]
@@ -97,8 +98,10 @@ clicks (see ``MANY_ITEMS``)."""
 META = FitConfig(batch_users=16, item_dropout=0.0, patience=5)
 """What a meta-level user model is fitted with unless its dataset has a preset."""
 
-META_PRESETS: dict[str, tuple[MetaUserConfig, FitConfig]] = {}
-"""By the name of the dataset."""
+META_PRESETS: dict[str, tuple[MetaUserConfig, FitConfig]] = {
+    "ml-100k": (MetaUserConfig(), replace(META, epochs=20, patience=3, meta=MetaFit(rounds=6))),
+}
+"""By the name of the dataset: what MovieLens gains after so many passes is in its third digit."""
 
 
 def recurrent_preset(dataset: str, model: RecurrentModel) -> tuple[RecurrentUserConfig, FitConfig]:
