@@ -60,7 +60,7 @@ def test_what_is_trained_is_what_is_simulated(config: GANUserConfig) -> None:
     with torch.no_grad():
         trained, _ = tensors.respond(params, features, torch.arange(pages.n_pages))
     arrays = {name: value.detach().numpy() for name, value in params.items()}
-    simulated = scoring.page_logits(config, arrays, features.numpy(), pages)
+    simulated = scoring.page_logits(config, arrays, features.numpy(), pages)[0]
     np.testing.assert_allclose(trained.numpy(), simulated, atol=1e-5)
 
 

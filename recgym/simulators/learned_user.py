@@ -12,6 +12,7 @@ from gymnasium import spaces
 
 from recgym.arrays import Array, beside, in_backend, namespace, pick, rows
 from recgym.errors import RecGymError
+from recgym.settings import changed
 from recgym.simulators.arguments import number, one_of, whole
 from recgym.simulators.base import Liking, Noise, Options, Response, Simulator, State
 from recgym.simulators.ensemble import Ensemble, PessimisticEnsemble
@@ -20,8 +21,7 @@ from recgym.spaces import SlateSpace
 from recgym.users.folder import SHIPPED, FittedUserModel
 from recgym.users.gan import GANUserConfig
 from recgym.users.identified import level_to_hold, respond_identified, with_level
-from recgym.users.kinds import functions_of
-from recgym.users.recurrent import RecurrentUserConfig
+from recgym.users.kinds import functions_of, kind_of, name_of
 
 LAST_RESORT = -1e30
 """Utility of clicking nothing where that is no option: above only that of spent items."""
@@ -126,6 +126,12 @@ def learned_user(
         user_model = load_user_model(user_model)
     if not isinstance(user_model, FittedUserModel):
         raise RecGymError(f"user_model={user_model!r}: must be a folder, or a shipped model's name")
+    if not kind_of(user_model.config).chooses:
+        kind = name_of(user_model.config)
+        raise RecGymError(
+            f"user_model: a model of the kind {kind!r} ranks items and says no choice"
+            " probabilities, so that it is no environment's user; fit another, such as gan-pw"
+        )
     one_of("split", split, tuple(name for name in ("train", "test") if name in user_model.members))
     if whole("ensemble", ensemble, 0, len(user_model.bags)) and split != "train":
         raise RecGymError("ensemble: its models are fitted on training users; use split='train'")
@@ -181,7 +187,7 @@ class LearnedUser:
         self.n_items, self.n_features = features.shape
         self.slate_size = whole("slate_size", slate_size, 1, self.n_items)
         self.slots_read = self.slate_size
-        self._draws = isinstance(config, RecurrentUserConfig) and config.reward == "bernoulli"
+        self._draws = config.draws_rewards
         self.step_noise = (self.slate_size + 1 + self._draws, 0)
         self.horizon = whole("horizon", horizon, 1)
         self.view = one_of("observe", observe, ("features", "items"))
@@ -334,10 +340,10 @@ class LearnedUser:
 
 def _with_expected_rewards(user_model: FittedUserModel) -> FittedUserModel:
     """Returns a user model whose rewards are expectations, not draws."""
-    config = user_model.config
-    if not isinstance(config, RecurrentUserConfig):
+    if not user_model.config.draws_rewards:
         return user_model
-    return replace(user_model, config=replace(config, reward="expectation"))
+    expected = changed(user_model.config, {"reward": "expectation"}, "user_model")
+    return replace(user_model, config=expected)
 
 
 def load_user_model(name: str | Path) -> FittedUserModel:

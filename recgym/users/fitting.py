@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
+import torch
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor
 
@@ -15,16 +17,17 @@ from recgym.arrays import Array
 from recgym.data import Dataset
 from recgym.data.dataset import SPLITS
 from recgym.errors import RecGymError
-from recgym.settings import AT_LEAST_0, check_number
-from recgym.users import adversary, minimax, scoring
+from recgym.settings import AT_LEAST_0, changed, check_number
+from recgym.users import scoring
 from recgym.users.agreement import agreement_of
 from recgym.users.folder import FittedUserModel
-from recgym.users.gan import GANUserConfig, Params
-from recgym.users.item_table import ItemTable
-from recgym.users.kinds import UserConfig
-from recgym.users.likelihood import FitConfig, Task, maximise_likelihood, stream
+from recgym.users.gan import Params
+from recgym.users.item_table import ItemTable, standardised
+from recgym.users.kinds import UserConfig, kind_of
+from recgym.users.likelihood import FitConfig, Task, stream
 from recgym.users.meta import MetaUserConfig
-from recgym.users.meta_scoring import draw_contexts
+from recgym.users.meta_scoring import draw_contexts, support_scores
+from recgym.users.neighbour_fitting import with_popularity
 from recgym.users.page_arrays import Pages, outside_option, pages_of
 from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.static import reads_clicks
@@ -96,30 +99,26 @@ def fit_user_model(
                 f"dataset {dataset.info['name']}: no page of a {name} user has a slate"
             )
     training, validation, test = by_split
-    side, scale = dataset.catalog.features, fit.embedding_scale
-    rng = stream(seed, "items")
-    table = ItemTable(side, config.features, scale, rng, fit.dtype, fit.projection_scale)
+    table = _items(dataset, config, fit, pages, training, seed)
 
     def member(name: str, chosen: Array, held_out: Array, items: Any) -> Any:
         task = Task(pages, chosen, held_out, seed, name)
-        found, table, rounds[name] = _fit(
-            config, fit, task, items, lambda e, score: on_epoch(name, e, score)
-        )
-        return found, table
+        notes[name] = task.notes
+        report = partial(on_epoch, name)
+        return kind_of(config).fit_member(config, fit, task, items, report)
 
+    notes: dict[str, dict[str, Any]] = {}
     members: dict[str, Params] = {}
-    rounds: dict[str, list[dict[str, float]]] = {}
     params, features = member("train", training, validation, table)
     members["train"] = params
     if test_users:
-        unit = "users" if isinstance(config, MetaUserConfig) else "pages"
-        units, unit_of = np.unique(
-            pages.user[test] if unit == "users" else test, return_inverse=True
-        )
+        by_user = kind_of(config).contexts
+        units, unit_of = np.unique(pages.user[test] if by_user else test, return_inverse=True)
         if len(units) < 2:
             raise RecGymError(
                 f"dataset {dataset.info['name']}: a model of the test users needs two of their"
-                f" {unit} at least, one to stop early on; there is {len(units)}"
+                f" {'number' if by_user else 'pages'} at least, one to stop early on; there is"
+                f" {len(units)}"
             )
         draws = stream(seed, "held-out pages").random(len(units))
         is_held_out = draws < HELD_OUT_SHARE
@@ -132,51 +131,46 @@ def fit_user_model(
         members[bag_name], _ = member(bag_name, chosen, validation, features)
 
     arrays = {
-        name: {key: value.float().numpy() for key, value in params.items()}
+        name: {key: _as_stored(value) for key, value in params.items()}
         for name, params in members.items()
     }
-    return _assemble(dataset, config, arrays, features.float().numpy(), rounds, seed, command)
+    return _assemble(dataset, config, arrays, features.float().numpy(), notes, seed, command)
 
 
 def _as_logged(config: UserConfig, dataset: Dataset) -> UserConfig:
     """Returns the configuration with the outside option that the log shows."""
-    sessions = dataset.sessions
-    if isinstance(config, GANUserConfig):
-        return replace(config, no_click=bool(dataset.info["no_click"]))
-    if isinstance(config, MetaUserConfig):
-        return replace(config, outside=outside_option(sessions))
+    sessions, kind, name = dataset.sessions, kind_of(config), dataset.info["name"]
     reward = sessions.reward[sessions.click >= 0]
-    if not ((reward >= 0) & (reward <= 1)).all():
+    if kind.rewards == "logged" and not ((reward >= 0) & (reward <= 1)).all():
         raise RecGymError(
-            f"dataset {dataset.info['name']}: the rewards of clicks must lie in 0..1, as the model"
-            f" says how likely they are; there are {reward.min():g} to {reward.max():g}"
+            f"dataset {name}: the rewards of clicks must lie in 0..1, as the model says how likely"
+            f" they are; there are {reward.min():g} to {reward.max():g}"
         )
-    return replace(config, outside=outside_option(sessions))
+    if kind.by_session or kind.contexts:
+        values: dict[str, Any] = {"outside": outside_option(sessions)}
+    else:
+        values = {"no_click": bool(dataset.info["no_click"])}
+    if kind.item_features == "catalog":
+        values["features"] = dataset.catalog.features.shape[1] + 2
+    logged: UserConfig = changed(config, values, name)
+    return logged
 
 
-def _fit(
-    config: UserConfig,
-    fit: FitConfig,
-    task: Task,
-    items: ItemTable | Tensor,
-    on_epoch: Callable[[int, float], None],
-) -> tuple[dict[str, Tensor], Tensor, list[dict[str, float]]]:
-    """One member: maximum likelihood, and the game that starts from it, if one does.
+def _items(
+    dataset: Dataset, config: UserConfig, fit: FitConfig, pages: Pages, training: Array, seed: int
+) -> ItemTable | Tensor:
+    """Returns item features to learn; or those of the catalog, and of the training pages."""
+    side, rng = dataset.catalog.features, stream(seed, "items")
+    if kind_of(config).item_features == "learned":
+        scale = fit.embedding_scale
+        return ItemTable(side, config.features, scale, rng, fit.dtype, fit.projection_scale)
+    padded = np.pad(standardised(side), ((0, 0), (0, 2)))
+    return torch.from_numpy(with_popularity(padded, pages, training))
 
-    Returns:
-        The parameters, the item features, and what is reported of the rounds of an adversary.
-    """
-    if isinstance(config, RecurrentUserConfig):
-        return *maximise_likelihood(config, fit, task, items, on_epoch), []
-    if isinstance(config, MetaUserConfig):
-        params, features = maximise_likelihood(config, fit, task, items, on_epoch)
-        params, rounds = adversary.recover(config, fit, task, params, features, on_epoch)
-        return params, features, rounds
-    entropy = replace(config, regularizer="entropy")
-    params, features = maximise_likelihood(entropy, fit, task, items, on_epoch)
-    if config.regularizer == "l2":
-        params = minimax.play(config, fit, task, params, features, on_epoch)
-    return params, features, []
+
+def _as_stored(values: Tensor) -> Array:
+    """Returns numbers as float32, and ids as they are."""
+    return (values.float() if values.is_floating_point() else values).numpy()
 
 
 def _resample_users(pages: Pages, training: Array, rng: np.random.Generator) -> Array:
@@ -193,29 +187,31 @@ def _assemble(
     config: UserConfig,
     members: dict[str, Params],
     features: Array,
-    rounds: dict[str, list[dict[str, float]]],
+    notes: dict[str, dict[str, Any]],
     seed: int,
     command: str,
 ) -> FittedUserModel:
     """Draws synthetic users, measures random slates, and scores the model on test users."""
-    repeat_clicks = bool(dataset.info["repeat_clicks"])
+    repeat_clicks, kind = bool(dataset.info["repeat_clicks"]), kind_of(config)
     sizes = dataset.sessions.slate_sizes
     page_size = min(int(np.median(sizes[sizes > 0])), len(features))
     histories: dict[str, Array] = {}
     contexts: dict[str, Array] = {}
     click_rates: dict[str, float] = {}
     for split in [name for name in ("train", "test") if name in members]:
+        if not kind.chooses:  # nobody can be drawn from it
+            histories[split] = np.full((1, config.window), len(features))
+            continue
         rng = stream(seed, f"{split}: synthetic users")
         users = SyntheticUsers(
             config, members[split], features, repeat_clicks, SYNTHETIC_USERS, rng
         )
         if isinstance(config, MetaUserConfig):
             log = pages_of(config, dataset.pages(split), len(features))
-            contexts[split] = draw_contexts(
-                config, members[split], features, log, SYNTHETIC_USERS, rng
-            )
+            params = members[split]
+            contexts[split] = draw_contexts(config, params, features, log, SYNTHETIC_USERS, rng)
             users.state["context"] = contexts[split]
-        if isinstance(config, RecurrentUserConfig):  # every session begins with nothing
+        if kind.by_session:  # every session begins with nothing
             histories[split] = np.full((1, config.window), len(features))
             click_rates[split] = random_click_rate(users, page_size, SESSION_HORIZON)
         else:
@@ -233,15 +229,18 @@ def _assemble(
     }
     floors = scoring.floors(dataset)
     if isinstance(config, RecurrentUserConfig):
-        info["meaning"] = dataset.info.get("meaning", {})
         info["reads_clicks"] = {name: reads_clicks(params) for name, params in members.items()}
+    if kind.rewards == "logged":
+        info["meaning"] = dataset.info.get("meaning", {})
         for rule, of_rewards in scoring.reward_floors(dataset).items():
             floors[rule] = replace(floors[rule], reward_log_likelihood=of_rewards)
     model = FittedUserModel(config, features, members, histories, info, {}, contexts)
     scores = scoring.summary(scoring.score(model, dataset), floors)
     if isinstance(config, MetaUserConfig):
-        scores["support"] = scoring.support_scores(model, dataset)
-        scores["adversary"] = rounds
+        scores["support"] = support_scores(model, dataset)
+    for member, said in notes.items():
+        for name, value in said.items():
+            scores.setdefault(name, {})[member] = value
     if "test" in members:
         scores["agreement"] = asdict(agreement_of(model))
     scored = replace(model, scores=scores)

@@ -15,7 +15,7 @@ from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json, save_arrays, settle, sha256_of_arrays, write_json
 from recgym.settings import changed
 from recgym.users.gan import Params
-from recgym.users.kinds import KINDS, UserConfig, functions_of, kind_of
+from recgym.users.kinds import KINDS, UserConfig, functions_of, kind_of, name_of
 from recgym.users.meta import MetaUserConfig
 from recgym.whole_folders import replace_folder
 
@@ -69,13 +69,15 @@ class FittedUserModel:
     @property
     def identified(self) -> str:
         """What a log such as the model's fixes of its rewards, in words."""
-        if kind_of(self.config) == "recurrent":
+        if kind_of(self.config).rewards == "logged":
             return "rewards, which the log holds of every click"
-        if kind_of(self.config) == "meta":
+        if kind_of(self.config).rewards == "recovered":
             return (
                 "differences of rewards between items, in each state of each user; their level only"
                 " beside that of not clicking, or not at all where every page has a click"
             )
+        if not kind_of(self.config).chooses:
+            return "nothing of rewards: the model ranks items, and says no choice probabilities"
         if self.config.outside is None:
             return (
                 "differences of rewards between items; not their level, to which any function of"
@@ -117,8 +119,8 @@ class FittedUserModel:
         for member, params in self.members.items():
             arrays |= {f"{member}/{name}": array for name, array in params.items()}
         config: dict[str, Any] = {"config": asdict(self.config), "info": dict(self.info)}
-        if kind_of(self.config) != "gan":  # the first kind, of folders that name none
-            config["kind"] = kind_of(self.config)
+        if name_of(self.config) != "gan":  # the first kind, of folders that name none
+            config["kind"] = name_of(self.config)
         texts = {"config.json": config, "scores.json": dict(self.scores)}
         with replace_folder(folder, FILES, FOLDER) as fresh:
             for name, value in texts.items():
@@ -185,14 +187,15 @@ def _read_config(stored: Any, path: Path) -> UserConfig:
     kind = stored.get("kind", "gan") if isinstance(stored, dict) else None
     if not isinstance(kind, str) or kind not in KINDS:
         raise RecGymError(f"{path}: not the configuration of a user model")
-    names = {one.name for one in fields(KINDS[kind])}
+    shape = KINDS.find(kind).config
+    names = {one.name for one in fields(shape)}
     values, info = stored.get("config"), stored.get("info")
     if not isinstance(values, dict) or set(values) != names or not isinstance(info, dict):
         raise RecGymError(f"{path}: not the configuration of a {kind} user model")
     if not isinstance(info.get("repeat_clicks"), bool):
         raise RecGymError(f"{path}: does not say whether users click an item twice (repeat_clicks)")
     try:
-        config: UserConfig = changed(KINDS[kind](), values, str(path))
+        config: UserConfig = changed(shape(), values, str(path))
     except RecGymError as error:
         raise RecGymError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from None
     return config
@@ -210,15 +213,17 @@ def _check(model: FittedUserModel, path: Path) -> None:
         if split in model.members and split not in model.histories:
             raise RecGymError(f"{path}: no histories of {split!r}")
     numbers = [model.features, *(a for member in model.members.values() for a in member.values())]
-    if not all(array.dtype.kind == "f" and np.isfinite(array).all() for array in numbers):
-        raise RecGymError(f"{path}: a parameter is not a finite floating-point number")
+    if not all(array.dtype.kind in "fi" and np.isfinite(array).all() for array in numbers):
+        raise RecGymError(f"{path}: a parameter is not a finite number")
     expected = functions_of(model.config).shapes(model.config)
     for member, params in model.members.items():
         found = {name: array.shape for name, array in params.items()}
-        if found != expected:
-            names = sorted(
-                name for name in found.keys() | expected if found.get(name) != expected.get(name)
-            )
+        names = sorted(
+            name
+            for name in found.keys() | expected
+            if not _fits(found.get(name), expected.get(name))
+        )
+        if names:
             raise RecGymError(f"{path}: member {member!r} has a wrong or missing {names[0]!r}")
     for split, ids in model.histories.items():
         inside = (
@@ -228,7 +233,14 @@ def _check(model: FittedUserModel, path: Path) -> None:
             raise RecGymError(f"{path}: histories of {split!r} do not fit the catalog")
     if isinstance(model.config, MetaUserConfig):
         for split, ids in model.histories.items():
-            wanted = (len(ids), model.config.context)
             drawn = model.contexts.get(split, np.empty(0))
-            if drawn.shape != wanted or drawn.dtype.kind != "f" or not np.isfinite(drawn).all():
+            fits = drawn.shape == (len(ids), model.config.context) and drawn.dtype.kind == "f"
+            if not fits or not np.isfinite(drawn).all():
                 raise RecGymError(f"{path}: contexts of {split!r} do not fit its histories")
+
+
+def _fits(found: tuple[int, ...] | None, expected: tuple[int, ...] | None) -> bool:
+    """Returns whether an array has the shape that is expected, whose -1 is any length."""
+    if found is None or expected is None or len(found) != len(expected):
+        return False
+    return all(wanted in (-1, length) for length, wanted in zip(found, expected, strict=True))

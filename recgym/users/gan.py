@@ -101,6 +101,11 @@ class GANUserConfig:
         return "no_click" if self.no_click else None
 
     @property
+    def draws_rewards(self) -> bool:
+        """Whether a click's reward in simulation is drawn: it is the item's utility."""
+        return False
+
+    @property
     def reads_sequences(self) -> bool:
         """Whether the state depends on every click, so that fitting runs over whole sequences."""
         return self.history == "lstm"
@@ -147,6 +152,15 @@ def net_shapes(config: Layers, net: str, encoding_size: int) -> dict[str, tuple[
         found[f"{net}.weight{layer}"] = (config.hidden[layer], config.hidden[layer - 1])
         found[f"{net}.bias{layer}"] = (config.hidden[layer],)
     return found | {f"{net}.output": (config.hidden[-1],)}
+
+
+def reach(config: GANUserConfig, name: str, shape: tuple[int, ...]) -> float:
+    """Returns how far from zero a fit may start a parameter."""
+    if name.startswith("lstm."):
+        return float(config.units**-0.5)
+    if name.startswith("position."):
+        return float(config.window**-0.5) if name.endswith("weight") else 0.0
+    return float((shape[-1] if len(shape) > 1 else config.hidden[0]) ** -0.5)
 
 
 def prepare(config: GANUserConfig, params: Params, features: Array) -> Params:
@@ -227,7 +241,7 @@ def encode(config: GANUserConfig, tables: Params, state: State) -> Array:
     if config.history == "lstm":
         return state["hidden"]
     encoding = weigh_positions(tables, state["history"])
-    return _activate(config.state_activation, encoding)
+    return activate(config.state_activation, encoding)
 
 
 def weigh_positions(tables: Params, history: Array) -> Array:
@@ -287,10 +301,10 @@ def utilities(config: Layers, tables: Params, net: str, encoding: Array, slate: 
     n_rows, n_slots = slate.shape
     hidden = rows(tables[f"{net}.items"], slate.T)  # (K, B, H)
     hidden += product(encoding, tables[f"{net}.state"])
-    hidden = _activate(config.activation, hidden).reshape(n_slots * n_rows, -1)
+    hidden = activate(config.activation, hidden).reshape(n_slots * n_rows, -1)
     for layer in range(1, len(config.hidden)):
         hidden = product(hidden, tables[f"{net}.weight{layer}"]) + tables[f"{net}.bias{layer}"]
-        hidden = _activate(config.activation, hidden)
+        hidden = activate(config.activation, hidden)
     return product(hidden, tables[f"{net}.output"]).reshape(n_slots, n_rows).T
 
 
@@ -318,7 +332,7 @@ def _lstm_cell(tables: Params, state: State, item: Array, clicked: Array) -> Sta
     }
 
 
-def _activate(name: str, x: Array) -> Array:
+def activate(name: str, x: Array) -> Array:
     """Applies an activation; a NumPy ``x`` may be overwritten."""
     if name == "linear":
         return x

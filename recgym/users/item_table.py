@@ -32,8 +32,7 @@ class ItemTable(nn.Module):
             projection_scale: of the projection, where 1 keeps the spread of the features.
         """
         super().__init__()
-        spread = side.std(axis=0) if len(side) else np.ones(0)
-        scaled = (side - side.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+        scaled = standardised(side)
         embedding = scale * rng.standard_normal((len(side), features))
         projection = rng.standard_normal((side.shape[1], features)) / max(1, side.shape[1]) ** 0.5
         self.side = torch.tensor(scaled, dtype=dtype)
@@ -44,3 +43,10 @@ class ItemTable(nn.Module):
         """Returns (N, D) features; where ``seen`` (N, 1) is False, the embedding is hidden."""
         embedding = self.embedding if seen is None else self.embedding * seen
         return embedding + self.side @ self.projection if self.side.shape[1] else embedding
+
+
+def standardised(side: Array) -> Array:
+    """Returns catalog features (N, F) of mean 0 and spread 1, those that do not vary all 0."""
+    spread = side.std(axis=0) if len(side) else np.ones(0)
+    scaled: Array = (side - side.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    return scaled

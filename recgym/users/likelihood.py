@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,13 +28,8 @@ from recgym.users.static import fit_static
 
 VALIDATION_BLOCK = 2_048
 """Pages of a validation batch."""
-
-
 AnyTensors = PageTensors | SessionTensors | MetaTensors
 """Pages as tensors, by the kind of the user model."""
-HEADS_SHARE = 0.1
-"""How much closer to zero a recurrent user model's heads start than its network: so close that all
-items of a page, leaving, and rewards start out alike."""
 
 
 @dataclass(frozen=True)
@@ -103,28 +99,15 @@ def initial_params(
 ) -> dict[str, Tensor]:
     """Returns random parameters: uniform within 1 / sqrt(inputs), as torch's own layers start."""
     params = {}
-    shapes = functions_of(config).shapes(config)
+    functions = functions_of(config)
+    shapes: dict[str, tuple[int, ...]] = functions.shapes(config)
     if isinstance(config, MetaUserConfig):
-        shapes = shapes | helper_shapes(config)
+        shapes |= helper_shapes(config)
     for name, shape in shapes.items():
-        reach = _reach(config, name, shape)
+        reach = functions.reach(config, name, shape)
         start = rng.uniform(-reach, reach, size=shape)
         params[name] = torch.tensor(start, dtype=dtype, requires_grad=True)
     return params
-
-
-def _reach(config: UserConfig, name: str, shape: tuple[int, ...]) -> float:
-    """Returns how far from zero a parameter may start."""
-    if isinstance(config, RecurrentUserConfig):
-        share = 1.0 if name.startswith("layer") else HEADS_SHARE
-        return float(share * config.units**-0.5)
-    if isinstance(config, MetaUserConfig) and len(shape) == 1:
-        return 0.0 if not name.endswith(".output") else float(shape[0] ** -0.5)
-    if name.startswith("lstm."):
-        return float(config.units**-0.5)
-    if name.startswith("position."):
-        return float(config.window**-0.5) if name.endswith("weight") else 0.0
-    return float((shape[-1] if len(shape) > 1 else config.hidden[0]) ** -0.5)
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,6 +123,8 @@ class Task:
     seed: int
     name: str
     """of the member; with the seed it decides the initial parameters, order, and item dropout"""
+    notes: dict[str, Any] = field(default_factory=dict)
+    """what a fit has to say of itself, by name, in plain JSON: it stands among the scores"""
 
     def stream(self, purpose: str) -> np.random.Generator:
         """Returns the task's generator for one purpose."""

@@ -71,6 +71,11 @@ class MetaUserConfig:
         return f"meta-level, context {self.context}, latent {self.latent}"
 
     @property
+    def draws_rewards(self) -> bool:
+        """Whether a click's reward in simulation is drawn: it is the recovered one."""
+        return False
+
+    @property
     def reads_sequences(self) -> bool:
         """Whether a step of fitting takes all pages of some users: contexts are theirs."""
         return True
@@ -100,6 +105,15 @@ def shapes(config: MetaUserConfig) -> dict[str, tuple[int, ...]]:
     found |= gan.net_shapes(config, "choice", config.latent)
     found |= gan.net_shapes(config, "reward", config.situation_size)
     return found | encoder_shapes(config.features, config.units, config.context)
+
+
+def reach(config: MetaUserConfig, name: str, shape: tuple[int, ...]) -> float:
+    """Returns how far from zero a fit may start a parameter; biases start at zero."""
+    if name.startswith("position."):
+        return float(config.window**-0.5) if name.endswith("weight") else 0.0
+    if len(shape) == 1 and not name.endswith(".output"):
+        return 0.0
+    return float(shape[-1] ** -0.5)
 
 
 def prepare(config: MetaUserConfig, params: Params, features: Array) -> Params:

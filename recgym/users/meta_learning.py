@@ -13,13 +13,10 @@ from recgym.users import meta
 from recgym.users.gan import Params
 from recgym.users.meta import MetaUserConfig
 from recgym.users.meta_context import infer
-from recgym.users.meta_sequences import Sequences
+from recgym.users.meta_sequences import KNOWN, Sequences
 from recgym.users.meta_settings import MetaFit
 from recgym.users.page_arrays import Pages
 from recgym.users.page_tensors import Select
-
-KNOWN = 1
-"""Sequences before a page's own that tell of its user in validation."""
 
 
 def helper_shapes(config: MetaUserConfig) -> dict[str, tuple[int, ...]]:

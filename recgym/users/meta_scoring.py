@@ -6,15 +6,19 @@ from typing import NamedTuple
 
 import numpy as np
 
+from recgym import metrics
 from recgym.arrays import Array
+from recgym.data import Dataset
+from recgym.data.dataset import Split
 from recgym.errors import RecGymError
 from recgym.users import meta
 from recgym.users.folder import FittedUserModel
 from recgym.users.gan import Params
 from recgym.users.meta import MetaUserConfig
 from recgym.users.meta_context import infer
-from recgym.users.meta_sequences import SIZES, Sequences
-from recgym.users.page_arrays import Pages
+from recgym.users.meta_sequences import KNOWN, SIZES, Sequences
+from recgym.users.page_arrays import Pages, pages_of
+from recgym.users.scoring import score_choices
 
 BLOCK = 1_024
 """Pages scored at a time."""
@@ -89,6 +93,36 @@ def checked_support(support: Array, n_items: int) -> Array:
     if (click < -1).any() or (click >= shown.shape[-1]).any() or empty.any():
         raise RecGymError("support: a click is on a slot without an item")
     return support
+
+
+def page_logits(
+    config: MetaUserConfig, params: Params, features: Array, pages: Pages
+) -> tuple[Array, None]:
+    """Returns choice logits (P, K + 1) as ``meta_logits``, with ``KNOWN`` sequences."""
+    return meta_logits(config, params, features, pages, KNOWN)[0], None
+
+
+def support_scores(
+    model: FittedUserModel, dataset: Dataset, split: Split = "test"
+) -> dict[str, dict[str, float]]:
+    """Scores a meta-level user model that knows 0, 1, 2 and 5 sequences of each user.
+
+    They are those before the page's own, the latest first; the first pages of a user have fewer.
+
+    Returns:
+        By the number of sequences, the mean scores of all pages, and as "reward_choices" the
+        log-likelihood of choices by the softmax of the recovered reward.
+    """
+    config, params = model.config, model.members["train"]
+    assert isinstance(config, MetaUserConfig)
+    pages = pages_of(config, dataset.pages(split), model.n_items)
+    found = {}
+    for known in SIZES:
+        logits, rewards = meta_logits(config, params, model.features, pages, known)
+        recovered = float(metrics.log_likelihood(rewards, pages.target).mean())
+        means = score_choices(logits, pages.target).means()
+        found[str(known)] = means | {"reward_choices": recovered}
+    return found
 
 
 def meta_logits(

@@ -9,6 +9,8 @@ import numpy as np
 from recgym.arrays import Array
 from recgym.users.page_arrays import Pages
 
+KNOWN = 1
+"""Sequences before a page's own by which its user is known, where nothing else is said."""
 SIZES = (0, 1, 2, 5)
 """Sequences of support that a fit draws from, and that held-out pages are scored with."""
 

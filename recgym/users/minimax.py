@@ -3,13 +3,48 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from recgym.users.gan import GANUserConfig
-from recgym.users.likelihood import BestSoFar, FitConfig, Task, batches, validation_scores
+from recgym.users.item_table import ItemTable
+from recgym.users.likelihood import (
+    BestSoFar,
+    FitConfig,
+    Task,
+    batches,
+    maximise_likelihood,
+    validation_scores,
+)
 from recgym.users.page_tensors import PageTensors
+
+
+def fit_member(
+    config: GANUserConfig,
+    fit: FitConfig,
+    task: Task,
+    items: ItemTable | Tensor,
+    on_epoch: Callable[[int, float], None],
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Fits a GAN user model: maximum likelihood, and for L2 the game that starts from it.
+
+    Args:
+        config: the model's shape.
+        fit: how.
+        task: the pages.
+        items: item features to learn, or (N, D) frozen features.
+        on_epoch: called with the number of the epoch and its validation score.
+
+    Returns:
+        The parameters, and the item features, see ``maximise_likelihood``.
+    """
+    entropy = replace(config, regularizer="entropy")
+    params, features = maximise_likelihood(entropy, fit, task, items, on_epoch)
+    if config.regularizer == "l2":
+        params = play(config, fit, task, params, features, on_epoch)
+    return params, features
 
 
 def squared_l2(behaviour: Tensor) -> Tensor:

@@ -9,8 +9,7 @@ import numpy as np
 
 from recgym.arrays import Array
 from recgym.data import Sessions
-from recgym.users.kinds import UserConfig
-from recgym.users.recurrent import RecurrentUserConfig
+from recgym.users.kinds import UserConfig, kind_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -92,15 +91,15 @@ class Pages:
 def pages_of(config: UserConfig, sessions: Sessions, n_items: int) -> Pages:
     """Arranges the pages of a log as a user model reads them.
 
-    A GAN user model remembers all clicks of a user; a recurrent one those of a session, so that
-    each session counts as a user.
+    Some kinds remember all clicks of a user, others those of a session, so that each session counts
+    as a user (``Kind.by_session``).
 
     Args:
         config: which model.
         sessions: a log.
         n_items: N.
     """
-    if isinstance(config, RecurrentUserConfig):
+    if kind_of(config).by_session:
         sessions = replace(sessions, user=sessions.session_number)
     return Pages.of(sessions, config.window, n_items)
 

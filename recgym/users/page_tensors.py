@@ -10,9 +10,12 @@ from torch.nn import functional
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from recgym.arrays import rows
-from recgym.users import gan, recurrent
+from recgym.users import recurrent
 from recgym.users.gan import GANUserConfig, Params
+from recgym.users.gru4rec import GRU4RecConfig
+from recgym.users.kinds import UserConfig, functions_of, kind_of
 from recgym.users.page_arrays import Pages
+from recgym.users.page_losses import OBJECTIVES
 from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.recurrent_learning import network_weights, step_log_likelihood, torch_network
 
@@ -59,13 +62,10 @@ class ClickSequences:
 
 
 class PageTensors:
-    """Pages as tensors, and a GAN user model's logits and rewards on them."""
-
-    select: ClassVar[Select] = "log_likelihood"
-    """What stops a fit unless told otherwise."""
+    """Pages as tensors, and the logits and rewards on them of a model that learns no rewards."""
 
     def __init__(
-        self, config: GANUserConfig, pages: Pages, dtype: torch.dtype = torch.float32
+        self, config: UserConfig, pages: Pages, dtype: torch.dtype = torch.float32
     ) -> None:
         """Copies the arrays.
 
@@ -75,37 +75,57 @@ class PageTensors:
             dtype: of parameters and features.
         """
         self.config = config
+        self.functions = functions_of(config)
         self.slates = torch.from_numpy(pages.slates)
         self.absent = torch.from_numpy(pages.absent)
         self.target = torch.from_numpy(pages.target)
         self.histories = torch.from_numpy(pages.histories)
         self.clicks = ClickSequences(pages)
-        self.lstm = nn.LSTM(config.features, config.units, batch_first=True, dtype=dtype)
+        self.network = _network(config, dtype)
+        self.objective = OBJECTIVES[getattr(config, "objective", "choice")]
+        self.select: Select = "log_likelihood" if kind_of(config).chooses else "precision_at_1"
 
     def respond(self, params: Params, features: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
         """Returns logits and rewards (C, K + 1) on the chosen pages; empty slots have -inf, 0."""
-        tables = gan.prepare(self.config, params, features)
+        tables = self.functions.prepare(self.config, params, features)
         state = {"history": self.histories[chosen]}
-        if self.config.history == "lstm":
-            state["hidden"] = self._hidden_units(params, tables["features"], chosen)
-        logits, rewards = gan.respond(self.config, tables, state, self.slates[chosen])
+        if self.network is not None:
+            state["hidden"] = self.clicks.units_before(
+                self.network, _weights(params), tables["features"], chosen, pack=False
+            )
+        logits, rewards = self.functions.respond(self.config, tables, state, self.slates[chosen])
         absent = functional.pad(self.absent[chosen], (0, 1))
         return logits.masked_fill(absent, -torch.inf), rewards.masked_fill(absent, 0.0)
 
     def log_likelihood(self, params: Params, features: Tensor, chosen: Tensor) -> Tensor:
-        """Returns the log probability (C,) of what happened on the chosen pages (Lemma 2)."""
-        logits, _ = self.respond(params, features, chosen)
-        return -functional.cross_entropy(logits, self.target[chosen], reduction="none")
+        """Returns what a fit maximises on the chosen pages (C,), see ``page_losses``.
 
-    def _hidden_units(self, params: Params, features: Tensor, chosen: Tensor) -> Tensor:
-        """The LSTM's units (C, units) before each chosen page."""
-        weights = {
-            "weight_ih_l0": params["lstm.input"],
-            "weight_hh_l0": params["lstm.recurrent"],
-            "bias_ih_l0": params["lstm.bias"],
-            "bias_hh_l0": torch.zeros_like(params["lstm.bias"]),
-        }
-        return self.clicks.units_before(self.lstm, weights, features, chosen, pack=False)
+        It is the log probability of what happened (Lemma 2), unless the model has another.
+        """
+        logits, _ = self.respond(params, features, chosen)
+        return self.objective(logits, self.target[chosen])
+
+
+def _network(config: UserConfig, dtype: torch.dtype) -> nn.RNNBase | None:
+    """Returns torch's own network of a model that reads clicks one by one."""
+    if isinstance(config, GANUserConfig) and config.history == "lstm":
+        return nn.LSTM(config.features, config.units, batch_first=True, dtype=dtype)
+    if isinstance(config, GRU4RecConfig):
+        return nn.GRU(config.features, config.units, batch_first=True, dtype=dtype)
+    return None
+
+
+def _weights(params: Params) -> Params:
+    """Returns the parameters of the network by torch's names."""
+    cell = "lstm" if "lstm.input" in params else "gru"
+    bias = params[f"{cell}.bias"]
+    own = params.get(f"{cell}.recurrent_bias", bias[:0])
+    return {
+        "weight_ih_l0": params[f"{cell}.input"],
+        "weight_hh_l0": params[f"{cell}.recurrent"],
+        "bias_ih_l0": bias,
+        "bias_hh_l0": functional.pad(own, (len(bias) - len(own), 0)),
+    }
 
 
 class SessionTensors:

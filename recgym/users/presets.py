@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
+from recgym.lookup import Registry
 from recgym.users.gan import GANUserConfig
+from recgym.users.gru4rec import GRU4RecConfig
+from recgym.users.kinds import UserConfig
 from recgym.users.likelihood import FitConfig
 from recgym.users.meta import MetaUserConfig
 from recgym.users.meta_settings import MetaFit
+from recgym.users.neighbours import NeighbourConfig
 from recgym.users.recurrent import RecurrentUserConfig
+from recgym.users.session_blend import SessionBlendConfig
+from recgym.users.trees import TreeUserConfig
+from recgym.users.wide_deep import WideDeepUserConfig
 
 Model = Literal["gan-pw", "gan-lstm"]
 """GAN user models."""
 RecurrentModel = Literal["irecgan-lstm", "irecgan-gru"]
 """Recurrent user models."""
-
-MetaModel = Literal["m3rec"]
-"""Meta-level user models."""
+Preset = Callable[[str], tuple[UserConfig, FitConfig]]
+"""Of the name of a dataset: how a user model is configured, and how it is fitted."""
 
 SMALL_PAGES = (
     GANUserConfig(hidden=(64, 64), activation="elu"),
@@ -134,9 +142,94 @@ def preset(
 
 
 def meta_preset(dataset: str) -> tuple[MetaUserConfig, FitConfig]:
-    """Returns the configuration of a meta-level user model for a dataset.
-
-    Args:
-        dataset: ``info["name"]`` of the prepared data.
-    """
+    """Returns the configuration of a meta-level user model for a dataset."""
     return META_PRESETS.get(dataset, (MetaUserConfig(), META))
+
+
+def compared(config: UserConfig, dataset: str) -> tuple[UserConfig, FitConfig]:
+    """Returns a model to compare a GAN user model with, and how that is fitted to a dataset."""
+    return config, preset(dataset, "gan-pw")[1]
+
+
+def boosted(dataset: str) -> tuple[TreeUserConfig, FitConfig]:
+    """Returns a user model of boosted trees: 300 at most, and 20 without a gain, for all logs."""
+    return TreeUserConfig(), FitConfig(epochs=300, patience=20, learning_rate=0.1)
+
+
+@dataclass(frozen=True)
+class ModelEntry:
+    """A row of ``MODELS``."""
+
+    preset: Preset
+    """How it is configured and fitted, by the name of the dataset."""
+    about: str
+    """One line that says what it is."""
+
+
+MODELS: Registry[ModelEntry] = Registry(
+    "user model",
+    {
+        "gan-pw": ModelEntry(
+            partial(preset, model="gan-pw"),
+            "a generative adversarial user model with position weights over the clicked items",
+        ),
+        "gan-lstm": ModelEntry(
+            partial(preset, model="gan-lstm"),
+            "a generative adversarial user model whose LSTM reads the clicked items",
+        ),
+        "irecgan-lstm": ModelEntry(
+            partial(recurrent_preset, model="irecgan-lstm"),
+            "IRecGAN's recurrent model of clicks and rewards, of LSTM cells",
+        ),
+        "irecgan-gru": ModelEntry(
+            partial(recurrent_preset, model="irecgan-gru"),
+            "IRecGAN's recurrent model of clicks and rewards, of GRU cells",
+        ),
+        "m3rec": ModelEntry(
+            meta_preset,
+            "M3Rec's meta-level model: each user's context from her log, rewards from her choices",
+        ),
+        "gru4rec": ModelEntry(
+            partial(compared, GRU4RecConfig()),
+            "a recurrent network with a pairwise ranking loss; ranks only",
+        ),
+        "item-knn": ModelEntry(
+            partial(compared, NeighbourConfig()),
+            "the items most often clicked together with those clicked; ranks only",
+        ),
+        "sknn": ModelEntry(
+            partial(compared, NeighbourConfig("sessions")),
+            "the items of the sessions most like the user's; ranks only",
+        ),
+        "scknn-w": ModelEntry(
+            partial(compared, SessionBlendConfig()),
+            "gru4rec and sknn, weighted; ranks only",
+        ),
+        "scknn-c": ModelEntry(
+            partial(compared, SessionBlendConfig("cascade")),
+            "gru4rec, of what sknn lets pass; ranks only",
+        ),
+        "xgboost": ModelEntry(
+            boosted,
+            "clicks item by item, by boosted trees of XGBoost",
+        ),
+        "ccf": ModelEntry(
+            partial(compared, WideDeepUserConfig(wide=False, factors=16, hidden=())),
+            "collaborative competitive filtering: choices from the page, by user and item factors",
+        ),
+        "wide-deep-ccf": ModelEntry(
+            partial(compared, WideDeepUserConfig()),
+            "choices from the page, by wide and deep features",
+        ),
+        "wide-deep-lr": ModelEntry(
+            partial(compared, WideDeepUserConfig(objective="click")),
+            "clicks item by item, by logistic regression on wide and deep features",
+        ),
+        "deepfm": ModelEntry(
+            partial(compared, WideDeepUserConfig(objective="click", wide=False, factors=16)),
+            "clicks item by item, by a factorization machine and a network of the same features",
+        ),
+    },
+    lambda found: isinstance(found, ModelEntry),
+)
+"""The user models by name, for ``recgym fit --model``. ``MODELS.register`` adds one."""

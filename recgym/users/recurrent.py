@@ -22,6 +22,9 @@ from recgym.users.model_sizes import FEATURES, MOST_LAYERS, WIDTH, WINDOW, check
 
 GATES = {"lstm": 4, "gru": 3}
 """Blocks of units that a cell computes from its input."""
+HEADS_SHARE = 0.1
+"""How much closer to zero the heads start than the network: so close that all items of a page,
+leaving, and rewards start out alike."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,11 @@ class RecurrentUserConfig:
         return f"{self.cell}, {self.layers} x {self.units} units"
 
     @property
+    def draws_rewards(self) -> bool:
+        """Whether a click's reward in simulation is drawn, with the probability that is said."""
+        return self.reward == "bernoulli"
+
+    @property
     def reads_sequences(self) -> bool:
         """Whether the state depends on every click: it does."""
         return True
@@ -78,6 +86,12 @@ def shapes(config: RecurrentUserConfig) -> dict[str, tuple[int, ...]]:
     if config.outside is not None:
         found["outside"] = (features,)
     return found
+
+
+def reach(config: RecurrentUserConfig, name: str, shape: tuple[int, ...]) -> float:
+    """Returns how far from zero a fit may start a parameter."""
+    share = 1.0 if name.startswith("layer") else HEADS_SHARE
+    return float(share * config.units**-0.5)
 
 
 def prepare(config: RecurrentUserConfig, params: Params, features: Array) -> Params:

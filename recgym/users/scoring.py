@@ -12,19 +12,15 @@ from recgym.arrays import Array
 from recgym.data import Dataset
 from recgym.data.dataset import Split
 from recgym.data.trivial_rules import rule_scores
-from recgym.users import gan, recurrent
+from recgym.users import recurrent
 from recgym.users.folder import FittedUserModel
-from recgym.users.gan import GANUserConfig, Params
-from recgym.users.meta import MetaUserConfig
-from recgym.users.meta_scoring import meta_logits
-from recgym.users.meta_sequences import SIZES
+from recgym.users.gan import Params
+from recgym.users.kinds import UserConfig, functions_of, kind_of
 from recgym.users.page_arrays import Pages, pages_of
 from recgym.users.recurrent import RecurrentUserConfig
 
 BLOCK = 1_024
 """Pages scored at a time."""
-KNOWN = 1
-"""Sequences of each user that a meta-level user model is scored with."""
 CHOICE_MODELS = ("random", "item_ctr")
 """Those of the floors that give probabilities; the others only rank."""
 
@@ -55,37 +51,13 @@ def score(model: FittedUserModel, dataset: Dataset, split: Split = "test") -> Pa
     """Scores the member fitted on training users on the pages of other users."""
     config, params = model.config, model.members["train"]
     pages = pages_of(config, dataset.pages(split), model.n_items)
-    if isinstance(config, RecurrentUserConfig):
-        logits, rewards = session_logits(config, params, model.features, pages)
-        found = score_choices(logits, pages.target)
-        return replace(found, reward_log_likelihood=_reward_log_likelihood(rewards, pages))
-    if isinstance(config, MetaUserConfig):
-        logits, _ = meta_logits(config, params, model.features, pages, KNOWN)
-        return score_choices(logits, pages.target)
-    return score_choices(page_logits(config, params, model.features, pages), pages.target)
-
-
-def support_scores(
-    model: FittedUserModel, dataset: Dataset, split: Split = "test"
-) -> dict[str, dict[str, float]]:
-    """Scores a meta-level user model that knows 0, 1, 2 and 5 sequences of each user.
-
-    They are those before the page's own, the latest first; the first pages of a user have fewer.
-
-    Returns:
-        By the number of sequences, the mean scores of all pages, and as "reward_choices" the
-        log-likelihood of choices by the softmax of the recovered reward.
-    """
-    config, params = model.config, model.members["train"]
-    assert isinstance(config, MetaUserConfig)
-    pages = pages_of(config, dataset.pages(split), model.n_items)
-    found = {}
-    for known in SIZES:
-        logits, rewards = meta_logits(config, params, model.features, pages, known)
-        recovered = float(metrics.log_likelihood(rewards, pages.target).mean())
-        means = score_choices(logits, pages.target).means()
-        found[str(known)] = means | {"reward_choices": recovered}
-    return found
+    logits, rewards = kind_of(config).page_logits(config, params, model.features, pages)
+    found = score_choices(logits, pages.target)
+    if not kind_of(config).chooses:  # its scores rank, and no more
+        found = replace(found, log_likelihood=np.full(pages.n_pages, np.nan))
+    if rewards is None:
+        return found
+    return replace(found, reward_log_likelihood=_reward_log_likelihood(rewards, pages))
 
 
 def choice_logits(model: FittedUserModel, pages: Pages) -> Array:
@@ -96,39 +68,39 @@ def choice_logits(model: FittedUserModel, pages: Pages) -> Array:
         pages: from ``pages_of`` its configuration.
     """
     config, params = model.config, model.members["train"]
-    if isinstance(config, RecurrentUserConfig):
-        return session_logits(config, params, model.features, pages)[0]
-    if isinstance(config, MetaUserConfig):
-        return meta_logits(config, params, model.features, pages, KNOWN)[0]
-    return page_logits(config, params, model.features, pages)
+    logits: Array = kind_of(config).page_logits(config, params, model.features, pages)[0]
+    return logits
 
 
-def page_logits(config: GANUserConfig, params: Params, features: Array, pages: Pages) -> Array:
-    """Returns a GAN's choice logits (P, K + 1), minus infinity where no option exists.
+def page_logits(
+    config: UserConfig, params: Params, features: Array, pages: Pages
+) -> tuple[Array, None]:
+    """Returns a model's choice logits (P, K + 1), minus infinity where no option exists.
 
-    The functions are those of the simulation, in NumPy.
+    For kinds that learn no rewards beside them. The functions are the simulation's, in NumPy.
     """
-    tables = gan.prepare(config, params, features)
+    functions = functions_of(config)
+    tables = functions.prepare(config, params, features)
     logits = np.empty((pages.n_pages, pages.slates.shape[1] + 1), np.float32)
-    units = _lstm_states(config, tables, pages) if config.history == "lstm" else None
+    units = _units_after_clicks(config, tables, pages) if config.reads_sequences else None
     for start in range(0, pages.n_pages, BLOCK):
         block = slice(start, start + BLOCK)
         state = {"history": pages.histories[block]}
         if units is not None:
             state["hidden"] = units[pages.user[block], pages.clicks_before[block]]
-        logits[block] = gan.respond(config, tables, state, pages.slates[block])[0]
+        logits[block] = functions.respond(config, tables, state, pages.slates[block])[0]
     logits[:, :-1][pages.absent] = -np.inf
-    return logits
+    return logits, None
 
 
-def _lstm_states(config: GANUserConfig, tables: Params, pages: Pages) -> Array:
+def _units_after_clicks(config: UserConfig, tables: Params, pages: Pages) -> Array:
     """Hidden units of every user after each of her clicks: (U, T + 1, units)."""
-    sequences = pages.sequences
+    functions, sequences = functions_of(config), pages.sequences
     history = np.full((len(sequences), config.window), pages.n_items)
-    state = gan.initial(config, tables, history)
+    state = functions.initial(config, tables, history)
     units = [state["hidden"]]
     for item in sequences.T:
-        state = gan.advance(config, tables, state, np.where(item == pages.n_items, -1, item))
+        state = functions.advance(config, tables, state, np.where(item == pages.n_items, -1, item))
         units.append(state["hidden"])
     return np.stack(units, axis=1)
 
@@ -273,12 +245,14 @@ def _with_outside(utility: Array, no_click: float, pages: Pages) -> Array:
 
 def summary(scores: PageScores, floors: dict[str, PageScores]) -> dict[str, Any]:
     """Returns what ``scores.json`` holds: mean scores at the top, the floors' under "floors"."""
-    below = {
-        name: {key: value for key, value in floor.means().items() if np.isfinite(value)}
-        for name, floor in floors.items()
-    }
-    return scores.means() | {
+    below = {name: _known(floor.means()) for name, floor in floors.items()}
+    return _known(scores.means()) | {
         "pages": len(scores.log_likelihood),
         "pages_with_click": len(scores.precision_at_1),
         "floors": below,
     }
+
+
+def _known(means: dict[str, float]) -> dict[str, float]:
+    """Returns the scores that there are: what only ranks has no likelihood."""
+    return {name: value for name, value in means.items() if np.isfinite(value)}

@@ -15,27 +15,19 @@ from rich.table import Table
 
 from recgym.data import Dataset
 from recgym.errors import RecGymError
-from recgym.settings import AT_LEAST_0, AT_LEAST_1, check_number
+from recgym.settings import AT_LEAST_0, AT_LEAST_1, changed, check_number
 from recgym.users import Agreement, FittedUserModel
 from recgym.users.fitting import MOST_BAGS, fit_user_model, progress_bar
 from recgym.users.folder import FILES, FOLDER
-from recgym.users.kinds import UserConfig
-from recgym.users.likelihood import FitConfig
-from recgym.users.presets import (
-    MetaModel,
-    Model,
-    RecurrentModel,
-    meta_preset,
-    preset,
-    recurrent_preset,
-)
+from recgym.users.kinds import kind_of
+from recgym.users.presets import MODELS
 from recgym.whole_folders import check_place
 
 
 def main(
     data: Path,
     out: Path,
-    model: Model | RecurrentModel | MetaModel = "gan-pw",
+    model: str = "gan-pw",
     regularizer: Literal["entropy", "l2"] = "entropy",
     bags: int = 0,
     seed: int = 0,
@@ -62,10 +54,9 @@ def main(
     Args:
         data: folder that recgym prepare wrote.
         out: folder to write the user model to.
-        model: a GAN user model with position weights (gan-pw) or an LSTM (gan-lstm) over the click
-            history, IRecGAN's recurrent model of clicks and rewards, of LSTM (irecgan-lstm) or GRU
-            (irecgan-gru) cells, or the meta-level model of M3Rec (m3rec). What follows are the
-            settings of some or all of them.
+        model: name of a user model (the page on user models lists them), or module:name of one that
+            a module registers. What follows are settings of GAN user models, of IRecGAN's recurrent
+            ones, or of all that have them.
         regularizer: GAN: Shannon entropy (maximum likelihood), or L2 (the minimax game).
         bags: members fitted on training users drawn with replacement.
         seed: same seed, same model on the same machine.
@@ -98,7 +89,7 @@ def main(
     recorded = {} if compare is None else dict(FittedUserModel.load(compare).scores)
     torch.set_num_threads(threads)
     dataset = Dataset.load(data)
-    config, fit = _preset(dataset.info["name"], model, regularizer)
+    config, fit = MODELS.find(model).preset(dataset.info["name"])
     given: dict[str, Any] = {
         "hidden": hidden,
         "activation": activation,
@@ -111,12 +102,14 @@ def main(
         "reward": reward,
     }
     wanted = {name: value for name, value in given.items() if value is not None}
+    if regularizer != "entropy":
+        wanted["regularizer"] = regularizer
     foreign = sorted(wanted.keys() - {field.name for field in fields(config)})
     if foreign:
         raise RecGymError(f"--{foreign[0]}: no setting of --model {model}")
-    config = replace(config, **wanted)
+    config = changed(config, wanted, model)
     if rounds is not None:
-        if model != "m3rec":
+        if not kind_of(config).contexts:
             raise RecGymError(f"--rounds: no setting of --model {model}")
         check_number("rounds", rounds, AT_LEAST_0)
         fit = replace(fit, meta=replace(fit.meta, rounds=rounds))
@@ -160,18 +153,6 @@ SCORES = ("log_likelihood", "precision_at_1", "precision_at_2", "reward_log_like
 """The last of recurrent user models only."""
 
 
-def _preset(
-    dataset: str, model: Model | RecurrentModel | MetaModel, regularizer: Literal["entropy", "l2"]
-) -> tuple[UserConfig, FitConfig]:
-    if model == "gan-pw" or model == "gan-lstm":
-        return preset(dataset, model, regularizer)
-    if regularizer != "entropy":
-        raise RecGymError(f"--regularizer {regularizer}: no setting of --model {model}")
-    if model == "m3rec":
-        return meta_preset(dataset)
-    return recurrent_preset(dataset, model)
-
-
 def _compare(ours: dict[str, Any], recorded: dict[str, Any], folder: Path) -> None:
     if [name for name in SCORES if name in ours] != [name for name in SCORES if name in recorded]:
         raise RecGymError(f"{folder}: a user model of another kind, name it with --model")
@@ -195,4 +176,5 @@ def _print(name: str, model: str, scores: dict[str, Any], click_rates: dict[str,
     console = Console()
     console.print(table)
     rates = ", ".join(f"{member} {rate:.2f}" for member, rate in click_rates.items())
-    console.print(f"click rate of random slates: {rates}")
+    if rates:
+        console.print(f"click rate of random slates: {rates}")
