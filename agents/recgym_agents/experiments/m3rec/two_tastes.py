@@ -24,7 +24,7 @@ class TwoTastes:
 
     r(s, x) = `LIKES` * cluster * side_x + quality_x - `BORED` * [x is of the topic clicked last].
     A user clicks in proportion to exp(r), and nothing in proportion to 1. An item can be clicked
-    again; a session begins with nothing clicked.
+    again, and the topic clicked last is remembered from session to session.
     """
 
     n_items: int
@@ -70,8 +70,8 @@ class TwoTastes:
         """
         users, parts = np.arange(len(cluster)), []
         truth = np.zeros(len(cluster))
+        last = np.full(len(cluster), -1)
         for session in range(sessions):
-            last = np.full(len(cluster), -1)
             for step in range(pages):
                 slate = draw_slates(self.n_items, len(cluster), slate_size, rng)
                 shown = np.take_along_axis(self.rewards(cluster, last), slate, axis=1)
@@ -81,13 +81,9 @@ class TwoTastes:
                 click = np.where(choice < slate_size, choice, -1)
                 item = np.where(click >= 0, slate[users, click], -1)
                 last = np.where(click >= 0, item, last)
-                parts.append((users, session, step, slate, click, item))
-        user, number, at, slates, click, item = (
-            np.concatenate([np.broadcast_to(part[i], len(users)) for part in parts])
-            if i in (1, 2)
-            else np.concatenate([part[i] for part in parts])
-            for i in range(6)
-        )
+                place = (np.full_like(users, session), np.full_like(users, step))
+                parts.append((users, *place, slate, click, item))
+        user, number, at, slates, click, item = map(np.concatenate, zip(*parts, strict=True))
         order = np.lexsort((at, number, user))
         n_pages = len(order)
         log = Sessions(
