@@ -69,9 +69,14 @@ def test_a_model_of_one_unit_by_hand() -> None:
     mean, log_std = meta.latent(tables, meta.situations(tables, state))
     np.testing.assert_allclose((mean[0, 0], log_std[0, 0]), (z, -3.0), rtol=1e-6)
     without = replace(config, outside=None)
+    tables = meta.prepare(without, params, np.array([[1.0], [3.0]], np.float32))
     logits, rewards = meta.respond(without, tables, state, np.array([[0, 1]]))
     assert logits[0, -1] == -np.inf
     np.testing.assert_allclose(rewards, [[-1.0, 1.0, 0.0]], rtol=1e-6)  # the mean item: feature 2
+    np.testing.assert_allclose(meta.levels(config, tables, state), 4.0 * 0.25 + 2.0, rtol=1e-6)
+    kept = meta.with_level(tables, held=5.0, share=0.25)
+    _, rewards = meta.respond(config, kept, state, np.array([[0, 1]]))
+    np.testing.assert_allclose(rewards, [[2.0 + 1.5, 4.0 + 1.5, 0.0]], rtol=1e-6)  # .75 (3 - 5)
 
 
 @each_config

@@ -46,10 +46,16 @@ class MetaUser(LearnedUser):
     `simulator.item_features` (N, D).
 
     ## Reward
-    For the clicked item r(s, a, c), as adversarial inverse reinforcement learning recovers it from
-    what users choose, without shaping; 0 without a click. It may be negative: an item that the user
-    would rather not click. Where the log has no page without a click, choices leave open how high
-    rewards are, and the mean item is worth 0 in every state.
+    For the clicked item, what a log fixes of r(s, a, c), which adversarial inverse reinforcement
+    learning recovers from what users choose, without shaping; 0 without a click. It may be
+    negative: an item that the user would rather not click. With `reward="raw"` it is r(s, a, c).
+
+    Choices fix differences of rewards, and of their *level*, the reward l(s, c) of the mean item,
+    what pages without a click say. An agent that is paid a level on which models of other users do
+    not agree learns to lead users where it happens to be high. So the reward is r(s, a, c) - (1 -
+    q) * (l(s, c) - m): m is the mean of l over the users that episodes begin with, or 0 where the
+    log has no page without a click; q, as `user_model.level_share`, is the rank correlation of l in
+    the models of training and test users (at least 0; 0 without such pages).
 
     ## Episode
     An episode is a user, drawn evenly, or named by `reset(options={"user": i})`. It begins with the
@@ -81,6 +87,8 @@ class MetaUser(LearnedUser):
         window: clicked items observed; when None, as many as the user model's configuration says,
             and with "items" one more for each slate of an episode if clicked items are spent, to
             know them all by.
+        reward: "identified" for what a log of choices fixes of the reward, or "raw" for the reward
+            as the user model recovered it.
 
     Raises:
         RecGymError: an argument out of its range, or a folder that holds no meta-level user model.
@@ -95,18 +103,20 @@ class MetaUser(LearnedUser):
         support: int = 1,
         observe: str = "features",
         window: int | None = None,
+        reward: str = "identified",
     ) -> None:
+        given = f"={str(user_model)!r}" if isinstance(user_model, str | Path) else ""
         if isinstance(user_model, str | Path):
             user_model = load_user_model(user_model)
         config = getattr(user_model, "config", None)
         if not isinstance(user_model, FittedUserModel) or not isinstance(config, MetaUserConfig):
             raise RecGymError(
-                f"user_model={user_model!r}: must be a meta-level user model's folder (recgym fit"
+                f"user_model{given}: must be a meta-level user model's folder (recgym fit"
                 " --model m3rec), or a shipped one's name"
             )
         known = tuple(name for name in ("train", "test") if name in user_model.members)
         member = one_of("split", split, known)
-        super().__init__(user_model, member, split, slate_size, horizon, observe, window)
+        super().__init__(user_model, member, split, slate_size, horizon, observe, window, reward)
         self.n_sequences = whole("support", support, 1, MOST_SEQUENCES)
         self.n_steps = config.steps
         self.info_names = ("user", "support", "support_reward")

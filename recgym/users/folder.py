@@ -71,11 +71,6 @@ class FittedUserModel:
         """What a log such as the model's fixes of its rewards, in words."""
         if kind_of(self.config).rewards == "logged":
             return "rewards, which the log holds of every click"
-        if kind_of(self.config).rewards == "recovered":
-            return (
-                "differences of rewards between items, in each state of each user; their level only"
-                " beside that of not clicking, or not at all where every page has a click"
-            )
         if not kind_of(self.config).chooses:
             return "nothing of rewards: the model ranks items, and says no choice probabilities"
         if self.config.outside is None:

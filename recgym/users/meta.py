@@ -141,7 +141,31 @@ def prepare(config: MetaUserConfig, params: Params, features: Array) -> Params:
     items = tables["reward.items"]
     mean_item = xp.mean(items[:-1], axis=0)[None, :]
     tables["reward.items"] = xp.concat([items, mean_item], axis=0)
+    nothing = xp.zeros_like(features[:1, :1])
+    tables["reward.level"] = nothing
+    tables["reward.dropped"] = nothing if config.outside is not None else nothing + 1.0
     return tables | encoder_tables(params)
+
+
+def with_level(tables: Params, held: float, share: float) -> Params:
+    """Returns NumPy tables whose rewards keep a share of how their level differs.
+
+    The level of a state and a user is the reward of the mean item, see ``recgym.users.identified``.
+
+    Args:
+        tables: from ``prepare``.
+        held: the level that all are given, but for the share that they keep of their own.
+        share: in 0..1.
+    """
+    level = {"level": np.full((1, 1), held), "dropped": np.full((1, 1), 1.0 - share)}
+    return tables | {f"reward.{name}": x.astype(np.float32) for name, x in level.items()}
+
+
+def levels(config: MetaUserConfig, tables: Params, state: State) -> Array:
+    """Returns the reward of the mean item (B,) to users of NumPy states, before any is dropped."""
+    mean_item = np.full((len(state["history"]), 1), len(tables["reward.items"]) - 1)
+    situation = situations(tables, state)
+    return gan.utilities(config, tables, "reward", situation, mean_item)[:, 0]
 
 
 def initial(config: MetaUserConfig, tables: Params, history: Array) -> State:
@@ -201,17 +225,19 @@ def choice_logits(config: MetaUserConfig, tables: Params, z: Array, slate: Array
 def rewards(config: MetaUserConfig, tables: Params, situation: Array, slate: Array) -> Array:
     """Returns the recovered r(s, x, c) of every choice, (B, K + 1), 0 for the outside option.
 
+    Less what the tables drop of its level: nothing unless ``with_level`` made them, or all of it
+    where there is no outside option.
+
     Args:
         config: the model's shape.
         tables: from ``prepare``.
         situation: (B, E + C) from ``situations``.
         slate: (B, K) item ids.
     """
-    if config.outside is not None:
-        return beside(gan.utilities(config, tables, "reward", situation, slate), 0.0)
     mean_item = tables["reward.items"].shape[0] - 1
     utility = gan.utilities(config, tables, "reward", situation, beside(slate, mean_item))
-    return utility - utility[:, -1:]
+    dropped = tables["reward.dropped"] * (utility[:, -1:] - tables["reward.level"])
+    return beside((utility - dropped)[:, :-1], 0.0)
 
 
 def respond(
