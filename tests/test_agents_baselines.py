@@ -76,7 +76,7 @@ def test_user_greedy_shows_the_highest_mean_rewards_that_are_not_spent(bagged: b
 
 def test_user_greedy_needs_a_user_model() -> None:
     agent = UserGreedy(UserGreedyConfig(), replace(WORLD, user_model=None), seed=0)
-    with pytest.raises(RecGymError, match="no user model of the GAN kind to plan with"):
+    with pytest.raises(RecGymError, match="no user model to plan with whose rewards"):
         agent.policy()
 
 

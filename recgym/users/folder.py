@@ -216,7 +216,7 @@ def _check(model: FittedUserModel, path: Path) -> None:
         names = sorted(
             name
             for name in found.keys() | expected
-            if not _fits(found.get(name), expected.get(name))
+            if not has_shape(found.get(name), expected.get(name))
         )
         if names:
             raise RecGymError(f"{path}: member {member!r} has a wrong or missing {names[0]!r}")
@@ -234,7 +234,7 @@ def _check(model: FittedUserModel, path: Path) -> None:
                 raise RecGymError(f"{path}: contexts of {split!r} do not fit its histories")
 
 
-def _fits(found: tuple[int, ...] | None, expected: tuple[int, ...] | None) -> bool:
+def has_shape(found: tuple[int, ...] | None, expected: tuple[int, ...] | None) -> bool:
     """Returns whether an array has the shape that is expected, whose -1 is any length."""
     if found is None or expected is None or len(found) != len(expected):
         return False

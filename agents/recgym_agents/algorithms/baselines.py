@@ -10,8 +10,11 @@ import numpy as np
 import torch
 
 from recgym.errors import RecGymError
+from recgym.settings import changed
 from recgym.spaces import random_slates
 from recgym.users import gan
+from recgym.users.folder import has_shape
+from recgym.users.kinds import KINDS, UserConfig, kind_of, name_of
 from recgym_agents.agent import BaseAgent, EnvironmentSpec, Transitions
 from recgym_agents.checkpointing import Arrays
 from recgym_agents.networks.paper_heads import score_eager
@@ -113,7 +116,8 @@ class Popularity(RandomAgent):
 class UserGreedy(RandomAgent):
     """Shows the K items of the highest reward r(s, a) in fitted user models, averaged over them.
 
-    Looks one step ahead and no further. It takes a user model of the GAN kind.
+    Looks one step ahead and no further. It takes a user model whose rewards are utilities: of the
+    GAN kind, or wide and deep, or of boosted trees.
 
     References:
         Chen et al.: Generative adversarial user model for reinforcement learning based
@@ -126,12 +130,12 @@ class UserGreedy(RandomAgent):
         super().__init__(config, spec, seed)
         self.params: Arrays = {}
         model = spec.user_model
-        if model is not None and isinstance(model.config, gan.GANUserConfig):
+        if model is not None and _ranks_by_utility(model.config):
             names = model.bags if config.bagged else spec.user_members
             params = {
                 f"{name}/{key}": a for name in names for key, a in model.members[name].items()
             }
-            self.load_policy(params, {"user_model": asdict(model.config)})
+            self.load_policy(params, _described(model.config))
 
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns the items of the highest mean reward, or, while exploring at all, random ones."""
@@ -143,27 +147,31 @@ class UserGreedy(RandomAgent):
 
     def _greedy(self, observation: np.ndarray) -> np.ndarray:
         n_rows, n_items = len(observation), self.spec.n_items
-        missing = max(self.gan.window - observation.shape[1], 0)
+        missing = max(self.model.window - observation.shape[1], 0)
         history = np.pad(observation, ((0, 0), (missing, 0)), constant_values=n_items)
         total = np.zeros((n_rows, n_items))
         for tables in self.tables:
-            state = gan.initial(self.gan, tables, history)
-            total += self._rewards(tables, gan.encode(self.gan, tables, state))
+            state = self.functions.initial(self.model, tables, history)
+            total += self._rewards(tables, state)
         excluded = self.spec.excluded(observation, self.config.remove_clicked)
         return top_slates(total, excluded, self.spec.slate_size)
 
-    def _rewards(self, tables: gan.Params, encoding: np.ndarray) -> np.ndarray:
-        """Returns r(s, a) of every item (B, N) for encoded histories (B, E)."""
-        n_rows, n_items = len(encoding), self.spec.n_items
-        if self.gan.activation == "relu" and len(self.gan.hidden) == 1:
+    def _rewards(self, tables: gan.Params, state: gan.State) -> np.ndarray:
+        """Returns r(s, a) of every item (B, N) for B users."""
+        n_rows, n_items = len(state["history"]), self.spec.n_items
+        everything = np.broadcast_to(np.arange(n_items), (n_rows, n_items))
+        if not isinstance(self.model, gan.GANUserConfig):
+            answer: np.ndarray = self.functions.respond(self.model, tables, state, everything)[1]
+            return answer[:, :-1]
+        encoding = gan.encode(self.model, tables, state)
+        if self.model.activation == "relu" and len(self.model.hidden) == 1:
             # A reward of one hidden layer has the form of a Q-network, whose scan is faster.
             base = torch.from_numpy(encoding @ tables["reward.state"])
             table = torch.from_numpy(tables["reward.items"])
             return score_eager(table, base, torch.from_numpy(tables["reward.output"])).numpy()[
                 :, :-1
             ]
-        everything = np.broadcast_to(np.arange(n_items), (n_rows, n_items))
-        rewards: np.ndarray = gan.utilities(self.gan, tables, "reward", encoding, everything)
+        rewards: np.ndarray = gan.utilities(self.model, tables, "reward", encoding, everything)
         return rewards
 
     def policy(self) -> tuple[Arrays, Any]:
@@ -176,23 +184,37 @@ class UserGreedy(RandomAgent):
         if not self.params:
             kind = "bagged " if self.config.bagged else ""
             raise RecGymError(
-                f"user-greedy: the environment has no {kind}user model of the GAN kind to plan with"
+                f"user-greedy: the environment has no {kind}user model to plan with whose rewards"
+                " are utilities, such as gan-pw"
             )
-        return dict(self.params), {"user_model": asdict(self.gan)}
+        return dict(self.params), _described(self.model)
 
     def load_policy(self, arrays: Arrays, info: Any) -> None:
         """Plans with user models: parameters named "member/parameter", and their configuration."""
-        config = dict(info["user_model"])
-        self.gan = gan.GANUserConfig(**(config | {"hidden": tuple(config["hidden"])}))
+        kind = KINDS.find(info.get("kind", "gan"))
+        self.model: UserConfig = changed(kind.config(), info["user_model"], "user_model")
+        self.functions = kind.functions
         self.params = dict(arrays)
         members: dict[str, Arrays] = {}
         for name, array in arrays.items():
             member, _, parameter = name.partition("/")
             members.setdefault(member, {})[parameter] = array
         for own in members.values():
-            _check_shapes(own, gan.shapes(self.gan))
+            _check_shapes(own, self.functions.shapes(self.model))
         assert self.spec.features is not None
-        self.tables = [gan.prepare(self.gan, p, self.spec.features) for p in members.values()]
+        features = self.spec.features
+        self.tables = [self.functions.prepare(self.model, p, features) for p in members.values()]
+
+
+def _ranks_by_utility(config: UserConfig) -> bool:
+    kind = kind_of(config)
+    return kind.chooses and kind.rewards == "utility"
+
+
+def _described(config: UserConfig) -> dict[str, Any]:
+    """Returns a user model's configuration, and its kind unless it is the first, as folders do."""
+    described: dict[str, Any] = {"user_model": asdict(config)}
+    return described if name_of(config) == "gan" else described | {"kind": name_of(config)}
 
 
 def _check_shapes(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None:
@@ -203,7 +225,7 @@ def _check_shapes(arrays: Arrays, shapes: Mapping[str, tuple[int, ...]]) -> None
     """
     for name in sorted(arrays.keys() | shapes.keys()):
         found = arrays[name].shape if name in arrays else None
-        if found != shapes.get(name):
+        if not has_shape(found, shapes.get(name)):
             raise RecGymError(f"{name}: has shape {found}, not {shapes.get(name)}")
 
 

@@ -15,17 +15,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from recgym.data import Dataset
 from recgym.errors import RecGymError
 from recgym.files import write_json
+from recgym.simulators.learned_user import load_user_model
+from recgym.users.realism import realism_of
 from recgym_agents.commands.train import Settings, settings
 from recgym_agents.runs.evaluation import ESTIMATES, evaluate, evaluation_file
+from recgym_agents.runs.realism_report import write_realism
 from recgym_agents.runs.run import world_of
 from recgym_agents.runs.run_folder import check_folder
 from recgym_agents.runs.saved_agents import load_agent
 
 
 def main(
-    folder: Annotated[Path, tyro.conf.Positional],
+    folder: Annotated[Path | None, tyro.conf.Positional] = None,
     episodes: int = 1000,
     env: str | None = None,
     split: Literal["train", "test"] | None = None,
@@ -35,11 +39,13 @@ def main(
     seed: int = 0,
     out: Path | None = None,
     trust: bool = False,
+    realism: Path | None = None,
+    data: Path | None = None,
 ) -> None:
-    """Evaluates a trained agent and prints a table.
+    """Evaluates a trained agent and prints a table; or says how real a user model is.
 
     Args:
-        folder: of the agent.
+        folder: of the agent; none with "--realism".
         episodes: how many; episode e is of user e modulo the number of users.
         env: environment id, or module:id; that of the training if not given (there is none after a
             log alone).
@@ -54,7 +60,22 @@ def main(
             arguments of the environment is not written over.
         trust: read what can run any code as it is read: an agent of Stable-Baselines3, or the
             module of an agent or environment that the folder names as "module:name".
+        realism: folder of a fitted user model, or the name of a shipped one, to write a report of
+            instead: realism.html and realism.json, into the folder OUT, runs/realism/NAME if not
+            given.
+        data: with "--realism", folder that recgym prepare wrote, which the model was fitted on.
     """
+    if realism is not None:
+        if folder is not None:
+            raise RecGymError("--realism: takes a user model, and no agent; leave out FOLDER")
+        if data is None:
+            raise RecGymError("--realism: needs the log that the model was fitted on; add --data")
+        _report_realism(realism, data, out, seed)
+        return
+    if folder is None:
+        raise RecGymError("name the folder of an agent, or a user model with --realism")
+    if data is not None:
+        raise RecGymError("--data: goes with --realism")
     agent, about = load_agent(folder, trust=trust)
     given = {"split": split, "ensemble": ensemble, "user_model": user_model}
     changed = {k: v for k, v in given.items() if v is not None} | settings(env_args)
@@ -82,3 +103,22 @@ def main(
     record["user"] = [int(user) for user in users]
     write_json(path, record)
     Console().print(table)
+
+
+def _report_realism(user_model: Path, data: Path, out: Path | None, seed: int) -> None:
+    """Writes the realism report of a user model, and prints its numbers."""
+    place = out or Path("runs") / "realism" / user_model.name
+    if place.is_file():
+        raise RecGymError(f"{place}: is a file; --out names a folder with --realism")
+    check_folder(place)
+    model = load_user_model(user_model)
+    realism = realism_of(model, Dataset.load(data), seed)
+    place.mkdir(parents=True, exist_ok=True)
+    table = Table(title=Text(f"how real {os.fsencode(user_model).decode('utf-8', 'replace')} is"))
+    table.add_column("measure")
+    table.add_column("value", justify="right")
+    for name, value in realism.summary().items():
+        table.add_row(name.replace("_", " "), f"{value:.4f}")
+    console = Console()
+    console.print(table)
+    console.print(f"wrote {write_realism(place, user_model.name, model, realism)}")

@@ -11,6 +11,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
         name: f"recgym_agents.experiments.{module}:EXPERIMENT"
         for name, module in (
             ("user-models", "gan.user_models"),
+            ("gan-table1", "gan.model_table"),
             ("regularizers", "gan.regularizers"),
             ("recgan-tuning", "gan.tuning"),
             ("recgan-policies", "gan.policies"),

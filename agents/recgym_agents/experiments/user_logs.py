@@ -5,17 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any, Literal
 
+import numpy as np
+
 from recgym.arrays import Array
 from recgym.data import Dataset, read_display_sets, read_movielens, read_trivago
-from recgym.data.dataset import split_users
+from recgym.data.dataset import SPLITS, split_users
 from recgym.users import FittedUserModel
 from recgym.users.fitting import fit_user_model
 from recgym.users.likelihood import FitConfig
 from recgym.users.page_arrays import Pages
 from recgym.users.page_tensors import Select
+from recgym.users.presets import MODELS as MODELS_BY_NAME
 from recgym.users.presets import Model, preset
 from recgym.users.scoring import PageScores, floors, score
 from recgym_agents.experiments.experiment import DataNotAvailable, Place, Result
+from recgym_agents.experiments.yoochoose_pages import CLICKS, read_yoochoose_pages
 
 Regularizer = Literal["entropy", "l2"]
 
@@ -41,6 +45,8 @@ def raw_log(name: str) -> tuple[str, ...]:
     """Returns the raw file of a log, if it has one that cannot be downloaded."""
     if name in MOVIELENS:
         return ()
+    if name == "yoochoose":
+        return (f"{name}/{CLICKS}",)
     return ("trivago.parquet" if name == "trivago" else f"gan_{name}.tsv",)
 
 
@@ -56,12 +62,44 @@ def read_log(name: str, place: Place) -> Dataset:
         except ValueError as error:
             raise DataNotAvailable(f"{name}: {error}") from None
     path = place.raw(*raw_log(name))
+    if name == "yoochoose":
+        return read_yoochoose_pages(path)
     return read_trivago(path) if name == "trivago" else read_display_sets(path)
 
 
 def divide_again(dataset: Dataset, seed: int) -> Dataset:
     """Returns the log with its users divided 50 / 12.5 / 37.5 at random instead of as released."""
     return replace(dataset, split=split_users(dataset.n_users, seed))
+
+
+def draw_users(dataset: Dataset, count: int | None, seed: int = 0) -> Dataset:
+    """Returns the log of some users, numbered anew.
+
+    Args:
+        dataset: the log.
+        count: how many users are drawn at random; None for all.
+        seed: of the draw.
+    """
+    if count is None or count >= dataset.n_users:
+        return dataset
+    drawn = np.sort(np.random.default_rng(seed).permutation(dataset.n_users)[:count])
+    sessions = dataset.sessions.select(np.isin(dataset.sessions.user, drawn))
+    sessions = replace(sessions, user=np.searchsorted(drawn, sessions.user))
+    return replace(dataset, sessions=sessions, split=dataset.split[drawn], users=None)
+
+
+def fit_by_name(dataset: Dataset, model: str, epochs: int | None, seed: int) -> FittedUserModel:
+    """Fits a user model of any name to the training users, as ``recgym fit --model`` does.
+
+    Args:
+        dataset: the log.
+        model: its name.
+        epochs: the most that are fitted; the preset's if None.
+        seed: of the fit.
+    """
+    config, fit = MODELS_BY_NAME.find(model).preset(dataset.info["name"])
+    fit = replace(fit, epochs=epochs or fit.epochs)
+    return fit_user_model(dataset, config, fit, test_users=False, seed=seed)
 
 
 def fit_one(
@@ -99,7 +137,7 @@ def fit_one(
     return fit_user_model(dataset, replace(config, eta=eta), fit, test_users=False, seed=seed)
 
 
-def score_one(dataset: Dataset, model: Model, fitted: FittedUserModel) -> Result:
+def score_one(dataset: Dataset, model: str, fitted: FittedUserModel) -> Result:
     """Scores a user model on test users; returns as ``result_of``."""
     return result_of(dataset, {model: score(fitted, dataset)})
 
@@ -113,13 +151,14 @@ def result_of(dataset: Dataset, found: dict[str, PageScores]) -> Result:
     """Returns each rule's mean scores under "scores", and its precision on each page in "arrays".
 
     A rule's array holds precision at 1 and at 2, (2, P), of the test pages with a click;
-    "slate_size" holds the number of items on each.
+    "slate_size" holds the number of items on each, and "page" its row in the log.
     """
     arrays: dict[str, Any] = {
         name: [one.precision_at_1.round(4).tolist(), one.precision_at_2.round(4).tolist()]
         for name, one in found.items()
     }
     arrays["slate_size"] = _slate_sizes(dataset).tolist()
+    arrays["page"] = _page_numbers(dataset).tolist()
     return {
         "scores": {name: _finite(one.means()) for name, one in found.items()},
         "pages": len(arrays["slate_size"]),
@@ -135,3 +174,10 @@ def _slate_sizes(dataset: Dataset) -> Array:
     """Items on each clicked test page, in the order of ``PageScores.precision_at_1``."""
     pages = Pages.of(dataset.pages("test"), 1, dataset.catalog.n_items)
     return (~pages.absent).sum(axis=1)[pages.clicked]
+
+
+def _page_numbers(dataset: Dataset) -> Array:
+    """The row in the log of each clicked test page, in the same order."""
+    sessions = dataset.sessions
+    of_test = dataset.split[sessions.user] == SPLITS.index("test")
+    return np.flatnonzero(of_test & (sessions.click >= 0))
