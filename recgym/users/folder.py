@@ -208,8 +208,9 @@ def _check(model: FittedUserModel, path: Path) -> None:
         if split in model.members and split not in model.histories:
             raise RecGymError(f"{path}: no histories of {split!r}")
     numbers = [model.features, *(a for member in model.members.values() for a in member.values())]
-    if not all(array.dtype.kind in "fi" and np.isfinite(array).all() for array in numbers):
-        raise RecGymError(f"{path}: a parameter is not a finite number")
+    finite = all(array.dtype.kind in "fi" and np.isfinite(array).all() for array in numbers)
+    if not finite or model.features.dtype.kind != "f":
+        raise RecGymError(f"{path}: a parameter is not a finite floating-point number")
     expected = functions_of(model.config).shapes(model.config)
     for member, params in model.members.items():
         found = {name: array.shape for name, array in params.items()}
