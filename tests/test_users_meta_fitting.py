@@ -291,6 +291,14 @@ def test_the_game_can_be_left_out() -> None:
     assert set(model.members["train"]) == set(meta.shapes(SHAPE))
 
 
+def test_a_game_that_diverges_is_one_line() -> None:
+    _, _, dataset = world(users=24)
+    fit = replace(FIT, epochs=1, meta=MetaFit(rounds=2, discriminator_rate=1e30))
+    with pytest.raises(RecGymError, match="fitting 'train': the game diverges in round 0") as error:
+        fit_user_model(dataset, SHAPE, fit, test_users=False)
+    assert "\n" not in str(error.value)
+
+
 def test_a_model_of_test_users_needs_two_of_them() -> None:
     _, _, dataset = world(users=24)
     split = np.where(np.arange(24) == 5, 2, np.arange(24) % 2).astype(np.int8)

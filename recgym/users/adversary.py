@@ -18,6 +18,7 @@ nothing by itself; accuracy and reward scale are reported for every round.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 
@@ -27,6 +28,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from recgym.arrays import Array
+from recgym.errors import RecGymError
 from recgym.users import meta
 from recgym.users.advantages import (
     Running,
@@ -245,7 +247,10 @@ def recover(
 
     Returns:
         The model's parameters after the round that was best by that score, and every round's
-        ``Round``.
+        ``Round``. What is not finite ends the game, with a warning.
+
+    Raises:
+        RecGymError: it was not finite in the first round.
     """
     game = Game(config, fit, task, params)
     rng = task.stream("game")
@@ -261,6 +266,12 @@ def recover(
         found = folded(game.params, game.inputs)
         by_policy, by_reward = validation_likelihoods(game.tensors, found, features, task)
         means = float(by_policy.mean()), float(by_reward.mean())
+        if not np.isfinite([*means, accuracy, scale]).all():
+            where = f"fitting {task.name!r}: the game diverges in round {number}"
+            if not best.params:
+                raise RecGymError(f"{where}; fit with a smaller discriminator_rate or policy_rate")
+            warnings.warn(f"{where}; the best parameters so far are kept", stacklevel=2)
+            break
         reports.append(asdict(Round(float(accuracy), float(scale), *means)))
         scores = 0.5 * (by_policy + by_reward)
         on_epoch(number, float(scores.mean()))
