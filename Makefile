@@ -74,6 +74,8 @@ shipped: install
 	$(RECGYM) prepare movielens --low-ratings click --rewards five-stars --session-gap 30 --page-size 10 \
 		--out data/ml-100k-sessions
 	$(RECGYM) fit --data data/ml-100k-sessions --model irecgan-lstm --double --out recgym/users/shipped/irecgan
+	$(RECGYM) prepare movielens --page-size 10 --out data/ml-100k-pages
+	$(RECGYM) fit --data data/ml-100k-pages --model m3rec --double --out recgym/users/shipped/m3rec
 
 benchmark: install
 	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[peers]'

@@ -10,6 +10,7 @@ ENVIRONMENTS: dict[str, dict[str, Any]] = {
     "RecGAN-v0": {"simulator": "learned-user", "user_model": "recgan"},
     "RecGAN-LSTM-v0": {"simulator": "learned-user", "user_model": "recgan-lstm"},
     "IRecGAN-v0": {"simulator": "learned-user", "user_model": "irecgan", "slate_size": 10},
+    "M3Rec-v0": {"simulator": "meta-user", "user_model": "m3rec"},
     "SlateMDP-v0": {"simulator": "slate-mdp"},
     "KnownUsers-v0": {"simulator": "known-users"},
     "InterestEvolution-v0": {"simulator": "interest-evolution"},

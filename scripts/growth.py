@@ -86,6 +86,7 @@ def _candidates(registered: dict[str, Any], n_items: int) -> dict[str, Any]:
 
 SIZED: dict[str, Callable[[dict[str, Any], int], dict[str, Any]]] = {
     "learned-user": _user_model,
+    "meta-user": _user_model,
     "slate-mdp": lambda registered, n_items: {"n_items": n_items},
     "known-users": lambda registered, n_items: {"n_items": n_items},
     "interest-evolution": _candidates,

@@ -171,9 +171,10 @@ def test_infos_always_have_the_same_keys(case: Case) -> None:
     for _ in range(20):
         assert set(info) == keys
         for name, value in info.items():
-            masks = name == "action_mask"
-            assert type(value) is (np.ndarray if masks else np.int64)
-            assert value.dtype == (np.int8 if masks else np.int64)
+            many = name == "action_mask" or name.startswith("support")
+            assert type(value) is (np.ndarray if many else np.int64)
+            of_masks = np.int8 if name == "action_mask" else np.int64
+            assert value.dtype == (np.float32 if name == "support_reward" else of_masks)
         *_, terminated, truncated, info = env.step(env.action_space.sample())
         if terminated or truncated:
             _, info = env.reset()

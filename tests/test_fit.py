@@ -14,6 +14,7 @@ import pytest
 from recgym.data import Catalog, Dataset, Sessions
 from recgym.users import FittedUserModel, RecurrentUserConfig, agreement_of
 from recgym.users.likelihood import FitConfig
+from recgym.users.meta import MetaUserConfig
 from recgym.users.presets import RECURRENT_PRESETS
 from recgym_agents.commands import fit
 from recgym_agents.commands.command_line import run
@@ -69,6 +70,31 @@ def test_it_writes_a_model_and_prints_its_scores(
     assert model.config.hidden == (8, 8)
     assert model.bags == ("bag0",)
     assert model.info["command"].startswith("recgym fit --data")
+
+
+def test_a_meta_level_model_has_its_own_settings_and_scores(
+    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys
+) -> None:
+    arguments = ["--data", str(prepared), "--model", "m3rec", "--epochs", "1", "--rounds", "1"]
+    arguments += ["--context", "3", "--units", "8", "--hidden", "8", "--no-test-users"]
+    monkeypatch.setattr(sys, "argv", ["recgym fit", *arguments, "--out", str(tmp_path / "a")])
+    run(fit.main)
+    model = FittedUserModel.load(tmp_path / "a")
+    assert isinstance(model.config, MetaUserConfig)
+    assert (model.config.context, model.config.units, model.config.hidden) == (3, 8, (8,))
+    assert len(model.scores["adversary"]["train"]) == 1
+    assert f"{model.scores['log_likelihood']:.3f}" in capsys.readouterr().out
+    for extra, message in [
+        (["--model", "gan-pw", "--rounds", "1"], "--rounds: no setting of --model gan-pw"),
+        (["--model", "gan-pw", "--context", "3"], "--context: no setting of --model gan-pw"),
+        (["--model", "m3rec", "--rounds", "-1"], "rounds=-1: must be at least 0"),
+    ]:
+        given = ["fit.py", "--data", str(prepared), "--out", str(tmp_path / "b"), *extra]
+        monkeypatch.setattr(sys, "argv", given)
+        with pytest.raises(SystemExit) as stop:
+            run(fit.main)
+        assert stop.value.code == 2
+        assert message in capsys.readouterr().err
 
 
 def test_a_recurrent_model_has_its_own_settings_and_scores(

@@ -203,4 +203,4 @@ def test_wheel_holds_every_module_the_types_and_the_shipped_models(wheel_names: 
     shipped = {
         name.split("/")[3] for name in wheel_names if name.startswith("recgym/users/shipped/")
     }
-    assert shipped == {"recgan", "recgan-lstm", "irecgan"}
+    assert shipped == {"recgan", "recgan-lstm", "irecgan", "m3rec"}

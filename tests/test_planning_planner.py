@@ -107,6 +107,7 @@ def test_effects_are_learned_from_differences() -> None:
     [
         ("RecGAN-v0", {"horizon": 3}),
         ("IRecGAN-v0", {"horizon": 3}),
+        ("M3Rec-v0", {"horizon": 3}),
         ("InterestEvolution-v0", {}),
         ("InterestExploration-v0", {"horizon": 5}),
         ("LongTermSatisfaction-v0", {}),

@@ -15,6 +15,7 @@ from recgym.files import load_arrays, save_arrays, write_json
 from recgym.users import SHIPPED, FittedUserModel, GANUserConfig, gan
 from recgym.users.folder import FILES
 from recgym.users.kinds import functions_of
+from recgym.users.meta import MetaUserConfig
 from tests.fixtures.user_model import random_user_model
 
 CONFIG = GANUserConfig(window=3, weights=2, features=4, hidden=(5, 6))
@@ -256,19 +257,26 @@ def test_shipped_models_are_small_complete_and_respond(name: str) -> None:
     assert (config.window, config.features) == (10, 16)
     if isinstance(config, GANUserConfig):
         assert (config.weights, config.hidden, config.activation) == (4, (64,), "relu")
+    elif isinstance(config, MetaUserConfig):
+        assert (config.context, config.latent, config.outside) == (8, 16, "no_click")
+        assert shipped.contexts["train"].shape == shipped.contexts["test"].shape == (1_000, 8)
     else:
         assert (config.cell, config.layers, config.outside) == ("lstm", 2, "end")
         assert shipped.info["meaning"].keys() == {"reward", "end"}
     assert np.isfinite(shipped.features).all()
     assert {"train", "test"} <= shipped.members.keys()
-    users = 1_000 if isinstance(config, GANUserConfig) else 1
+    users = 1 if shipped.info.get("meaning") else 1_000
     assert shipped.histories["train"].shape == shipped.histories["test"].shape == (users, 10)
     assert shipped.info["licence"]
     for rate in shipped.info["random_click_rate"].values():
-        assert 0.2 <= rate < (0.8 if isinstance(config, GANUserConfig) else 1.0)
+        assert 0.2 <= rate < (0.8 if users > 1 else 1.0)
     scores, floors = shipped.scores, shipped.scores["floors"]
     for score in ("log_likelihood", "precision_at_1", "precision_at_2"):
         assert scores[score] > floors["item_ctr"][score]
+    if "support" in scores:  # what is known of a user helps to predict her
+        likely = [scores["support"][known]["log_likelihood"] for known in ("0", "1", "2", "5")]
+        assert likely == sorted(likely)
+        assert likely[1] == scores["log_likelihood"]
     if "reward_log_likelihood" in scores:
         assert scores["reward_log_likelihood"] > floors["random"]["reward_log_likelihood"]
     for member in shipped.members.values():

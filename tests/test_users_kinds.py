@@ -35,6 +35,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "gru4rec": {"units": 4, "features": 4},
     "neighbours": {"neighbours": 5},
     "session-blend": {"units": 4, "features": 4},
+    "meta": {"context": 2, "latent": 2, "hidden": (4,), "units": 4, "features": 4, "steps": 3},
     "trees": {"neighbours": 5, "depth": 2},
 }
 """Of every kind, settings that are quick to fit."""

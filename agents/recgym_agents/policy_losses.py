@@ -1,6 +1,11 @@
-"""Returns, weights and losses of policy gradients and of adversaries, as pure functions."""
+"""Returns, weights and losses of policy gradients and of adversaries, as pure functions.
+
+And the bound on how much two policies tell of each other.
+"""
 
 from __future__ import annotations
+
+import math
 
 import torch
 from torch import Tensor
@@ -112,3 +117,19 @@ def user_loss(log_likelihood_t: Tensor, score_t: Tensor) -> Tensor:
         score_t: q_D (B, T); no gradient flows into it.
     """
     return -(score_t.detach() * log_likelihood_t).sum(1).mean()
+
+
+def information_bound(joint: Tensor, product: Tensor) -> Tensor:
+    """The bound on mutual information (Wang et al., M3Rec, Eq. 7), as a Jensen-Shannon divergence.
+
+    ``E_joint[-sp(-T)] - E_product[sp(T)]``, with sp(x) = log(1 + e^x), is at most twice the
+    divergence of the joint distribution from the product of its margins, less log 4: so here log 4
+    is added and the sum halved. What is returned is 0 at best for independent variables, and at
+    most log 2; it is to be maximised over T and over what the variables depend on.
+
+    Args:
+        joint: T(z_u, z_rec) of pairs as they come together (B,).
+        product: T of pairs from different draws (C,).
+    """
+    bound = -functional.softplus(-joint).mean() - functional.softplus(product).mean()
+    return 0.5 * (bound + math.log(4.0))

@@ -16,6 +16,7 @@ SIMULATORS: Registry[Callable[..., Simulator]] = Registry(
     "simulator",
     {
         "learned-user": "recgym.simulators.learned_user:learned_user",
+        "meta-user": "recgym.simulators.meta_user:MetaUser",
         "slate-mdp": "recgym.simulators.slate_mdp:SlateMDP",
         "interest-evolution": "recgym.simulators.interest_evolution:InterestEvolution",
         "interest-exploration": "recgym.simulators.interest_exploration:InterestExploration",

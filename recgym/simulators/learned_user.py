@@ -18,10 +18,12 @@ from recgym.simulators.base import Liking, Noise, Options, Response, Simulator, 
 from recgym.simulators.ensemble import Ensemble, PessimisticEnsemble
 from recgym.simulators.spent_items import best_unspent, contains
 from recgym.spaces import SlateSpace
+from recgym.users import meta
 from recgym.users.folder import SHIPPED, FittedUserModel
 from recgym.users.gan import GANUserConfig
 from recgym.users.identified import level_to_hold, respond_identified, with_level
 from recgym.users.kinds import functions_of, kind_of, name_of
+from recgym.users.meta import MetaUserConfig
 
 LAST_RESORT = -1e30
 """Utility of clicking nothing where that is no option: above only that of spent items."""
@@ -215,6 +217,12 @@ class LearnedUser:
         self._starts: State = functions.initial(
             config, self._tables, _pad(histories, width, self.n_items)
         )
+        if split in user_model.contexts:
+            self._starts["context"] = user_model.contexts[split]
+        if reward == "identified" and isinstance(config, MetaUserConfig):
+            levels = meta.levels(config, self._tables, self._starts)
+            held = 0.0 if config.outside is None else float(levels.mean())
+            self._tables = meta.with_level(self._tables, held, user_model.level_share)
         self._slots: Array = np.append(np.arange(self.slate_size), -1)
         self._padded_features: Array = np.concatenate([features, np.zeros_like(features[:1])])
 

@@ -3,6 +3,7 @@
 from recgym.users.agreement import Agreement, agreement_of
 from recgym.users.folder import SHIPPED, FittedUserModel
 from recgym.users.gan import GANUserConfig
+from recgym.users.meta import MetaUserConfig
 from recgym.users.recurrent import RecurrentUserConfig
 
 __all__ = [
@@ -10,6 +11,7 @@ __all__ = [
     "Agreement",
     "FittedUserModel",
     "GANUserConfig",
+    "MetaUserConfig",
     "RecurrentUserConfig",
     "agreement_of",
 ]

@@ -25,6 +25,8 @@ from recgym.users.gan import Params
 from recgym.users.item_table import ItemTable, standardised
 from recgym.users.kinds import UserConfig, kind_of
 from recgym.users.likelihood import FitConfig, Task, stream
+from recgym.users.meta import MetaUserConfig
+from recgym.users.meta_scoring import draw_contexts, support_scores
 from recgym.users.neighbour_fitting import with_popularity
 from recgym.users.page_arrays import Pages, outside_option, pages_of
 from recgym.users.recurrent import RecurrentUserConfig
@@ -59,12 +61,14 @@ def fit_user_model(
     """Fits a user model, and scores it on test users.
 
     A GAN user model is fitted as in Chen et al. (ICML 2019, section 4), a recurrent one by maximum
-    likelihood (Bai et al., NeurIPS 2019, Eq. 3).
+    likelihood (Bai et al., NeurIPS 2019, Eq. 3), a meta-level one by maximum likelihood and then
+    the game of ``recgym.users.adversary``.
 
     The item features and the member "train" are fitted together on the training users, and stop
     early on the validation users. With the features frozen follow "test", on the test users (a
-    random fifth of their pages stops it), and "bag0".., each on as many training users drawn with
-    replacement; all start anew (see ``FitConfig.static_ridges``).
+    random fifth of their pages stops it; of themselves, where users have contexts), and "bag0"..,
+    each on as many training users drawn with replacement; all start anew (see
+    ``FitConfig.static_ridges``).
 
     Args:
         dataset: a prepared log.
@@ -99,21 +103,27 @@ def fit_user_model(
 
     def member(name: str, chosen: Array, held_out: Array, items: Any) -> Any:
         task = Task(pages, chosen, held_out, seed, name)
+        notes[name] = task.notes
         report = partial(on_epoch, name)
         return kind_of(config).fit_member(config, fit, task, items, report)
 
+    notes: dict[str, dict[str, Any]] = {}
     members: dict[str, Params] = {}
     params, features = member("train", training, validation, table)
     members["train"] = params
     if test_users:
-        if len(test) < 2:
+        by_user = kind_of(config).contexts
+        units, unit_of = np.unique(pages.user[test] if by_user else test, return_inverse=True)
+        if len(units) < 2:
             raise RecGymError(
                 f"dataset {dataset.info['name']}: a model of the test users needs two of their"
-                f" pages at least, one to stop early on; there is {len(test)}"
+                f" {'number' if by_user else 'pages'} at least, one to stop early on; there is"
+                f" {len(units)}"
             )
-        draws = stream(seed, "held-out pages").random(len(test))
-        held_out = draws < HELD_OUT_SHARE
-        held_out[draws.argmin()], held_out[draws.argmax()] = True, False
+        draws = stream(seed, "held-out pages").random(len(units))
+        is_held_out = draws < HELD_OUT_SHARE
+        is_held_out[draws.argmin()], is_held_out[draws.argmax()] = True, False
+        held_out = is_held_out[unit_of]
         members["test"], _ = member("test", test[~held_out], test[held_out], features)
     for bag in range(bags):
         bag_name = f"bag{bag}"
@@ -124,7 +134,7 @@ def fit_user_model(
         name: {key: _as_stored(value) for key, value in params.items()}
         for name, params in members.items()
     }
-    return _assemble(dataset, config, arrays, features.float().numpy(), seed, command)
+    return _assemble(dataset, config, arrays, features.float().numpy(), notes, seed, command)
 
 
 def _as_logged(config: UserConfig, dataset: Dataset) -> UserConfig:
@@ -136,7 +146,7 @@ def _as_logged(config: UserConfig, dataset: Dataset) -> UserConfig:
             f"dataset {name}: the rewards of clicks must lie in 0..1, as the model says how likely"
             f" they are; there are {reward.min():g} to {reward.max():g}"
         )
-    if kind.by_session:
+    if kind.by_session or kind.contexts:
         values: dict[str, Any] = {"outside": outside_option(sessions)}
     else:
         values = {"no_click": bool(dataset.info["no_click"])}
@@ -177,6 +187,7 @@ def _assemble(
     config: UserConfig,
     members: dict[str, Params],
     features: Array,
+    notes: dict[str, dict[str, Any]],
     seed: int,
     command: str,
 ) -> FittedUserModel:
@@ -185,6 +196,7 @@ def _assemble(
     sizes = dataset.sessions.slate_sizes
     page_size = min(int(np.median(sizes[sizes > 0])), len(features))
     histories: dict[str, Array] = {}
+    contexts: dict[str, Array] = {}
     click_rates: dict[str, float] = {}
     for split in [name for name in ("train", "test") if name in members]:
         if not kind.chooses:  # nobody can be drawn from it
@@ -194,6 +206,11 @@ def _assemble(
         users = SyntheticUsers(
             config, members[split], features, repeat_clicks, SYNTHETIC_USERS, rng
         )
+        if isinstance(config, MetaUserConfig):
+            log = pages_of(config, dataset.pages(split), len(features))
+            params = members[split]
+            contexts[split] = draw_contexts(config, params, features, log, SYNTHETIC_USERS, rng)
+            users.state["context"] = contexts[split]
         if kind.by_session:  # every session begins with nothing
             histories[split] = np.full((1, config.window), len(features))
             click_rates[split] = random_click_rate(users, page_size, SESSION_HORIZON)
@@ -217,8 +234,13 @@ def _assemble(
         info["meaning"] = dataset.info.get("meaning", {})
         for rule, of_rewards in scoring.reward_floors(dataset).items():
             floors[rule] = replace(floors[rule], reward_log_likelihood=of_rewards)
-    model = FittedUserModel(config, features, members, histories, info, {})
+    model = FittedUserModel(config, features, members, histories, info, {}, contexts)
     scores = scoring.summary(scoring.score(model, dataset), floors)
+    if isinstance(config, MetaUserConfig):
+        scores["support"] = support_scores(model, dataset)
+    for member, said in notes.items():
+        for name, value in said.items():
+            scores.setdefault(name, {})[member] = value
     if "test" in members:
         scores["agreement"] = asdict(agreement_of(model))
     scored = replace(model, scores=scores)

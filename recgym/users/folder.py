@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,14 @@ from recgym.files import load_arrays, read_json, save_arrays, settle, sha256_of_
 from recgym.settings import changed
 from recgym.users.gan import Params
 from recgym.users.kinds import KINDS, UserConfig, functions_of, kind_of, name_of
+from recgym.users.meta import MetaUserConfig
 from recgym.whole_folders import replace_folder
 
 SHIPPED = {
     "recgan": Path(__file__).parent / "shipped" / "recgan",
     "recgan-lstm": Path(__file__).parent / "shipped" / "recgan-lstm",
     "irecgan": Path(__file__).parent / "shipped" / "irecgan",
+    "m3rec": Path(__file__).parent / "shipped" / "m3rec",
 }
 """The folders of the user models that come with the package."""
 FILES = ("params.safetensors", "config.json", "scores.json")
@@ -50,6 +52,9 @@ class FittedUserModel:
     scores: Mapping[str, Any]
     """log_likelihood, precision_at_1, precision_at_2 on test users, the same of the floors, and the
     agreement of the members "train" and "test" """
+    contexts: Mapping[str, Array] = field(default_factory=dict)
+    """of a meta-level user model: "train" and "test": (U, C) float32 contexts of the users of the
+    histories"""
 
     @property
     def n_items(self) -> int:
@@ -105,6 +110,7 @@ class FittedUserModel:
         """
         arrays = {"features": self.features}
         arrays |= {f"histories.{split}": ids for split, ids in self.histories.items()}
+        arrays |= {f"contexts.{split}": drawn for split, drawn in self.contexts.items()}
         for member, params in self.members.items():
             arrays |= {f"{member}/{name}": array for name, array in params.items()}
         config: dict[str, Any] = {"config": asdict(self.config), "info": dict(self.info)}
@@ -140,12 +146,15 @@ class FittedUserModel:
         config = _read_config(stored, folder / "config.json")
         members: dict[str, dict[str, Array]] = {}
         histories: dict[str, Array] = {}
+        contexts: dict[str, Array] = {}
         for name, array in arrays.items():
             member, slash, parameter = name.partition("/")
             if slash:
                 members.setdefault(member, {})[parameter] = array
             elif name.startswith("histories."):
                 histories[name.removeprefix("histories.")] = array
+            elif name.startswith("contexts."):
+                contexts[name.removeprefix("contexts.")] = array
         model = FittedUserModel(
             config=config,
             features=arrays.get("features", np.zeros((0, config.features), np.float32)),
@@ -153,6 +162,7 @@ class FittedUserModel:
             histories=histories,
             info=stored["info"],
             scores=written["scores.json"],
+            contexts=contexts,
         )
         _check(model, folder / "params.safetensors")
         return model
@@ -173,7 +183,7 @@ def _read_config(stored: Any, path: Path) -> UserConfig:
     if not isinstance(kind, str) or kind not in KINDS:
         raise RecGymError(f"{path}: not the configuration of a user model")
     shape = KINDS.find(kind).config
-    names = {field.name for field in fields(shape)}
+    names = {one.name for one in fields(shape)}
     values, info = stored.get("config"), stored.get("info")
     if not isinstance(values, dict) or set(values) != names or not isinstance(info, dict):
         raise RecGymError(f"{path}: not the configuration of a {kind} user model")
@@ -217,6 +227,12 @@ def _check(model: FittedUserModel, path: Path) -> None:
         )
         if ids.ndim != 2 or ids.shape[1] < model.config.window or not inside:
             raise RecGymError(f"{path}: histories of {split!r} do not fit the catalog")
+    if isinstance(model.config, MetaUserConfig):
+        for split, ids in model.histories.items():
+            drawn = model.contexts.get(split, np.empty(0))
+            fits = drawn.shape == (len(ids), model.config.context) and drawn.dtype.kind == "f"
+            if not fits or not np.isfinite(drawn).all():
+                raise RecGymError(f"{path}: contexts of {split!r} do not fit its histories")
 
 
 def has_shape(found: tuple[int, ...] | None, expected: tuple[int, ...] | None) -> bool:

@@ -13,7 +13,7 @@ user's (B, H) share to every slot then runs over long contiguous rows.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 
@@ -33,6 +33,22 @@ Params = dict[str, Array]
 """Trainable arrays by name, see ``shapes``."""
 State = dict[str, Array]
 """"history" (B, W >= window) item ids; an LSTM adds "hidden" and "cell" (B, units)."""
+
+
+class Layers(Protocol):
+    """The layers of a net over (state, item)."""
+
+    @property
+    def hidden(self) -> tuple[int, ...]:
+        """Units of each hidden layer."""
+
+    @property
+    def activation(self) -> Literal["relu", "elu"]:
+        """The activation of the hidden layers."""
+
+    @property
+    def features(self) -> int:
+        """Length of an item's feature vector (D)."""
 
 
 @dataclass(frozen=True)
@@ -115,14 +131,27 @@ def shapes(config: GANUserConfig) -> dict[str, tuple[int, ...]]:
             "position.bias": (config.weights, inputs),
         }
     for net in config.nets:
-        found[f"{net}.state"] = (config.hidden[0], config.encoding_size)
-        found[f"{net}.item"] = (config.hidden[0], inputs)
-        found[f"{net}.bias0"] = (config.hidden[0],)
-        for layer in range(1, len(config.hidden)):
-            found[f"{net}.weight{layer}"] = (config.hidden[layer], config.hidden[layer - 1])
-            found[f"{net}.bias{layer}"] = (config.hidden[layer],)
-        found[f"{net}.output"] = (config.hidden[-1],)
+        found |= net_shapes(config, net, config.encoding_size)
     return found
+
+
+def net_shapes(config: Layers, net: str, encoding_size: int) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of every array of a net over (state, item), which ``utilities`` reads.
+
+    Args:
+        config: its layers.
+        net: its name.
+        encoding_size: the length of an encoded state.
+    """
+    found: dict[str, tuple[int, ...]] = {
+        f"{net}.state": (config.hidden[0], encoding_size),
+        f"{net}.item": (config.hidden[0], config.features),
+        f"{net}.bias0": (config.hidden[0],),
+    }
+    for layer in range(1, len(config.hidden)):
+        found[f"{net}.weight{layer}"] = (config.hidden[layer], config.hidden[layer - 1])
+        found[f"{net}.bias{layer}"] = (config.hidden[layer],)
+    return found | {f"{net}.output": (config.hidden[-1],)}
 
 
 def reach(config: GANUserConfig, name: str, shape: tuple[int, ...]) -> float:
@@ -153,15 +182,37 @@ def prepare(config: GANUserConfig, params: Params, features: Array) -> Params:
         tables["lstm.input"] = features @ params["lstm.input"].T + params["lstm.bias"]
         tables["lstm.recurrent"] = contiguous(params["lstm.recurrent"].T)
     else:
-        tables["position.weight"] = contiguous(params["position.weight"].T)
-        tables["position.bias"] = params["position.bias"].reshape(1, -1)
+        tables |= position_tables(params)
     for net in config.nets:
-        tables[f"{net}.items"] = features @ params[f"{net}.item"].T + params[f"{net}.bias0"]
-        tables[f"{net}.state"] = contiguous(params[f"{net}.state"].T)
-        for layer in range(1, len(config.hidden)):
-            tables[f"{net}.weight{layer}"] = contiguous(params[f"{net}.weight{layer}"].T)
-            tables[f"{net}.bias{layer}"] = params[f"{net}.bias{layer}"]
-        tables[f"{net}.output"] = params[f"{net}.output"]
+        tables |= net_tables(config, net, params, features)
+    return tables
+
+
+def position_tables(params: Params) -> Params:
+    """Computes the tables that ``weigh_positions`` reads."""
+    return {
+        "position.weight": contiguous(params["position.weight"].T),
+        "position.bias": params["position.bias"].reshape(1, -1),
+    }
+
+
+def net_tables(config: Layers, net: str, params: Params, features: Array) -> Params:
+    """Computes the tables that ``utilities`` reads.
+
+    Args:
+        config: the layers of the net.
+        net: its name.
+        params: arrays as named and shaped by ``net_shapes``.
+        features: (N + 1, D) item feature vectors, zeros last.
+    """
+    tables = {
+        f"{net}.items": features @ params[f"{net}.item"].T + params[f"{net}.bias0"],
+        f"{net}.state": contiguous(params[f"{net}.state"].T),
+        f"{net}.output": params[f"{net}.output"],
+    }
+    for layer in range(1, len(config.hidden)):
+        tables[f"{net}.weight{layer}"] = contiguous(params[f"{net}.weight{layer}"].T)
+        tables[f"{net}.bias{layer}"] = params[f"{net}.bias{layer}"]
     return tables
 
 
@@ -189,12 +240,23 @@ def encode(config: GANUserConfig, tables: Params, state: State) -> Array:
     """Returns the encoded histories s_t (B, E): Eq. 4, or the hidden units of the LSTM."""
     if config.history == "lstm":
         return state["hidden"]
-    history = state["history"][:, -config.window :]
-    clicked = rows(tables["features"], history.T)  # (W, B, D)
-    weighted = product(tables["position.weight"], clicked.reshape(config.window, -1))  # (n, B * D)
-    by_user = weighted.reshape(config.weights, len(history), -1).swapaxes(0, 1)  # (B, n, D)
-    encoding = by_user.reshape(-1, config.encoding_size) + tables["position.bias"]
+    encoding = weigh_positions(tables, state["history"])
     return activate(config.state_activation, encoding)
+
+
+def weigh_positions(tables: Params, history: Array) -> Array:
+    """Returns the position-weighted sums F W + B of Eq. 4, before their activation: (B, n * D).
+
+    Args:
+        tables: with "features" and those of ``position_tables``.
+        history: (B, W) item ids, W at least the window.
+    """
+    n_weights, window = tables["position.weight"].shape
+    history = history[:, -window:]
+    clicked = rows(tables["features"], history.T)  # (W, B, D)
+    weighted = product(tables["position.weight"], clicked.reshape(window, -1))  # (n, B * D)
+    by_user = weighted.reshape(n_weights, len(history), -1).swapaxes(0, 1)  # (B, n, D)
+    return by_user.reshape(len(history), -1) + tables["position.bias"]
 
 
 def respond(
@@ -226,16 +288,14 @@ def respond(
     return beside(choice, 0.0 if config.no_click else -np.inf), rewards
 
 
-def utilities(
-    config: GANUserConfig, tables: Params, net: str, encoding: Array, slate: Array
-) -> Array:
+def utilities(config: Layers, tables: Params, net: str, encoding: Array, slate: Array) -> Array:
     """Returns v' sigma(V [s; f] + b) for every slot: (B, K).
 
     Args:
-        config: the model's shape.
-        tables: from ``prepare``.
-        net: "reward" or "behaviour".
-        encoding: (B, E) from ``encode``.
+        config: the layers of the net.
+        tables: from ``prepare``, or ``net_tables``.
+        net: its name, such as "reward" or "behaviour".
+        encoding: (B, E) encoded states.
         slate: (B, K) item ids.
     """
     n_rows, n_slots = slate.shape

@@ -9,9 +9,19 @@ from types import ModuleType
 from typing import Any, ClassVar, Literal, Protocol
 
 from recgym.lookup import Registry
-from recgym.users import gan, gru4rec, neighbours, recurrent, session_blend, trees, wide_deep
+from recgym.users import (
+    gan,
+    gru4rec,
+    meta,
+    neighbours,
+    recurrent,
+    session_blend,
+    trees,
+    wide_deep,
+)
 from recgym.users.gan import GANUserConfig
 from recgym.users.gru4rec import GRU4RecConfig
+from recgym.users.meta import MetaUserConfig
 from recgym.users.neighbours import NeighbourConfig
 from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.session_blend import SessionBlendConfig
@@ -60,7 +70,8 @@ class Kind:
     fit: str
     """What fits one member, as "module:function", imported when asked for, as it may need torch.
     Called with the configuration, a ``FitConfig``, a ``Task``, an ``ItemTable`` to learn or (N, D)
-    frozen features, and a function to tell of each epoch; returns parameters and features."""
+    frozen features, and a function to tell of each epoch; returns parameters and features. What
+    else there is to say of the fit goes into ``Task.notes``."""
     logits: str
     """What scores held-out pages, as "module:function". Called with the configuration, a member's
     parameters, features (N, D) and ``Pages``; returns the logits of choices (P, K + 1), minus
@@ -68,10 +79,11 @@ class Kind:
     by_session: bool = False
     """Whether it remembers the clicks of a session, and knows leaving (a field ``outside``); or all
     clicks of a user (a field ``no_click``)."""
-    rewards: Literal["utility", "logged"] = "utility"
+    contexts: bool = False
+    """Whether each user has a context, which sequences of hers tell (a field ``outside``)."""
+    rewards: Literal["utility", "logged", "recovered"] = "utility"
     """What a click is worth: the utility of the item, which explains choices, or what the log
-    holds, whose probability the kind learns."""
-
+    holds, whose probability the kind learns, or what inverse reinforcement learning recovers."""
     item_features: Literal["learned", "catalog"] = "learned"
     """Whether a fit learns the items' features, or they are the catalog's, standardised, and how
     popular an item was, so that the log sets how many there are."""
@@ -105,6 +117,14 @@ KINDS: Registry[Kind] = Registry(
             logits="recgym.users.scoring:session_logits",
             by_session=True,
             rewards="logged",
+        ),
+        "meta": Kind(
+            MetaUserConfig,
+            meta,
+            fit="recgym.users.adversary:fit_member",
+            logits="recgym.users.meta_scoring:page_logits",
+            contexts=True,
+            rewards="recovered",
         ),
         "wide-deep": Kind(
             WideDeepUserConfig,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,6 +17,9 @@ from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_ranges
 from recgym.users.item_table import ItemTable
 from recgym.users.kinds import UserConfig, functions_of
+from recgym.users.meta import MetaUserConfig
+from recgym.users.meta_learning import MetaTensors, helper_shapes
+from recgym.users.meta_settings import MetaFit
 from recgym.users.page_arrays import Pages
 from recgym.users.page_tensors import PageTensors, Select, SessionTensors
 from recgym.users.recurrent import RecurrentUserConfig
@@ -24,6 +28,8 @@ from recgym.users.static import fit_static
 
 VALIDATION_BLOCK = 2_048
 """Pages of a validation batch."""
+AnyTensors = PageTensors | SessionTensors | MetaTensors
+"""Pages as tensors, by the kind of the user model."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,8 @@ class FitConfig:
     """lambda_p: what a reward's log-likelihood counts beside a click's (recurrent user model)."""
     frozen_reward: bool = False
     """Leave out the reward's steps in the game, as in the authors' published code (L2 only)."""
+    meta: MetaFit = MetaFit()
+    """How a meta-level user model is fitted."""
 
     def __post_init__(self) -> None:
         """Raises RecGymError for a setting out of its range."""
@@ -92,7 +100,10 @@ def initial_params(
     """Returns random parameters: uniform within 1 / sqrt(inputs), as torch's own layers start."""
     params = {}
     functions = functions_of(config)
-    for name, shape in functions.shapes(config).items():
+    shapes: dict[str, tuple[int, ...]] = functions.shapes(config)
+    if isinstance(config, MetaUserConfig):
+        shapes |= helper_shapes(config)
+    for name, shape in shapes.items():
         reach = functions.reach(config, name, shape)
         start = rng.uniform(-reach, reach, size=shape)
         params[name] = torch.tensor(start, dtype=dtype, requires_grad=True)
@@ -112,6 +123,8 @@ class Task:
     seed: int
     name: str
     """of the member; with the seed it decides the initial parameters, order, and item dropout"""
+    notes: dict[str, Any] = field(default_factory=dict)
+    """what a fit has to say of itself, by name, in plain JSON: it stands among the scores"""
 
     def stream(self, purpose: str) -> np.random.Generator:
         """Returns the task's generator for one purpose."""
@@ -179,7 +192,9 @@ def maximise_likelihood(
         RecGymError: the loss was not finite before the first epoch was over.
     """
     params = initial_params(config, task.stream("parameters"), fit.dtype)
-    tensors = _tensors(config, fit, task.pages)
+    tensors = _tensors(config, fit, task)
+    if isinstance(tensors, MetaTensors):
+        params["encoder.reward"] = tensors.reward_scale
     select = fit.select or tensors.select
     best = BestSoFar(fit.patience, fit.margin)
     if fit.static_ridges and isinstance(config, RecurrentUserConfig):
@@ -212,10 +227,12 @@ def maximise_likelihood(
     return best.params, best.features
 
 
-def _tensors(config: UserConfig, fit: FitConfig, pages: Pages) -> PageTensors | SessionTensors:
+def _tensors(config: UserConfig, fit: FitConfig, task: Task) -> AnyTensors:
     if isinstance(config, RecurrentUserConfig):
-        return SessionTensors(config, pages, fit.reward_weight, fit.dtype)
-    return PageTensors(config, pages, fit.dtype)
+        return SessionTensors(config, task.pages, fit.reward_weight, fit.dtype)
+    if isinstance(config, MetaUserConfig):
+        return MetaTensors(config, task.pages, fit.meta, task.stream("contexts"), fit.dtype)
+    return PageTensors(config, task.pages, fit.dtype)
 
 
 def _kept(best: BestSoFar, where: str) -> tuple[dict[str, Tensor], Tensor]:
@@ -239,21 +256,21 @@ def _features(
 
 @torch.no_grad()
 def validate(
-    tensors: PageTensors | SessionTensors,
+    tensors: AnyTensors,
     params: dict[str, Tensor],
     features: Tensor,
     chosen: Array,
 ) -> PageScores:
     """Scores the chosen pages, as held-out pages are scored."""
     logits = [
-        tensors.respond(params, features, block)[0].numpy() for block in _validation_blocks(chosen)
+        tensors.respond(params, features, block)[0].numpy() for block in validation_blocks(chosen)
     ]
     return score_choices(np.concatenate(logits), tensors.target.numpy()[chosen])
 
 
 @torch.no_grad()
 def validation_scores(
-    tensors: PageTensors | SessionTensors,
+    tensors: AnyTensors,
     params: dict[str, Tensor],
     features: Tensor,
     chosen: Array,
@@ -261,14 +278,15 @@ def validation_scores(
 ) -> Array:
     """Returns the score of each of the chosen pages (precision: of those with a click)."""
     if select == "objective":
-        blocks = _validation_blocks(chosen)
+        blocks = validation_blocks(chosen)
         parts = [tensors.log_likelihood(params, features, block) for block in blocks]
         return torch.cat(parts).numpy()
     scores: Array = getattr(validate(tensors, params, features, chosen), select)
     return scores
 
 
-def _validation_blocks(chosen: Array) -> list[Tensor]:
+def validation_blocks(chosen: Array) -> list[Tensor]:
+    """Returns the numbers of the chosen pages in parts that are scored at a time."""
     blocks = np.array_split(chosen, -(-len(chosen) // VALIDATION_BLOCK))
     return [torch.from_numpy(block) for block in blocks]
 

@@ -12,6 +12,8 @@ from recgym.users.gan import GANUserConfig
 from recgym.users.gru4rec import GRU4RecConfig
 from recgym.users.kinds import UserConfig
 from recgym.users.likelihood import FitConfig
+from recgym.users.meta import MetaUserConfig
+from recgym.users.meta_settings import MetaFit
 from recgym.users.neighbours import NeighbourConfig
 from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.session_blend import SessionBlendConfig
@@ -101,6 +103,15 @@ RECURRENT_PRESETS: dict[str, tuple[RecurrentUserConfig, FitConfig]] = {
 clicks (see ``MANY_ITEMS``)."""
 
 
+META = FitConfig(batch_users=16, item_dropout=0.0, patience=5)
+"""What a meta-level user model is fitted with unless its dataset has a preset."""
+
+META_PRESETS: dict[str, tuple[MetaUserConfig, FitConfig]] = {
+    "ml-100k": (MetaUserConfig(), replace(META, epochs=20, patience=3, meta=MetaFit(rounds=6))),
+}
+"""By the name of the dataset: what MovieLens gains after so many passes is in its third digit."""
+
+
 def recurrent_preset(dataset: str, model: RecurrentModel) -> tuple[RecurrentUserConfig, FitConfig]:
     """Returns the configuration of a recurrent user model for a dataset.
 
@@ -128,6 +139,11 @@ def preset(
         "lstm" if model == "gan-lstm" else "position-weight"
     )
     return replace(config, history=history, regularizer=regularizer), fit
+
+
+def meta_preset(dataset: str) -> tuple[MetaUserConfig, FitConfig]:
+    """Returns the configuration of a meta-level user model for a dataset."""
+    return META_PRESETS.get(dataset, (MetaUserConfig(), META))
 
 
 def compared(config: UserConfig, dataset: str) -> tuple[UserConfig, FitConfig]:
@@ -180,6 +196,10 @@ MODELS: Registry[ModelEntry] = Registry(
         "irecgan-gru": ModelEntry(
             partial(recurrent_preset, model="irecgan-gru"),
             "IRecGAN's recurrent model of clicks and rewards, of GRU cells",
+        ),
+        "m3rec": ModelEntry(
+            meta_preset,
+            "M3Rec's meta-level model: each user's context from her log, rewards from her choices",
         ),
         "gru4rec": ModelEntry(
             partial(ranked, GRU4RecConfig()),

@@ -19,6 +19,7 @@ from recgym.settings import AT_LEAST_0, AT_LEAST_1, changed, check_number
 from recgym.users import Agreement, FittedUserModel
 from recgym.users.fitting import MOST_BAGS, fit_user_model, progress_bar
 from recgym.users.folder import FILES, FOLDER
+from recgym.users.kinds import kind_of
 from recgym.users.presets import MODELS
 from recgym.whole_folders import check_place
 
@@ -37,6 +38,8 @@ def main(
     eta: float | None = None,
     layers: int | None = None,
     units: int | None = None,
+    context: int | None = None,
+    rounds: int | None = None,
     reward: Literal["bernoulli", "expectation"] | None = None,
     reward_weight: float | None = None,
     epochs: int | None = None,
@@ -57,14 +60,17 @@ def main(
         regularizer: GAN: Shannon entropy (maximum likelihood), or L2 (the minimax game).
         bags: members fitted on training users drawn with replacement.
         seed: same seed, same model on the same machine.
-        hidden: GAN: units of each hidden layer; the dataset's preset if not given.
-        activation: GAN: of the hidden layers; the dataset's preset if not given.
+        hidden: GAN, M3Rec: units of each hidden layer; the dataset's preset if not given.
+        activation: GAN, M3Rec: of the hidden layers; the dataset's preset if not given.
         features: length of an item's feature vector; the preset if not given.
         window: clicked items that the position weights see, or that an environment of a recurrent
             model shows; the preset if not given.
         eta: GAN: strength of exploitation (Eq. 2); the preset if not given.
         layers: recurrent: layers of the network; the preset if not given.
-        units: of the LSTM, or of each layer of a recurrent model; the preset if not given.
+        units: of the LSTM, of each layer of a recurrent model, or of M3Rec's context encoder; the
+            preset if not given.
+        context: M3Rec: length of a user's context; the preset if not given.
+        rounds: M3Rec: passes with the adversary at most; the preset if not given.
         reward: recurrent: whether simulated rewards are drawn, or their probabilities.
         reward_weight: recurrent: lambda_p, what a reward's likelihood counts beside a click's.
         epochs: passes over the training pages at most; the preset if not given.
@@ -92,6 +98,7 @@ def main(
         "eta": eta,
         "layers": layers,
         "units": units,
+        "context": context,
         "reward": reward,
     }
     wanted = {name: value for name, value in given.items() if value is not None}
@@ -101,6 +108,11 @@ def main(
     if foreign:
         raise RecGymError(f"--{foreign[0]}: no setting of --model {model}")
     config = changed(config, wanted, model)
+    if rounds is not None:
+        if not kind_of(config).contexts:
+            raise RecGymError(f"--rounds: no setting of --model {model}")
+        check_number("rounds", rounds, AT_LEAST_0)
+        fit = replace(fit, meta=replace(fit.meta, rounds=rounds))
     fit = replace(
         fit,
         epochs=fit.epochs if epochs is None else epochs,

@@ -22,6 +22,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("irecgan-fig3", "irecgan.figure_3"),
             ("irecgan-table1", "irecgan.table_1"),
             ("click-likelihood", "irecgan.click_likelihood"),
+            ("m3rec-recovery", "m3rec.recovery"),
             ("sb3", "worlds.sb3"),
             ("worlds", "worlds.board"),
             ("slate-mdp", "worlds.slate_mdp_board"),
