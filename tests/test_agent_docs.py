@@ -115,4 +115,4 @@ def test_who_acts_where_is_written_as_it_is_today(repository: Path) -> None:
         "run: python -m recgym_agents.agent_docs"
     )
     rows = [line for line in text.splitlines() if line.startswith("| user-greedy |")]
-    assert rows == ["| user-greedy | yes | yes |  |  |  |  |  |  |"]
+    assert rows == ["| user-greedy | yes | yes |  |  |  |  |  |  |  |"]
