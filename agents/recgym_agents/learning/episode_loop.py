@@ -64,6 +64,11 @@ class EpisodeLoopConfig:
         """Whether the log must say how likely it was to show what it showed."""
         return self.logging_policy == "propensity"
 
+    @property
+    def needs_slates(self) -> bool:
+        """It learns from what was shown."""
+        return True
+
     def acts(self, steps: int) -> float:
         """Returns the slates shown."""
         return float(steps)
