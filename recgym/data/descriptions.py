@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from recgym.arrays import Array
+from recgym.data.session_checks import EVENTS
 from recgym.data.sessions import Sessions
 from recgym.data.trivial_rules import floors
 from recgym.errors import RecGymError
@@ -53,6 +55,7 @@ def described(dataset: Dataset, name: str) -> dict[str, Any]:
 def counts(dataset: Dataset) -> dict[str, int]:
     """Returns how much there is of what."""
     sessions = dataset.sessions
+    kinds = {} if sessions.event is None else event_counts(sessions.event)
     return {
         "users": dataset.n_users,
         "pages": int((sessions.slate_sizes > 0).sum()),
@@ -60,7 +63,14 @@ def counts(dataset: Dataset) -> dict[str, int]:
         "events_without_slate": int((sessions.slate_sizes == 0).sum()),
         "pages_of_one_item": int((sessions.slate_sizes == 1).sum()),
         "items": dataset.catalog.n_items,
+        **kinds,
     }
+
+
+def event_counts(event: Array) -> dict[str, int]:
+    """Returns how many events (P,) are of each kind: ``clicks``, ``carts``, ``purchases``."""
+    found = np.bincount(event, minlength=len(EVENTS))
+    return {f"{kind}s": int(count) for kind, count in zip(EVENTS, found, strict=True)}
 
 
 def click_facts(sessions: Sessions) -> dict[str, bool]:

@@ -18,6 +18,7 @@ from recgym.files import sha256_of
 
 ROW = "__row__"
 """The column that numbers a raw table's rows as its file does."""
+ISO_TIME, EXAMPLE_TIME = "%Y-%m-%dT%H:%M:%S%.fZ", "2014-04-06T01:29:05.969Z"
 MOST_EXACT = 2.0**53
 """From it on a floating-point number may stand for several whole ones."""
 
@@ -107,20 +108,22 @@ class RawTable:
         """Reads the columns as the given types, with ``ROW`` first.
 
         Args:
-            types: column -> type. Whole numbers may be written as ``3.0``.
+            types: column -> type. Whole numbers may be written as ``3.0``; a time is written as
+                the ``ISO_TIME`` of UTC, and becomes milliseconds since 1970; an ``Enum``, which
+                names what a field can be, becomes the position of the name.
             optional: columns of strings in which a value may be missing; an empty one is.
 
         Raises:
             RecGymError: there are no rows; a field is missing or is not of its type. Names line (or
                 row) and column.
         """
-        parsed = self._collect(self.frame.select(ROW, *(_cast(n, t) for n, t in types.items())))
+        parsed = self.collect(self.frame.select(ROW, *(_cast(n, t) for n, t in types.items())))
         if parsed.is_empty():
             raise RecGymError(f"{self.path}: an empty log (no rows)")
         for name in types:
             row = parsed.filter(pl.col(name).is_null())[ROW].min()
             if row is not None and name not in optional:
-                self.fail(row, name, self._why_missing(row, name))
+                self.fail(row, name, self._why_missing(row, name, types[name]))
         return parsed
 
     def account(self, became: Mapping[str, int]) -> dict[str, dict[str, int]]:
@@ -142,17 +145,22 @@ class RawTable:
         """Raises RecGymError naming file, line (or row) and column."""
         raise RecGymError(f"{self.path}, {self.unit} {row}, column {column!r}: {why}")
 
-    def _why_missing(self, row: Any, column: str) -> str:
-        value = self._collect(self.frame.filter(pl.col(ROW) == row).select(column)).item()
+    def _why_missing(self, row: Any, column: str, type_: Any) -> str:
+        value = self.collect(self.frame.filter(pl.col(ROW) == row).select(column)).item()
         if value is None or value == "":
             return "no value"
+        if isinstance(type_, pl.Enum):
+            return f"{shortened(repr(value))} is none of {', '.join(type_.categories)}"
+        if type_ == pl.Datetime:
+            return f"{shortened(repr(value))} is no time such as {EXAMPLE_TIME}"
         try:
             float(value)
         except (ValueError, TypeError):
             return f"{shortened(repr(value))} is not a number"
         return f"{shortened(repr(value))} is not a whole number of 64 bits at most"
 
-    def _collect(self, frame: pl.LazyFrame) -> pl.DataFrame:
+    def collect(self, frame: pl.LazyFrame) -> pl.DataFrame:
+        """Runs a query of ``frame``; what polars cannot read is RecGymError."""
         try:
             return frame.collect(engine="streaming")
         except UNREADABLE as error:
@@ -197,7 +205,17 @@ def _cast(name: str, type_: Any) -> pl.Expr:
         return pl.when(text != "").then(text).alias(name)
     if type_.is_float():
         return column.cast(type_, strict=False)
-    number = column.cast(pl.Float64, strict=False)
-    exact = (number == number.round()) & (number.abs() < MOST_EXACT)
-    whole = pl.when(exact).then(number).cast(type_, strict=False)
+    if isinstance(type_, pl.Enum):
+        return column.cast(type_, strict=False).to_physical().cast(pl.Int8)
+    if type_ == pl.Datetime:
+        time = column.str.to_datetime(ISO_TIME, time_unit="ms", strict=False)
+        return time.dt.timestamp("ms").alias(name)
+    whole = whole_number(name).cast(type_, strict=False)
     return pl.coalesce(column.cast(type_, strict=False), whole).alias(name)
+
+
+def whole_number(name: str) -> pl.Expr:
+    """Returns a column of numbers as whole ones; null where they are not, or are not exact."""
+    number = pl.col(name).cast(pl.Float64, strict=False)
+    exact = (number == number.round()) & (number.abs() < MOST_EXACT)
+    return pl.when(exact).then(number).cast(pl.Int64).alias(name)

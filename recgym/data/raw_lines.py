@@ -128,7 +128,7 @@ def _outside(quotes: Array, separators: Array) -> Array:
 
 def _blocks(path: Path, before: Lines) -> Iterator[bytes]:
     """Yields whole lines, many at a time; those before them are known."""
-    with _opened(path) as file:
+    with opened(path) as file:
         rest = b""
         while chunk := _read(file):
             whole, newline, tail = chunk.rpartition(b"\n")
@@ -144,14 +144,14 @@ def _blocks(path: Path, before: Lines) -> Iterator[bytes]:
             yield rest
 
 
-def _opened(path: Path) -> Any:
+def opened(path: Path) -> Any:
     """Opens a file after its byte order mark."""
     with open(path, "rb") as file:
         packed = file.read(2) == GZIP
-    opened: Any = gzip.open(path) if packed else open(path, "rb")  # noqa: SIM115
-    if opened.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
-        opened.seek(0)
-    return opened
+    whole: Any = gzip.open(path) if packed else open(path, "rb")  # noqa: SIM115
+    if whole.read(len(BYTE_ORDER_MARK)) != BYTE_ORDER_MARK:
+        whole.seek(0)
+    return whole
 
 
 def _read(file: Any) -> bytes:

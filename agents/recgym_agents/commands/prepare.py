@@ -5,6 +5,7 @@ Examples:
     recgym prepare display-sets --path gan_yelp.tsv --out data/yelp
     recgym prepare trivago --path train.csv --out data/trivago
     recgym prepare cikm-cup --path cikm-cup-2016 --out data/cikm-cup
+    recgym prepare yoochoose --path yoochoose --preset lpi --out data/yoochoose
     recgym prepare clicks --path log.csv --columns user=u shown=s clicked=c --out data/me
 """
 
@@ -33,6 +34,16 @@ from recgym.data.movielens import LowRatings, Rewards
 from recgym.data.trivago import Interactions
 from recgym.files import read_json
 from recgym.whole_folders import DIGESTS, check_place
+from recgym_agents.commands.event_sources import (
+    LastFM,
+    Netflix,
+    OpenBandit,
+    Otto,
+    RetailRocket,
+    Taobao,
+    Yelp,
+    YooChoose,
+)
 
 LEAK = 0.5
 WITHOUT_SLATES = (
@@ -179,8 +190,16 @@ Source = (
     Annotated[CIKMCup, tyro.conf.subcommand("cikm-cup")]
     | Annotated[Clicks, tyro.conf.subcommand("clicks")]
     | Annotated[DisplaySets, tyro.conf.subcommand("display-sets")]
+    | Annotated[LastFM, tyro.conf.subcommand("lastfm")]
     | Annotated[MovieLens, tyro.conf.subcommand("movielens")]
+    | Annotated[Netflix, tyro.conf.subcommand("netflix")]
+    | Annotated[OpenBandit, tyro.conf.subcommand("open-bandit")]
+    | Annotated[Otto, tyro.conf.subcommand("otto")]
+    | Annotated[RetailRocket, tyro.conf.subcommand("retailrocket")]
+    | Annotated[Taobao, tyro.conf.subcommand("taobao")]
     | Annotated[Trivago, tyro.conf.subcommand("trivago")]
+    | Annotated[Yelp, tyro.conf.subcommand("yelp")]
+    | Annotated[YooChoose, tyro.conf.subcommand("yoochoose")]
 )
 
 
@@ -204,7 +223,16 @@ def leaks(scores: dict[str, dict[str, float]], simulated: bool = True) -> list[s
     telling = {"first_slot", "last_slot"}
     if simulated:
         telling |= {"oldest", "newest"} | ({"item_ctr"} if "oldest" in scores else set())
-    return [rule for rule in scores if rule in telling and scores[rule]["precision_at_1"] > LEAK]
+    found = {rule: score["precision_at_1"] for rule, score in scores.items()}
+    chance = found.get("random", 0.0)  # 1 where a page has one item
+    return [rule for rule in found if rule in telling and found[rule] > max(LEAK, chance)]
+
+
+def beside_the_paper(preset: dict[str, Any]) -> str:
+    """Returns what is left of a log before sequences are cut short, beside what a paper counts."""
+    found, printed = preset["found"], preset["printed"]
+    pairs = (f"{found[what]:,} {what} ({count:,})" for what, count in printed.items())
+    return f"preset {preset['name']} (in brackets {preset['source']}): {', '.join(pairs)}"
 
 
 def print_summary(info: dict[str, Any], out: Path) -> None:
@@ -219,6 +247,8 @@ def print_summary(info: dict[str, Any], out: Path) -> None:
     for what, count in info["mended"].items():
         if count:
             print(f"  mended: {count:,} {what.replace('_', ' ')}")
+    if "preset" in info:
+        print("  " + beside_the_paper(info["preset"]))
     for rule, scores in info["floors"].items():
         one, two = scores["precision_at_1"], scores["precision_at_2"]
         print(f"  without a user model, on test pages: {rule:10s} P@1 {one:.3f}  P@2 {two:.3f}")
