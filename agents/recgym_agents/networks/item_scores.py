@@ -71,7 +71,10 @@ class _LogNormaliser(torch.autograd.Function):
         # A last number in each vector makes the products normalise and add biases as they go.
         shifted = torch.cat([state, -found[:, None]], 1)
         scaled = torch.cat([state, torch.ones_like(found)[:, None]], 1) * gradient[:, None]
-        of_state, of_scores = torch.zeros_like(state), weight.new_empty(len(weight), 1 + state.shape[1])
+        of_state, of_scores = (
+            torch.zeros_like(state),
+            weight.new_empty(len(weight), 1 + state.shape[1]),
+        )
         for items in item_blocks(state, weight):
             own = torch.cat([weight[items], torch.ones_like(bias[items])[:, None]], 1)
             share = torch.addmm(bias[items], shifted, own.T).exp_()
