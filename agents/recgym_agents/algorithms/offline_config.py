@@ -68,7 +68,7 @@ class OfflinePolicyConfig(SequencePolicyConfig):
     items, exactly."""
     last: int = 0
     """Steps at the end of each episode that are learned from; 0: all."""
-    learning_rate: float = 1e-3
+    learning_rate: float = 5e-3
     """Adam's step size."""
     remove_clicked: bool = True
     """Items in the observed history are no candidates for slates."""
