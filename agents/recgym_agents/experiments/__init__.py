@@ -25,6 +25,9 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("slate-mdp", "worlds.slate_mdp_board"),
             ("slateq", "worlds.slateq_table"),
             ("transfer", "worlds.transfer"),
+            ("lpi-table3", "offline.lpi_table_3"),
+            ("lpi-fig2", "offline.lpi_figure_2"),
+            ("sqn-table", "offline.sqn_table"),
         )
     },
     lambda found: isinstance(found, Experiment),

@@ -65,11 +65,13 @@ class RankedEvents:
 
     def hit_rate(self, k: int) -> np.ndarray:
         """Returns each event's chance to be among the first k (P,)."""
-        return hit_rate(self.better, self.tied, k)
+        found: np.ndarray = hit_rate(self.better, self.tied, k)
+        return found
 
     def ndcg(self, k: int) -> np.ndarray:
         """Returns each event's expected nDCG at k (P,)."""
-        return ndcg(self.better, self.tied, k)
+        found: np.ndarray = ndcg(self.better, self.tied, k)
+        return found
 
 
 def rank_events(agent: ItemScorer, sessions: Sessions) -> RankedEvents:
