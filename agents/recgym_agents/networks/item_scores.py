@@ -105,10 +105,19 @@ def best_items(state: Tensor, scores: Scores) -> tuple[Tensor, Tensor]:
     highest = state.new_full((len(state),), -torch.inf)
     item = torch.zeros(len(state), dtype=torch.int64)
     for items, block in scores.blocks(state):
-        own, place = block.max(1)
-        better = own > highest
-        highest, item = own.where(better, highest), (place + items.start).where(better, item)
+        _raise(highest, item, block, items.start)
     return highest, item
+
+
+def _raise(highest: Tensor, item: Tensor, block: Tensor, first: int) -> None:
+    """Changes, in place, the highest scores so far and their items where a block has higher ones.
+
+    An item is looked for only there: to find where a maximum is costs four times the maximum.
+    """
+    own = block.amax(1)
+    (rows,) = (own > highest).nonzero(as_tuple=True)
+    highest[rows] = own[rows]
+    item[rows] = block[rows].argmax(1) + first
 
 
 @torch.no_grad()
@@ -133,9 +142,8 @@ def best_supported(
     item = torch.zeros(len(state), dtype=torch.int64)
     likelihoods = policy.blocks(policy_state)
     for (items, value), (_, likely) in zip(values.blocks(state), likelihoods, strict=True):
-        own, place = value.masked_fill_(likely < bound[:, None], -torch.inf).max(1)
-        better = own > highest
-        highest, item = own.where(better, highest), (place + items.start).where(better, item)
+        value.masked_fill_(likely < bound[:, None], -torch.inf)
+        _raise(highest, item, value, items.start)
     return highest, item
 
 

@@ -37,12 +37,14 @@ BUDGET: Budget = {
     "seeds": [0, 1, 2, 3, 4],
     "sequences": 8_000,
     "epochs": 12,
-    "agent_args": {},
+    "batch_size": 64,
+    "agent_args": {"learning_rate": 3e-3},
 }
 SMOKE: Budget = BUDGET | {
     "seeds": [0, 1],
     "sequences": 300,
     "epochs": 1,
+    "batch_size": 16,
     "agent_args": {"size": 8},
 }
 

@@ -87,7 +87,8 @@ def train_one(
         agent: its name in the zoo.
         dataset: the log.
         cell: whose seed it is.
-        budget: has "epochs", passes over the log of those that learn.
+        budget: has "epochs", passes over the log of those that learn, "batch_size" and
+            "agent_args".
         place: where its run is kept.
         **changes: settings of the agent that are not its defaults.
     """
@@ -108,6 +109,7 @@ def train_one(
             out=str(folder),
             env_args={"slate_size": WINDOW, "window": WINDOW},
             agent_args=changes,
+            loop_args={"batch_size": budget["batch_size"]},
             log=str(log),
             reports=epochs,
         )
