@@ -143,6 +143,6 @@ def divergence(policy: ItemScorer, logging: ItemScorer, history: np.ndarray) -> 
 
 
 def _log_softmax(scores: np.ndarray) -> np.ndarray:
-    shifted = scores - scores.max(axis=1, keepdims=True)
+    shifted = scores.astype(np.float64) - scores.max(axis=1, keepdims=True)
     found: np.ndarray = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     return found
