@@ -47,10 +47,24 @@ class WindowEncoder(nn.Module, ABC):
         states = self.states(clicks[:, : self.window], length)
         parts = [torch.zeros_like(states[:, :1]), states]
         if clicks.shape[1] > self.window:
-            later = clicks.unfold(1, self.window, 1)[:, 1:].transpose(2, 3)  # (B, L - W, W, D)
-            last = self.states(later.flatten(0, 1))[:, -1]
-            parts.append(last.reshape(*later.shape[:2], -1))
+            parts.append(self._later(clicks, length))
         return torch.cat(parts, 1)
+
+    def _later(self, clicks: Tensor, length: Tensor | None) -> Tensor:
+        """Returns the states (B, L - W, H) after the clicks beyond the first window.
+
+        Windows that end after their sequence does are not read; their states are zero.
+        """
+        windows = clicks.unfold(1, self.window, 1)[:, 1:].transpose(2, 3)  # (B, L - W, W, D)
+        if length is None:
+            last = self.states(windows.flatten(0, 1))[:, -1]
+            return last.reshape(*windows.shape[:2], -1)
+        ends = torch.arange(self.window + 1, clicks.shape[1] + 1)
+        row, place = (ends <= length[:, None]).nonzero(as_tuple=True)
+        found = clicks.new_zeros(*windows.shape[:2], self.state_size)
+        if len(row) == 0:
+            return found
+        return found.index_put((row, place), self.states(windows[row, place])[:, -1])
 
 
 def states_after(states: Tensor, counts: Tensor) -> Tensor:
