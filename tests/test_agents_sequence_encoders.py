@@ -65,6 +65,17 @@ def test_what_comes_after_the_end_of_a_sequence_does_not_matter(kind: SequenceEn
 
 
 @pytest.mark.parametrize("kind", KINDS)
+def test_long_and_short_sequences_in_one_batch_are_read_as_alone(kind: SequenceEncoder) -> None:
+    """The window is shorter than some of them; what no sequence reaches is not read, and zero."""
+    network, length = encoder(kind, 3), torch.tensor([9, 2, 5])
+    states = network(CLICKS, length)
+    for row, end in enumerate(length.tolist()):
+        alone = network(CLICKS[row : row + 1, :end])
+        torch.testing.assert_close(states[row, : end + 1], alone[0])
+    assert (states[1, 4:] == 0.0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
 def test_the_order_of_clicks_matters(kind: SequenceEncoder) -> None:
     network = encoder(kind, 9)
     turned = CLICKS[:, [1, 0, *range(2, 9)]]
