@@ -6,9 +6,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import gymnasium
 import numpy as np
 import pytest
 
+from recgym.collection import as_dataset, collect, slate_mdp_policy
 from recgym.data import Catalog, Dataset, Sessions
 from recgym.errors import RecGymError
 from recgym.files import load_arrays
@@ -127,6 +129,40 @@ def test_validation_weighs_kinds_of_events_by_their_reward() -> None:
     assert loop.score(log) == pytest.approx(0.2 * 0.1 + 1.0 * 0.5, rel=1e-5)
     clicks = EpisodeLog.of_sessions(replace(dataset.sessions, event=None), 4, N_ITEMS)
     assert clicks.batch(np.arange(3)).event is None
+
+
+def test_what_a_log_taught_is_gone_on_with_by_playing(tmp_path: Path) -> None:
+    world = {"n_items": 20, "slate_size": 3, "horizon": 5, "window": 4, "mdp_seed": 1}
+    env: Any = gymnasium.make_vec("SlateMDP-v0", num_envs=8, autoreset_mode="disabled", **world)
+    sessions = collect(env, slate_mdp_policy(env.unwrapped.simulator, "random"), sessions=40)
+    as_dataset(env, sessions, name="played").save(tmp_path / "log")
+    loop = {"schedule": "offline-online", "batch_size": 8, "num_envs": 4, "sessions": 4}
+    given = config(
+        str(tmp_path / "log"),
+        tmp_path / "whole",
+        "lpi-rl",
+        env="SlateMDP-v0",
+        env_args=world,
+        loop_args=loop | {"log_share": 0.25},
+        agent_args={"size": 8, "remove_clicked": False},
+        steps=400,
+        validation_episodes=4,
+    )
+    train(given)
+
+    def stop(steps: int, metrics: dict[str, float]) -> None:
+        if steps >= 250:
+            raise Stop
+
+    stopped = replace(given, out=str(tmp_path / "stopped"))
+    with pytest.raises(Stop):
+        train(stopped, stop)
+    train(stopped)
+    whole, again = ((tmp_path / name / METRICS).read_text() for name in ("whole", "stopped"))
+    assert whole == again
+    assert "validation_session_reward" in whole
+    with pytest.raises(RecGymError, match="schedule=offline-online: needs a log"):
+        train(replace(given, out=str(tmp_path / "none"), log=None))
 
 
 def test_agents_that_learn_from_slates_are_refused_such_a_log(log: str, tmp_path: Path) -> None:
