@@ -163,7 +163,7 @@ def test_agents_are_trained_and_scored_on_a_drawn_log(place: Place) -> None:
     budget = {"epochs": 2, "batch_size": 16, "agent_args": {"size": 8}}
     dataset = shop_logs.read_shop_log("yoochoose", place, 60, 0)
     logging = shop_logs.train_one("logging", dataset, {"seed": 0}, budget, place)
-    ours = shop_logs.train_one("lpi-rl", dataset, {"seed": 0}, budget, place, beta=0.1)
+    ours = shop_logs.train_one("lpi-rl", dataset, {"seed": 0}, budget, place, "last", beta=0.1)
     found = shop_logs.score_one(ours, logging, dataset)
     assert found["click events"] == 18  # six sequences of 4 clicks, the first of each apart
     assert found["purchase events"] == 6

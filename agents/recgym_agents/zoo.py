@@ -123,7 +123,7 @@ OFFLINE: dict[str, tuple[OfflinePolicyConfig, str]] = {
         "next items, with a count of past ones beside them in place of Q-learning",
     ),
     "sac-ss": (
-        OfflinePolicyConfig(weight="value", values="q", warm_up=500),
+        OfflinePolicyConfig(weight="value", values="q", warm_up=100),
         "next items, weighed by their values (self-supervised actor-critic)",
     ),
     "snqn": (
@@ -132,7 +132,7 @@ OFFLINE: dict[str, tuple[OfflinePolicyConfig, str]] = {
     ),
     "sa2c": (
         OfflinePolicyConfig(
-            weight="advantage", values="q", negatives=10, weight_cap=10.0, warm_up=500
+            weight="advantage", values="q", negatives=10, weight_cap=10.0, warm_up=100
         ),
         "next items, weighed by their values above those of items drawn at random",
     ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import numpy as np
 
@@ -79,7 +79,13 @@ def _of_users(dataset: Dataset, users: Array) -> Dataset:
 
 
 def train_one(
-    agent: str, dataset: Dataset, cell: Cell, budget: Budget, place: Place, **changes: Any
+    agent: str,
+    dataset: Dataset,
+    cell: Cell,
+    budget: Budget,
+    place: Place,
+    keep: Literal["best", "last"] = "best",
+    **changes: Any,
 ) -> ItemScorer:
     """Trains an agent on a log, or goes on with its training, and returns it.
 
@@ -90,6 +96,7 @@ def train_one(
         budget: has "epochs", passes over the log of those that learn, "batch_size" and
             "agent_args".
         place: where its run is kept.
+        keep: the policy of the best validation, or the one that training ends with.
         **changes: settings of the agent that are not its defaults.
     """
     log = place.folder / "log"
@@ -112,6 +119,7 @@ def train_one(
             loop_args={"batch_size": budget["batch_size"]},
             log=str(log),
             reports=epochs,
+            validation_episodes=TrainConfig.validation_episodes if keep == "best" else 0,
         )
     )
     trained, _ = load_agent(folder)
