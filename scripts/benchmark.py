@@ -20,6 +20,7 @@ from recgym.errors import RecGymError
 from recgym.files import atomic_write, write_json, write_text
 from recgym_agents.commands.command_line import run
 from scan_speed import catalog, scans
+from sequence_speed import sequences
 
 IMPORT_TIMER = """
 import sys, time
@@ -62,6 +63,7 @@ SECTIONS: dict[str, Callable[[int], Section]] = {
     "growth": growth,
     "generation": generation,
     "algorithm": algorithm,
+    "sequences": sequences,
 }
 
 
@@ -79,6 +81,7 @@ def main(
         "growth",
         "generation",
         "algorithm",
+        "sequences",
     ] = "all",
     rounds: int = 7,
     out: Path = Path("docs/results"),

@@ -32,6 +32,7 @@ EPISODIC = (
     *("reinforce", "reinforce-is", "reinforce-top-k", "actor-critic"),
     *("irecgan", "pgu", "acu", "user-lstm", "user-lstm-d"),
 )
+SEQUENTIAL = ("logging", "lpi-rl", "ips-pg", "bcq", "rem", "decision-transformer")
 QUICK = {"pretraining": 2, "discriminator_pretraining": 2, "rollouts": 2}
 
 
@@ -49,14 +50,17 @@ def run(agent: str, schedule: str, changes: dict[str, Any], log: str, out: Path)
         loop_args = {"num_envs": 4, "warm_up": 40, "batch_size": 8, "updates": 1}
         agent_args = {"hidden": [6], "remove_clicked": False}
         return replace(given, log=None, loop_args=loop_args, agent_args=agent_args)
+    if agent in SEQUENTIAL:
+        return replace(given, agent_args={"size": 8, "remove_clicked": False} | changes)
     quick = QUICK if isinstance(AGENTS.find(agent).config, IRecGANConfig) else {}
     return replace(given, agent_args=given.agent_args | quick | changes)
 
 
 RUNS = [(name, "online", {}) for name in REPLAYED]
-RUNS += [(name, "offline", {}) for name in EPISODIC]
+RUNS += [(name, "offline", {}) for name in (*EPISODIC, *SEQUENTIAL)]
 RUNS += [
     ("reinforce-is", "online-offline", {}),
+    ("logging", "online", {"encoder": "gru", "sampled": 10}),
     ("reinforce", "online", {"log_probability": "slate", "advantage": "centred"}),
     ("irecgan", "online", {"outside": "no_click", "user_reward": "normal", "cell": "lstm"}),
 ]
@@ -76,7 +80,7 @@ def test_a_run_is_the_same_on_another_device(
     assert_same_run(tmp_path / "cpu", tmp_path / "elsewhere")
 
 
-@pytest.mark.parametrize("agent", EPISODIC)
+@pytest.mark.parametrize("agent", [*EPISODIC, *SEQUENTIAL])
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch can use")
 def test_what_is_learned_on_a_gpu_is_nearly_that_on_the_cpu(
     agent: str, log: str, tmp_path: Path

@@ -16,13 +16,15 @@ from recgym_agents.agent import Arrays, BaseAgent, EnvironmentSpec, Transitions
 from recgym_agents.learning.replay_loop import LoopConfig
 from recgym_agents.runs.compatibility import why_not
 from recgym_agents.runs.training import TrainConfig, train
+from recgym_agents.zoo import FLOORS, OFFLINE
 
 MEETS_NO_CLICKS = ["InterestEvolution-v0", "InterestExploration-v0", "LongTermSatisfaction-v0"]
-NEEDS_CLICKS = {"irecgan", "pgu", "acu", "user-lstm", "user-lstm-d"}
+NEEDS_CLICKS = {"irecgan", "pgu", "acu", "user-lstm", "user-lstm-d", *OFFLINE, *FLOORS}
 NEEDS_A_MODEL = {"user-greedy", "user-greedy-ensemble", "slateq-user"}
 QUICK: dict[str, dict[str, Any]] = {
     "LoopConfig": {"num_envs": 4, "warm_up": 4, "updates": 1, "batch_size": 8},
     "EpisodeLoopConfig": {"num_envs": 4, "sessions": 4},
+    "SequenceLoopConfig": {"schedule": "online", "num_envs": 4, "sessions": 4},
 }
 
 
@@ -95,7 +97,9 @@ def test_which_agents_can_act_in_a_world(env: str) -> None:
 @pytest.mark.parametrize("env", ENVIRONMENTS)
 def test_agents_learn_with_their_defaults_where_they_can_act(env: str, tmp_path: Path) -> None:
     """One of each family; nothing is set but how much is learned."""
-    for name in ("cascading-dqn", "slateq", "reinforce", "actor-critic", "irecgan", "acu"):
+    families = ("cascading-dqn", "slateq", "reinforce", "actor-critic", "irecgan", "acu")
+    families += ("lpi-rl", "cql", "v-sknn")
+    for name in families:
         if why_not(name, env):
             continue
         loop = AGENTS.find(name).loop

@@ -51,7 +51,7 @@ WINGS = {
     "recgym": (
         ("errors",),
         ("arrays", "extras", "files", "locks", "lookup", "settings"),
-        ("metrics", "ope", "palette", "spaces", "whole_folders"),
+        ("metrics", "ope", "palette", "ranking_metrics", "spaces", "whole_folders"),
         ("lettering",),
         ("frames", "rendering"),
         ("data",),
@@ -62,7 +62,7 @@ WINGS = {
         ("environment_docs",),
     ),
     "recgym_agents": (
-        ("checkpointing", "losses", "policy_losses"),
+        ("checkpointing", "losses", "offline_losses", "policy_losses"),
         ("agent",),
         ("learning",),
         ("networks",),

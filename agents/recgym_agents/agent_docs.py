@@ -43,8 +43,7 @@ def page(name: str) -> str:
         f"{entry.about[0].upper()}{entry.about[1:]}.",
         "",
         "```sh",
-        f"recgym train --env RecGAN-v0 --agent {name} --steps 30000 --seed 0 --out runs/{name}",
-        f"recgym evaluate runs/{name} --split test --episodes 1000",
+        *_commands(name, entry),
         "```",
         "",
         "## How it works",
@@ -69,6 +68,20 @@ def page(name: str) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def _commands(name: str, entry: Entry) -> list[str]:
+    """Returns how an agent is trained and used: in an environment, or from a log alone."""
+    if entry.schedule.log_use == "must":
+        return [
+            f"recgym train --log data/yoochoose --agent {name} --env-args slate_size=10 window=20"
+            f" --steps 1000000 --seed 0 --out runs/{name}",
+            f"recgym recommend runs/{name} 4 9",
+        ]
+    return [
+        f"recgym train --env RecGAN-v0 --agent {name} --steps 30000 --seed 0 --out runs/{name}",
+        f"recgym evaluate runs/{name} --split test --episodes 1000",
+    ]
 
 
 def with_table(text: str, folder: str) -> str:
@@ -181,7 +194,8 @@ def _teacher(entry: Entry) -> str:
         return "steps that it plays, by its library's loop"
     if entry.loop is None:
         return "nothing"
-    return "steps that it plays" if entry.loop.log_use == "never" else "episodes, played or logged"
+    learned = {"never": "steps that it plays", "must": "sequences, logged or played"}
+    return learned.get(entry.loop.log_use, "episodes, played or logged")
 
 
 def _split(docstring: str) -> tuple[str, str]:

@@ -22,6 +22,9 @@ from recgym_agents.algorithms.baselines import (
 )
 from recgym_agents.algorithms.cascading_dqn import SlateDQN, SlateDQNConfig
 from recgym_agents.algorithms.irecgan import IRecGAN, IRecGANConfig
+from recgym_agents.algorithms.neighbours import Neighbours, NeighboursConfig
+from recgym_agents.algorithms.offline_config import OfflinePolicyConfig
+from recgym_agents.algorithms.offline_policy import OfflinePolicy
 from recgym_agents.algorithms.policy_gradient import PolicyGradient, PolicyGradientConfig
 from recgym_agents.algorithms.slateq import SlateQ, SlateQConfig
 from recgym_agents.algorithms.stable_baselines import (
@@ -36,6 +39,7 @@ from recgym_agents.algorithms.stable_baselines import (
 from recgym_agents.learning.episode_loop import EpisodeLoopConfig
 from recgym_agents.learning.loop import Schedule
 from recgym_agents.learning.replay_loop import LoopConfig
+from recgym_agents.learning.sequence_loop import SequenceLoopConfig
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,96 @@ SMALL_LOOP = LoopConfig(
 """The settings that the pages of the GAN user model were made with."""
 IN_LARGE_ROUNDS = EpisodeLoopConfig(num_envs=256, sessions=256)
 """A clicked item says little of one episode; with more of them an update can be larger."""
+OFFLINE: dict[str, tuple[OfflinePolicyConfig, str]] = {
+    "logging": (
+        OfflinePolicyConfig(),
+        "the logging policy, as sequences of items show it: what is clicked next",
+    ),
+    "reward-weighted": (
+        OfflinePolicyConfig(weight="reward"),
+        "the same, what was done weighed by its reward",
+    ),
+    "ips": (
+        OfflinePolicyConfig(weight="reward", importance=True),
+        "weighed by its reward and by how much likelier the policy makes it",
+    ),
+    "lpi-cb": (
+        OfflinePolicyConfig(weight="improvement", values="q", discount=0.0),
+        "local policy improvement, of the next reward",
+    ),
+    "lpi-rl": (
+        OfflinePolicyConfig(weight="improvement", values="q"),
+        "local policy improvement, of the rewards to come",
+    ),
+    "pg-offline": (
+        OfflinePolicyConfig(weight="return"),
+        "a policy gradient on logged returns, without correction",
+    ),
+    "ips-pg": (
+        OfflinePolicyConfig(weight="return", importance=True),
+        "a policy gradient on logged returns, with capped importance weights",
+    ),
+    "sqn": (
+        OfflinePolicyConfig(values="q"),
+        "next items, with Q-learning beside them (self-supervised Q-learning)",
+    ),
+    "sqn-supervised": (
+        OfflinePolicyConfig(values="history"),
+        "next items, with a count of past ones beside them in place of Q-learning",
+    ),
+    "sac-ss": (
+        OfflinePolicyConfig(weight="value", values="q", warm_up=100),
+        "next items, weighed by their values (self-supervised actor-critic)",
+    ),
+    "snqn": (
+        OfflinePolicyConfig(values="q", negatives=10),
+        "next items, with Q-learning that also sees items drawn at random",
+    ),
+    "sa2c": (
+        OfflinePolicyConfig(
+            weight="advantage", values="q", negatives=10, weight_cap=10.0, warm_up=100
+        ),
+        "next items, weighed by their values above those of items drawn at random",
+    ),
+    "bcq": (
+        OfflinePolicyConfig(values="q", support=0.3, acts_by="value"),
+        "Q-learning among the items that are likely in the log (batch-constrained)",
+    ),
+    "cql": (
+        OfflinePolicyConfig(weight="none", values="q", conservative=1.0, acts_by="value"),
+        "Q-learning that pushes down the values of what was not done (conservative)",
+    ),
+    "rem": (
+        OfflinePolicyConfig(
+            weight="none", values="q", members=4, mixture=True, negatives=10, acts_by="value"
+        ),
+        "Q-learning of random mixtures of an ensemble",
+    ),
+    "ensemble-ucb": (
+        OfflinePolicyConfig(
+            weight="none", values="q", members=4, negatives=10, acts_by="value", optimism=1.0
+        ),
+        "Q-learning of an ensemble, which tries items that its members disagree on",
+    ),
+    "decision-transformer": (
+        OfflinePolicyConfig(conditioned=True, discount=1.0),
+        "next items, given the return that is to follow",
+    ),
+}
+"""Agents that learn from logged sequences: what each learns, and a line about it."""
+FLOORS: dict[str, tuple[NeighboursConfig, str]] = {
+    "click-count": (NeighboursConfig(), "the items clicked most often in a log"),
+    "last-item": (NeighboursConfig(rank="last"), "the items that this user clicked last"),
+    "item-knn": (
+        NeighboursConfig(rank="items"),
+        "the items clicked in sessions with the last one",
+    ),
+    "v-sknn": (
+        NeighboursConfig(rank="sessions"),
+        "the items of the sessions most like this one, late clicks weighing more",
+    ),
+}
+"""What learned agents must beat on logs."""
 
 AGENTS: Registry[Entry] = Registry(
     "agent",
@@ -181,6 +275,14 @@ AGENTS: Registry[Entry] = Registry(
             FROM_EPISODES,
             "the items that IRecGAN's user model would click",
         ),
+        **{
+            name: Entry(OfflinePolicy, config, SequenceLoopConfig(), about)
+            for name, (config, about) in OFFLINE.items()
+        },
+        **{
+            name: Entry(Neighbours, config, SequenceLoopConfig(patience=0), about)
+            for name, (config, about) in FLOORS.items()
+        },
         "user-greedy": Entry(
             UserGreedy,
             UserGreedyConfig(),

@@ -16,6 +16,7 @@ from recgym_agents.networks.encoders import ItemFeatures, features_of, with_no_i
 from recgym_agents.networks.plackett_luce import PlackettLuceHead, item_log_prob, slate_log_prob
 from recgym_agents.networks.recurrent_encoder import RecurrentEncoder
 from recgym_agents.networks.slate_heads import exclude
+from recgym_agents.networks.window_encoder import states_after
 
 if TYPE_CHECKING:
     from recgym_agents.algorithms.policy_gradient import PolicyGradientConfig
@@ -109,10 +110,7 @@ class ClickPolicyNetwork(PolicyNetwork):
         """Returns the states (B, S, H) after the first ``before`` (B, S) clicks (B, L)."""
         read = features_of(torch.as_tensor(clicks), with_no_item(self.items.table))
         states: Tensor = self.encoder(read, torch.as_tensor(before[:, -1]))
-        first = np.arange(len(before))[:, None] * states.shape[1]
-        place = torch.as_tensor((first + before).reshape(-1))
-        chosen = states.flatten(0, 1).index_select(0, place)
-        return chosen.reshape(*before.shape, -1)
+        return states_after(states, torch.as_tensor(before))
 
     def excluded(self, batch: Episodes) -> np.ndarray:
         """Returns the clicks observed at each step (B, T, X), if they are no candidates."""

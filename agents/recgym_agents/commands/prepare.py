@@ -47,8 +47,9 @@ from recgym_agents.commands.event_sources import (
 
 LEAK = 0.5
 WITHOUT_SLATES = (
-    "  note: no page says what was shown, so no user model can be fitted to this log (recgym fit);"
-    " its events are histories, for Sessions.histories and models of the next item"
+    "  note: no page says what was shown, so no user model can be fitted to this log (recgym fit),"
+    " and agents that learn from slates cannot use it; those that learn from sequences can, such"
+    " as lpi-rl (docs/offline.md)"
 )
 
 

@@ -29,6 +29,9 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("slateq", "worlds.slateq_table"),
             ("transfer", "worlds.transfer"),
             ("ope-coverage", "offline.ope_coverage"),
+            ("lpi-table3", "offline.lpi_table_3"),
+            ("lpi-fig2", "offline.lpi_figure_2"),
+            ("sqn-table", "offline.sqn_table"),
         )
     },
     lambda found: isinstance(found, Experiment),

@@ -14,6 +14,7 @@ from recgym.settings import AT_LEAST_0, AT_LEAST_1, check_ranges
 from recgym_agents.learning.episode_memory import EpisodeMemory, LoggingPolicy
 from recgym_agents.learning.episodes import EpisodeAgent, EpisodeLog
 from recgym_agents.learning.log_loop import LogLoop
+from recgym_agents.learning.loop import Loop
 from recgym_agents.learning.rollout_loop import RolloutLoop
 
 
@@ -64,6 +65,11 @@ class EpisodeLoopConfig:
         """Whether the log must say how likely it was to show what it showed."""
         return self.logging_policy == "propensity"
 
+    @property
+    def needs_slates(self) -> bool:
+        """It learns from what was shown."""
+        return True
+
     def acts(self, steps: int) -> float:
         """Returns the slates shown."""
         return float(steps)
@@ -75,7 +81,7 @@ class EpisodeLoopConfig:
         steps: int,
         seeds: Sequence[int],
         log: EpisodeLog | None,
-    ) -> LogLoop | RolloutLoop:
+    ) -> Loop:
         """Returns the loop; see ``Schedule.loop``."""
         rng = np.random.default_rng(seeds[0])
         memory = None

@@ -32,6 +32,8 @@ class Episodes(NamedTuple):
     seen: np.ndarray | None = None
     """What was observed before each step and after the last (B, T + 1, W), where it is numbers;
     None where it is clicks, which ``history`` and ``item`` tell."""
+    event: np.ndarray | None = None
+    """What was done with the item, int8 (B, T), see ``Sessions``; None if all are clicks."""
 
 
 class EpisodeAgent(Agent[Episodes], Protocol):
@@ -62,6 +64,8 @@ class EpisodeLog:
     seen: np.ndarray | None = None
     """(P + E, W), see ``Episodes``: those of episode e are rows ``offsets[e] + e`` to
     ``offsets[e + 1] + e``, both included."""
+    event: np.ndarray | None = None
+    """(P,), see ``Episodes``."""
 
     @staticmethod
     def of_sessions(sessions: Sessions, window: int, n_items: int) -> EpisodeLog:
@@ -91,6 +95,7 @@ class EpisodeLog:
             item=sessions.item,
             reward=sessions.reward,
             propensity=propensity,
+            event=sessions.event,
         )
 
     def __len__(self) -> int:
@@ -116,10 +121,11 @@ class EpisodeLog:
             terminated=self.terminated[episodes],
             propensity=None if known is None else np.where(steps, known[page], np.float32(1.0)),
             seen=seen,
+            event=None if self.event is None else np.where(steps, self.event[page], np.int8(0)),
         )
 
     def joined(self, later: EpisodeLog) -> EpisodeLog:
-        """Returns these episodes and ``later`` ones, without what the logs say of propensities."""
+        """Returns these episodes and ``later`` ones, without propensities and kinds of events."""
         width = max(self.slate.shape[1], later.slate.shape[1])
         slates = [
             np.pad(slate, ((0, 0), (0, width - slate.shape[1])), constant_values=-1)

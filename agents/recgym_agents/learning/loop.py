@@ -73,6 +73,10 @@ class Schedule(Protocol):
     def needs_propensities(self) -> bool:
         """Whether the log must say how likely it was to show what it showed."""
 
+    @property
+    def needs_slates(self) -> bool:
+        """Whether the log must say what was shown."""
+
     def acts(self, steps: int) -> float:
         """Returns how many observations the agent acts on in a training of so many steps."""
 

@@ -64,6 +64,11 @@ class LoopConfig:
         """It reads no log."""
         return False
 
+    @property
+    def needs_slates(self) -> bool:
+        """It reads no log."""
+        return False
+
     def acts(self, steps: int) -> float:
         """Returns the slates shown, and those found for the next states of the updates."""
         return steps * (1 + self.updates * self.batch_size / self.num_envs)

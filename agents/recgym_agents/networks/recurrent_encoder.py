@@ -7,6 +7,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from recgym_agents.networks.window_encoder import WindowEncoder
+
 Cell = Literal["gru", "lstm"]
 Carried = Tensor | tuple[Tensor, Tensor]
 """What a recurrent network carries from click to click: (layers, B, H), of an LSTM two of them."""
@@ -14,7 +16,7 @@ BLOCK = 4
 """Clicks that are read of all sequences at once; each further block is as long as all before it."""
 
 
-class RecurrentEncoder(nn.Module):
+class RecurrentEncoder(WindowEncoder):
     """A user's state as a recurrent summary of the clicks (Bai et al., NeurIPS 2019, section 4).
 
     ``s_t = h(s_{t-1}, e_{t-1})`` from a state of zeros. A state reads the last ``window`` clicks:
@@ -38,8 +40,7 @@ class RecurrentEncoder(nn.Module):
         hidden: int,
         generator: torch.Generator,
     ) -> None:
-        super().__init__()
-        self.window, self.state_size = window, hidden
+        super().__init__(window, hidden)
         kind = nn.GRU if cell == "gru" else nn.LSTM
         unset = kind(features, hidden, layers, batch_first=True, device="meta")
         self.network: nn.RNNBase = unset.to_empty(device="cpu")
@@ -55,26 +56,7 @@ class RecurrentEncoder(nn.Module):
         states, carried_on = self.network(clicks, carried)
         return states, carried_on
 
-    def forward(self, clicks: Tensor, length: Tensor | None = None) -> Tensor:
-        """Returns the states (B, L + 1, H) before the first of the clicks, and after each of them.
-
-        The sequences (B, L, D), L at least 1, are read in one pass; where they are longer than the
-        window, so is each window that begins later.
-
-        Args:
-            clicks: feature vectors.
-            length: clicks of each sequence (B,); the states after its end are then of no use. None
-                reads all of them to L.
-        """
-        states = self._from_the_first(clicks[:, : self.window], length)
-        parts = [torch.zeros_like(states[:, :1]), states]
-        if clicks.shape[1] > self.window:
-            later = clicks.unfold(1, self.window, 1)[:, 1:].transpose(2, 3)  # (B, L - W, W, D)
-            last = self.read(later.flatten(0, 1))[0][:, -1]
-            parts.append(last.reshape(*later.shape[:2], -1))
-        return torch.cat(parts, 1)
-
-    def _from_the_first(self, clicks: Tensor, length: Tensor | None) -> Tensor:
+    def states(self, clicks: Tensor, length: Tensor | None = None) -> Tensor:
         """Returns the states (B, L, H) after each click, or zeros after a row's end.
 
         Most sessions are short and some are long: a block is read of those alone that reach it.

@@ -155,10 +155,10 @@ def read_log(config: TrainConfig, schedule: Schedule) -> Dataset | None:
         pages = dataset.pages(split)
         if pages.n_pages == 0:
             raise RecGymError(f"{config.log}: no {split} users; divide its users again")
-        if not pages.slate_sizes.any():
+        if schedule.needs_slates and not pages.slate_sizes.any():
             raise RecGymError(
-                f"{config.log}: no page of a {split} user has a slate; agents learn from what was"
-                " shown"
+                f"{config.log}: no page of a {split} user has a slate; {config.agent} learns from"
+                " what was shown: choose an agent that learns from sequences, such as lpi-rl"
             )
     if schedule.needs_propensities and dataset.sessions.slot_propensities is None:
         raise RecGymError(

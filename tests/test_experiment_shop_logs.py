@@ -1,0 +1,181 @@
+"""The experiments on logs of shops: their pages from results made by hand, and a small real run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from recgym_agents.experiments.experiment import DataNotAvailable, Finished, Page, Place
+from recgym_agents.experiments.offline import lpi_figure_2, lpi_table_3, shop_logs, sqn_table
+
+
+def scores(level: float, **more: Any) -> dict[str, Any]:
+    """Every metric is ``level``."""
+    metrics = {
+        f"{kind} {name}@{k}": level
+        for kind in shop_logs.KINDS
+        for name in ("HR", "nDCG")
+        for k in shop_logs.CUTOFFS
+    }
+    lengths = dict.fromkeys(shop_logs.LENGTHS, level)
+    return metrics | {"distinct": 100, "by_length": lengths} | more
+
+
+FACTS = {"sequences": 1_000, "items": 500, "events": 6_000, "unseen": 0.125}
+LEVELS = dict(zip(lpi_table_3.AGENTS, np.linspace(0.1, 0.4, len(lpi_table_3.AGENTS)), strict=True))
+"""lpi-cb the highest, then lpi-rl, ips-pg and so on down to the floors."""
+
+
+def table_page(**changes: float) -> Page:
+    budget = lpi_table_3.BUDGET | {"logs": ["yoochoose"]}
+    finished = []
+    for cell in lpi_table_3.cells(budget):
+        noise = (0.0, 0.001, -0.001, 0.002, -0.002)[cell["seed"]]
+        found: dict[str, Any] = {"log facts": FACTS}
+        for place, (name, level) in enumerate((LEVELS | changes).items()):
+            js = {"js": 0.1 + (name == "ips-pg") + noise * place} if name in lpi_table_3.RL else {}
+            found[name] = scores(level + noise * (1 + place % 3), **js)
+        finished.append(Finished(cell, found, 1.0))
+    return lpi_table_3.summarise(finished, budget)
+
+
+def verdicts(page: Page) -> dict[str, str]:
+    return {claim.text: claim.verdict for claim in page.claims}
+
+
+def test_the_order_of_the_paper_is_reproduced() -> None:
+    page = table_page()
+    found = verdicts(page)
+    assert found["yoochoose: the attention network ranks clicks above the last item"] == (
+        "reproduced"
+    )
+    assert found["yoochoose: lpi-rl is above sqn and sac-ss, purchase nDCG@20"] == "reproduced"
+    assert found["yoochoose: ips-pg is furthest from the logging policy"] == "reproduced"
+    best = "yoochoose: the best of the RL losses (lpi-rl) is above v-sknn, click nDCG@20"
+    assert found[best] == "reproduced"
+    assert "1,000 sequences of 500 items" in page.body
+    assert "12.5% of the test events" in page.body
+    row = next(line for line in page.body.splitlines() if line.startswith("| last-item |"))
+    assert row.endswith("| – | 100 |")
+    assert list(page.figures) == ["lpi-table3"]
+
+
+def test_a_floor_that_is_higher_contradicts() -> None:
+    found = verdicts(table_page(**{"v-sknn": 0.9, "last-item": 0.9}))
+    best = "yoochoose: the best of the RL losses (lpi-rl) is above v-sknn, click nDCG@20"
+    assert found[best] == "contradicted"
+    assert found["yoochoose: the attention network ranks clicks above the last item"] == (
+        "contradicted"
+    )
+
+
+def figure_page(js: dict[float, float]) -> Page:
+    finished = []
+    for cell in lpi_figure_2.cells(lpi_figure_2.BUDGET):
+        found = {}
+        for place, value in enumerate(lpi_figure_2.SETTINGS[cell["setting"]]):
+            level = js.get(value, 0.01) if cell["setting"] == "beta" else 0.1 * (1 + place)
+            noise = 0.0001 * (1 + cell["seed"]) * (1 + place)
+            found[f"{value:g}"] = scores(0.3, js=level + noise)
+        finished.append(Finished(cell, found, 1.0))
+    return lpi_figure_2.summarise(finished, lpi_figure_2.BUDGET)
+
+
+def test_a_divergence_that_falls_with_beta_is_reproduced() -> None:
+    falling = dict(zip(lpi_figure_2.BETAS, (0.5, 0.4, 0.3, 0.2, 0.1), strict=True))
+    assert [claim.verdict for claim in figure_page(falling).claims] == ["reproduced"] * 3
+    risen = verdicts(figure_page(falling | {1.0: 0.45}))
+    assert risen["JS falls with beta, from each value to the next"] == "contradicted"
+    assert risen["JS falls from the lowest to the highest beta"] == "reproduced"
+
+
+def test_what_an_rl_loss_adds_is_judged_for_each_encoder() -> None:
+    budget = sqn_table.BUDGET | {"logs": ["retailrocket"], "encoders": ["gru", "sasrec"]}
+    finished = []
+    for cell in sqn_table.cells(budget):
+        names = sqn_table.FLOORS if cell["encoder"] == "none" else sqn_table.AGENTS
+        noise = 0.001 * cell["seed"]
+        helps = {"snqn": 0.1} if cell["encoder"] == "gru" else {"snqn": -0.1}
+        levels = {
+            name: 0.3 + helps.get(name, 0.0) + noise * (1 + place)
+            for place, name in enumerate(names)
+        }
+        if cell["encoder"] == "sasrec":
+            levels |= dict.fromkeys(sqn_table.RL, 0.2 + noise)
+        finished.append(
+            Finished(cell, {name: scores(level) for name, level in levels.items()}, 1.0)
+        )
+    page = sqn_table.summarise(finished, budget)
+    found = verdicts(page)
+    one = "retailrocket, gru: an RL loss (snqn) beats no second loss, click nDCG@20"
+    assert found[one] == "reproduced"
+    others = {text: verdict for text, verdict in found.items() if "sasrec" in text}
+    assert len(others) == 4
+    assert set(others.values()) == {"contradicted"}
+    assert sum(line.startswith("| sasrec |") for line in page.body.splitlines()) == 6
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    """Raw files in the formats of both shops, made here: visitors go from item to item."""
+    rng = np.random.default_rng(0)
+    clicks, buys, events = [], [], ["timestamp,visitorid,event,itemid,transactionid"]
+    for session in range(1, 81):
+        first = int(rng.integers(46))
+        for step in range(4):
+            item = 100 + (first + step) % 46
+            clicks.append(f"{session},2014-04-07T10:{step:02d}:00.000Z,{item},0")
+            events.append(f"{1_430_000_000_000 + 1000 * step},{session},view,{item},")
+        buys.append(f"{session},2014-04-07T11:00:00.000Z,{item},10,1")
+        events.append(f"{1_430_000_900_000},{session},addtocart,{item},")
+    folder = tmp_path / "data"
+    for name, lines in (
+        ("yoochoose/yoochoose-clicks.dat", clicks),
+        ("yoochoose/yoochoose-buys.dat", buys),
+        ("retailrocket/events.csv", events),
+    ):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return Place(folder, tmp_path, tmp_path / "cell")
+
+
+@pytest.mark.parametrize("log", shop_logs.LOGS)
+def test_a_log_is_drawn_and_divided_by_seed(log: str, place: Place) -> None:
+    whole, drawn, again, other = (
+        shop_logs.read_shop_log(log, place, sequences, seed)
+        for sequences, seed in ((0, 0), (30, 0), (30, 0), (30, 1))
+    )
+    drawn.validate()
+    assert (whole.n_users, drawn.n_users) == (80, 30)
+    np.testing.assert_array_equal(drawn.sessions.item, again.sessions.item)
+    assert (other.sessions.item[:50] != drawn.sessions.item[:50]).any()
+    assert np.bincount(drawn.split).tolist() == [24, 3, 3]
+    assert drawn.sessions.item.max() + 1 == drawn.catalog.n_items
+    assert set(drawn.catalog.item_id) <= set(whole.catalog.item_id)
+    assert drawn.sessions.event is not None
+    assert np.unique(drawn.sessions.event).tolist() == [0, 2]
+
+
+def test_agents_are_trained_and_scored_on_a_drawn_log(place: Place) -> None:
+    budget = {"epochs": 2, "batch_size": 16, "agent_args": {"size": 8}}
+    dataset = shop_logs.read_shop_log("yoochoose", place, 60, 0)
+    logging = shop_logs.train_one("logging", dataset, {"seed": 0}, budget, place)
+    ours = shop_logs.train_one("lpi-rl", dataset, {"seed": 0}, budget, place, "last", beta=0.1)
+    found = shop_logs.score_one(ours, logging, dataset)
+    assert found["click events"] == 18  # six sequences of 4 clicks, the first of each apart
+    assert found["purchase events"] == 6
+    assert 0.0 < found["js"] < np.log(2.0)
+    assert shop_logs.score_one(logging, logging, dataset)["js"] == pytest.approx(0.0, abs=1e-9)
+    floor = shop_logs.train_one("last-item", dataset, {"seed": 0}, budget, place)
+    found = shop_logs.score_one(floor, None, dataset)
+    assert found["purchase HR@5"] == 1.0  # the last click is what is bought
+    assert found["click HR@5"] < 1.0
+    assert "js" not in found
+
+
+def test_without_the_raw_files_a_cell_says_so(tmp_path: Path) -> None:
+    with pytest.raises(DataNotAvailable, match="yoochoose-clicks.dat: no such file"):
+        shop_logs.read_shop_log("yoochoose", Place(tmp_path, tmp_path, tmp_path), 0, 0)
