@@ -138,7 +138,7 @@ class SlateEnv(gymnasium.Env[Any, np.ndarray]):
     def _info(self, state: State, info: dict[str, Any]) -> dict[str, Any]:
         """Adds to the shell's own info, in place, what the state says of the episode."""
         for name in self.simulator.info_names:
-            info[name] = state[name][0]
+            info[name] = np.array(state[name][0])[()]
         if self._masked:
             rows = masks.infos_of(self.simulator, state)
             info.update((name, values[0]) for name, values in rows.items())
