@@ -117,7 +117,8 @@ class InterestEvolution:
             she did with the last slate.
         population: "recsim" for the users that the arguments describe; "train" or "test" for users
             who differ more, and whom it pays to know, see below. These set `num_topics`,
-            `user_interests`, `no_click_mass`, `step_penalty`, `min_utility`, and `max_utility`.
+            `user_interests`, `no_click_mass`, `time_budget`, `step_penalty`, `min_utility`, and
+            `max_utility`.
         support: sequences of earlier slates that are handed over, S.
         support_steps: slates of each at most, T.
 
@@ -163,6 +164,7 @@ class InterestEvolution:
                 "num_topics": num_topics,
                 "user_interests": user_interests,
                 "no_click_mass": no_click_mass,
+                "time_budget": time_budget,
                 "step_penalty": step_penalty,
                 "min_utility": min_utility,
                 "max_utility": max_utility,
@@ -184,7 +186,7 @@ class InterestEvolution:
         least_mass = floor if choice_model == "proportional" else -np.inf
         limits: dict[str, tuple[Any, ...]] = {
             "no_click_mass": (users["no_click_mass"], least_mass),
-            "time_budget": (time_budget, 0.0),
+            "time_budget": (users["time_budget"], 0.0),
             "step_penalty": (users["step_penalty"],),
             "user_update_alpha": (user_update_alpha,),
             "user_quality_factor": (user_quality_factor,),

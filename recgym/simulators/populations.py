@@ -12,22 +12,18 @@ from recgym.simulators.arguments import one_of
 RECSIM = "recsim"
 """The population that a world's arguments describe, by default RecSim's own."""
 EVOLUTION: dict[str, Any] = {
-    "num_topics": 8,
+    "num_topics": 12,
+    "time_budget": 60.0,
     "no_click_mass": 1.0,
     "step_penalty": 2.0,
     "min_utility": -0.5,
     "max_utility": 0.5,
 }
+TOPICS = 8
+"""Topics of interest exploration, and types of its users: each likes one topic."""
 LIKES, DISLIKES = 1.5, 0.9
-"""Mean logarithm of the affinity to the topics that a type likes, and to the others."""
-TOPICS = 6
-
-
-def _tastes(*liked: tuple[int, ...]) -> list[list[float]]:
-    """Returns a row a type: what it thinks of each topic, given those that it likes."""
-    return [[LIKES if topic in own else DISLIKES for topic in range(TOPICS)] for own in liked]
-
-
+"""Mean logarithm of the affinity to the topic that a type likes, and to the others."""
+TASTES = [[LIKES if topic == own else DISLIKES for topic in range(TOPICS)] for own in range(TOPICS)]
 EXPLORATION: dict[str, Any] = {
     "no_click_mass": 6.0,
     "topic_distribution": [1.0 / TOPICS] * TOPICS,
@@ -36,21 +32,21 @@ EXPLORATION: dict[str, Any] = {
 }
 POPULATIONS: dict[str, dict[str, dict[str, Any]]] = {
     "interest-evolution": {
-        "train": EVOLUTION | {"user_interests": ["choice", -0.9, -0.9, -0.9, 0.9]},
-        "test": EVOLUTION | {"user_interests": ["choice", -0.95, -0.8, -0.65, 0.75, 0.95]},
+        "train": EVOLUTION | {"user_interests": ["choice", -0.9, -0.9, -0.9, -0.9, 0.9]},
+        "test": EVOLUTION | {"user_interests": ["choice", -1.0, -0.8, -0.8, -0.6, -0.6, 0.7, 1.0]},
     },
     "interest-exploration": {
         "train": EXPLORATION
         | {
-            "user_type_distribution": [1.0 / 6] * 6,
-            "user_document_mean_affinity_matrix": _tastes((0,), (1,), (2,), (3,), (4,), (5,)),
-            "user_document_stddev_affinity_matrix": [[0.1] * TOPICS] * 6,
+            "user_type_distribution": [1.0 / TOPICS] * TOPICS,
+            "user_document_mean_affinity_matrix": TASTES,
+            "user_document_stddev_affinity_matrix": [[0.1] * TOPICS] * TOPICS,
         },
         "test": EXPLORATION
         | {
-            "user_type_distribution": [0.25, 0.05, 0.25, 0.05, 0.25, 0.15],
-            "user_document_mean_affinity_matrix": _tastes((0,), (1,), (2,), (3,), (4,), (5,)),
-            "user_document_stddev_affinity_matrix": [[0.2] * TOPICS] * 6,
+            "user_type_distribution": [0.2, 0.05, 0.2, 0.05, 0.2, 0.05, 0.2, 0.05],
+            "user_document_mean_affinity_matrix": TASTES,
+            "user_document_stddev_affinity_matrix": [[0.2] * TOPICS] * TOPICS,
         },
     },
 }
