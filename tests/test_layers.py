@@ -62,7 +62,7 @@ WINGS = {
         ("environment_docs",),
     ),
     "recgym_agents": (
-        ("checkpointing", "losses", "policy_losses"),
+        ("checkpointing", "losses", "policy_losses", "user_support"),
         ("agent",),
         ("learning",),
         ("networks",),

@@ -16,6 +16,7 @@ from recgym.errors import RecGymError
 from recgym.simulators.base import Noise, Simulator
 from recgym.users.folder import FittedUserModel
 from recgym_agents.checkpointing import Arrays, Checkpointed, arrays_of, load_arrays_into
+from recgym_agents.user_support import Support
 
 Batch = TypeVar("Batch", contravariant=True)
 """What an agent learns from at once: transitions, or whole episodes."""
@@ -165,12 +166,20 @@ class Actor(Protocol):
     def act(self, observation: np.ndarray) -> np.ndarray:
         """Returns slates (B, K) for histories (B, W), or for other observations (B, ...)."""
 
+    def adapt(self, support: Support) -> Any:
+        """Returns what acts for users of whom this is known; see ``BaseAgent.adapt``."""
+
 
 class Policy(Actor, Protocol):
     """A slate recommender that somebody trained."""
 
-    def recommend(self, history: Sequence[int]) -> list[int]:
-        """Returns a slate for a user who clicked ``history``, oldest first, of any length."""
+    def recommend(self, history: Sequence[int], support: Support | None = None) -> list[int]:
+        """Returns a slate for a user who clicked ``history``, oldest first, of any length.
+
+        Args:
+            history: item ids.
+            support: what was shown to her before, and what she clicked, for an agent that adapts.
+        """
 
     def policy(self) -> tuple[Arrays, Any]:
         """Returns all that greedy slates depend on: copies of arrays, and plain JSON."""
@@ -252,13 +261,36 @@ class BaseAgent(Checkpointed):
         if mode == "always":
             raise RecGymError("compile='always': this agent scans no candidates; leave it out")
 
-    def recommend(self: Policy, history: Sequence[int]) -> list[int]:
-        """Returns a slate for a user who clicked ``history``, oldest first, of any length."""
-        return recommend(self, history)
+    def adapt(self, support: Support) -> Any:
+        """Returns the agent as it acts for the users of a support; itself, unless it learns so.
+
+        Args:
+            support: of U users. What is returned acts on U observations, one of each user in their
+                order, or of a single user on any number of them; it can ``recommend`` to one, too.
+
+        Raises:
+            RecGymError: a support of another catalog, or arrays that do not fit.
+        """
+        spec = self.spec
+        support.check(spec.n_items, spec.slate_size, spec.candidate_features)
+        return self
+
+    def recommend(
+        self: Policy, history: Sequence[int], support: Support | None = None
+    ) -> list[int]:
+        """Returns a slate for a user who clicked ``history``; see ``Policy.recommend``."""
+        return recommend(self, history, support)
 
 
-def recommend(agent: Policy, history: Sequence[int]) -> list[int]:
+def recommend(
+    agent: Policy, history: Sequence[int], support: Support | None = None
+) -> list[int]:
     """What every agent's ``recommend`` does: pads or cuts the history, and acts on it.
+
+    Args:
+        agent: that acts.
+        history: item ids, oldest first.
+        support: of one user, whom the agent adapts to first; None for no more than the history.
 
     Raises:
         RecGymError: what is no sequence of integers, an id that is not in the catalog, or an agent
@@ -281,4 +313,9 @@ def recommend(agent: Policy, history: Sequence[int]) -> list[int]:
             raise RecGymError(f"history: item {text} is not in 0..{spec.n_items - 1}")
     observation = np.full(spec.window, spec.n_items)
     observation = np.append(observation, np.array(clicked, np.int64))[-spec.window :]
-    return [int(item) for item in agent.act(observation[None])[0]]
+    actor: Actor = agent
+    if support is not None:
+        if len(support.slate) != 1:
+            raise RecGymError(f"support: of {len(support.slate)} users; give that of one")
+        actor = agent.adapt(support)
+    return [int(item) for item in actor.act(observation[None])[0]]
