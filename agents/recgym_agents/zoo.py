@@ -21,7 +21,18 @@ from recgym_agents.algorithms.baselines import (
     UserGreedyConfig,
 )
 from recgym_agents.algorithms.cascading_dqn import SlateDQN, SlateDQNConfig
+from recgym_agents.algorithms.cascading_dqn_maml import (
+    CascadingDQNMAML,
+    CascadingDQNMAMLConfig,
+)
 from recgym_agents.algorithms.irecgan import IRecGAN, IRecGANConfig
+from recgym_agents.algorithms.linucb import LinUCB, LinUCBConfig
+from recgym_agents.algorithms.melu import MeLU, MeLUConfig
+from recgym_agents.algorithms.meta_lstm import MetaLSTM, MetaLSTMConfig
+from recgym_agents.algorithms.meta_policy_gradient import (
+    MetaPolicyGradient,
+    MetaPolicyGradientConfig,
+)
 from recgym_agents.algorithms.policy_gradient import PolicyGradient, PolicyGradientConfig
 from recgym_agents.algorithms.slateq import SlateQ, SlateQConfig
 from recgym_agents.algorithms.stable_baselines import (
@@ -36,6 +47,7 @@ from recgym_agents.algorithms.stable_baselines import (
 from recgym_agents.learning.episode_loop import EpisodeLoopConfig
 from recgym_agents.learning.loop import Schedule
 from recgym_agents.learning.replay_loop import LoopConfig
+from recgym_agents.learning.user_loop import UserLoopConfig
 
 
 @dataclass(frozen=True)
@@ -81,6 +93,8 @@ SMALL_LOOP = LoopConfig(
 """The settings that the pages of the GAN user model were made with."""
 IN_LARGE_ROUNDS = EpisodeLoopConfig(num_envs=256, sessions=256)
 """A clicked item says little of one episode; with more of them an update can be larger."""
+ON_POLICY = UserLoopConfig(kept_users=64, batch_users=32, updates=4)
+"""New users each time, and a few updates by what the policy itself showed them."""
 
 AGENTS: Registry[Entry] = Registry(
     "agent",
@@ -174,6 +188,36 @@ AGENTS: Registry[Entry] = Registry(
             IRecGANConfig(ranking="user", cell="lstm"),
             FROM_EPISODES,
             "the items that IRecGAN's user model would click",
+        ),
+        "cascading-dqn-maml": Entry(
+            CascadingDQNMAML,
+            CascadingDQNMAMLConfig(),
+            UserLoopConfig(),
+            "cascading DQN that adapts to each user by a few gradient steps",
+        ),
+        "meta-pg": Entry(
+            MetaPolicyGradient,
+            MetaPolicyGradientConfig(),
+            ON_POLICY,
+            "REINFORCE that adapts to each user by policy-gradient steps",
+        ),
+        "meta-lstm": Entry(
+            MetaLSTM,
+            MetaLSTMConfig(),
+            ON_POLICY,
+            "REINFORCE, told by an LSTM what a user did before",
+        ),
+        "melu": Entry(
+            MeLU,
+            MeLUConfig(),
+            UserLoopConfig(explore=1.0, updates=8),
+            "estimated clicks, by decision layers that adapt to each user",
+        ),
+        "linucb": Entry(
+            LinUCB,
+            LinUCBConfig(),
+            COUNTING,
+            "a bandit with hybrid linear models, and upper confidence bounds",
         ),
         "user-greedy": Entry(
             UserGreedy,

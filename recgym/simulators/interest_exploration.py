@@ -46,8 +46,8 @@ class InterestExploration:
     A `Box` of float32, N * (1 + T) + K * 3, for T topics. First the candidates, row by row: the
     quality, at most 100, and the topic as a one-hot vector; `simulator.candidates(observations)`
     gives them as (B, N, 1 + T). Nothing is shown of the user, unless `observe="affinity"` shows her
-    affinity to each topic, at most 100. Then, slot by slot of the last slate, whether it was clicked, its quality, at most 100, and the number of its topic; zeros before the
-    first slate.
+    affinity to each topic, at most 100. Then, slot by slot of the last slate, whether it was
+    clicked, its quality, at most 100, and the number of its topic; zeros before the first slate.
 
     ## Reward
     1 for a click, else 0.

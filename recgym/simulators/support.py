@@ -81,7 +81,10 @@ class SupportPlan:
         row = xp.arange(n_users * self.sequences, device=state["step"].device)
         user = row // self.sequences
         uniforms, normals = self._of_sequence
-        drawn = (columns.uniform(uniforms * self.sequences), columns.normal(normals * self.sequences))
+        drawn = (
+            columns.uniform(uniforms * self.sequences),
+            columns.normal(normals * self.sequences),
+        )
         luck = Columns(Noise(*(part.reshape(len(row), -1) for part in drawn)))
         state = world.renewed({name: values[user] for name, values in state.items()}, luck)
         going = row >= 0

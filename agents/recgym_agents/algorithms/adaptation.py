@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, check_ranges
+from recgym.settings import AT_LEAST_0, POSITIVE, check_ranges
 from recgym.spaces import random_slates
 from recgym_agents.agent import BaseAgent, EnvironmentSpec, recommend
 from recgym_agents.learning.user_steps import UserBatch, UserSteps, steps_of_support
@@ -37,6 +37,8 @@ class InnerSteps:
     """Adam's step size, of the parameters that users begin with."""
     clip_norm: float = 5.0
     """The longest gradient: longer ones are cut to it."""
+    remove_clicked: bool = True
+    """Items in the observed history are no candidates."""
 
     def __post_init__(self) -> None:
         """Raises RecGymError for a setting out of its range."""
@@ -88,6 +90,8 @@ class AdaptedAgent:
 class AdaptingAgent(BaseAgent, ABC):
     """An agent that knows something of each user: how it is found, and how it acts on it."""
 
+    config: Any
+    """Among its settings is ``remove_clicked``."""
     rng: np.random.Generator
 
     @abstractmethod
@@ -95,9 +99,7 @@ class AdaptingAgent(BaseAgent, ABC):
         """Returns what it learns of U users from their support: tensors (U, ...) by name."""
 
     @abstractmethod
-    def act_for(
-        self, knowledge: Params, observation: np.ndarray, explore: float
-    ) -> np.ndarray:
+    def act_for(self, knowledge: Params, observation: np.ndarray, explore: float) -> np.ndarray:
         """Returns slates (B, K) for observations (B, W), with knowledge of B users or of one."""
 
     def adapt(self, support: Support) -> AdaptedAgent:
@@ -115,6 +117,45 @@ class AdaptingAgent(BaseAgent, ABC):
         spec = self.spec
         return self.adapt(Support.none(1, spec.slate_size, spec.candidate_features))
 
+    def excluded(self, observation: np.ndarray, support: bool = False) -> np.ndarray:
+        """Returns the items that are no candidates (..., X).
+
+        These are the clicked ones, where ids are observed, and where candidates are new at every
+        step those that ``support`` does not tell of.
+
+        Args:
+            observation: (..., W).
+            support: whether the observation is one of a support.
+        """
+        spec = self.spec
+        if spec.ids and self.config.remove_clicked:
+            return observation
+        few = support and spec.candidate_features > 0
+        beyond = np.arange(spec.slate_size if few else spec.n_items, spec.n_items)
+        return np.broadcast_to(beyond, (*observation.shape[:-1], len(beyond)))
+
+    def data(
+        self, steps: UserSteps, value: Any, weight: np.ndarray, support: bool = False
+    ) -> UserData:
+        """Returns the steps of U users as tensors (U, M, ...), one sequence after the other.
+
+        Args:
+            steps: of the users.
+            value: what each step was worth (U, S, T).
+            weight: whether each step counts (U, S, T).
+            support: whether they are those of a support.
+        """
+        observed = np.int64 if self.spec.ids else np.float32
+        parts = (
+            steps.observation.astype(observed, copy=False),
+            self.excluded(steps.observation, support).astype(np.int64, copy=False),
+            steps.slate.astype(np.int64, copy=False),
+            steps.slot.astype(np.int64, copy=False),
+            weight.astype(np.float32),
+        )
+        *flat, counts = (torch.tensor(part).flatten(1, 2) for part in parts)
+        return UserData(*flat, torch.as_tensor(value).flatten(1, 2), counts)
+
     def random_items(self, observation: np.ndarray, excluded: np.ndarray, share: float) -> Tensor:
         """Returns random items (B, K), -1 where none is to be shown: a ``share`` of them is."""
         spec, rows = self.spec, len(observation)
@@ -131,14 +172,17 @@ class MetaGradientAgent(AdaptingAgent):
         spec: the world.
         network: whose parameters adapt, all but item embeddings, unless ``adapts`` says otherwise.
         seed: of its random numbers.
+
+    Raises:
+        RecGymError: too few items to fill a slate.
     """
 
     kept = ("network", "optimizer", "rng")
-    config: Any
 
     def __init__(
         self, config: InnerSteps, spec: EnvironmentSpec, network: nn.Module, seed: int
     ) -> None:
+        spec.check_candidates(config.remove_clicked)
         self.config, self.spec, self.network = config, spec, network
         self.rng = np.random.default_rng(seed)
         trained = [p for p in network.parameters() if p.requires_grad]
@@ -191,53 +235,6 @@ class MetaGradientAgent(AdaptingAgent):
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self.config.clip_norm)
         self.optimizer.step()
         return report | {"loss": loss.item(), "gradient_norm": norm.item()}
-
-
-def excluded_items(
-    spec: EnvironmentSpec, observation: np.ndarray, known: int | None = None
-) -> np.ndarray:
-    """Returns the items that are no candidates (..., X): the clicked ones, where ids are observed.
-
-    Args:
-        spec: the world.
-        observation: (..., W).
-        known: where candidates are new at every step, how many of them are there, the first; None
-            for all.
-    """
-    if spec.ids:
-        return observation
-    beyond = np.arange(spec.n_items if known is None else known, spec.n_items)
-    return np.broadcast_to(beyond, (*observation.shape[:-1], len(beyond)))
-
-
-def user_data(
-    spec: EnvironmentSpec, steps: UserSteps, value: Any, weight: np.ndarray, known: int | None
-) -> UserData:
-    """Returns the steps of U users as tensors (U, M, ...), one sequence after the other.
-
-    Args:
-        spec: the world.
-        steps: of the users.
-        value: what each step was worth (U, S, T).
-        weight: whether each step counts (U, S, T).
-        known: see ``excluded_items``.
-    """
-    excluded = excluded_items(spec, steps.observation, known)
-    observed = np.int64 if spec.ids else np.float32
-    parts = (
-        steps.observation.astype(observed, copy=False),
-        excluded.astype(np.int64, copy=False),
-        steps.slate.astype(np.int64, copy=False),
-        steps.slot.astype(np.int64, copy=False),
-    )
-    flat = [torch.tensor(part).flatten(1, 2) for part in parts]
-    counts = torch.as_tensor(weight.astype(np.float32)).flatten(1, 2)
-    return UserData(*flat, torch.as_tensor(value).flatten(1, 2), counts)
-
-
-def known_candidates(spec: EnvironmentSpec) -> int | None:
-    """Returns how many candidates a step of support has, where candidates are new at every step."""
-    return spec.slate_size if spec.candidate_features else None
 
 
 def by_user(values: np.ndarray, users: int) -> Tensor:

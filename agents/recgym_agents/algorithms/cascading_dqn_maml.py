@@ -17,9 +17,6 @@ from recgym_agents.algorithms.adaptation import (
     MetaGradientAgent,
     UserData,
     by_user,
-    excluded_items,
-    known_candidates,
-    user_data,
 )
 from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into
 from recgym_agents.learning.user_steps import UserBatch, UserSteps
@@ -146,7 +143,6 @@ class CascadingDQNMAML(MetaGradientAgent):
     config: CascadingDQNMAMLConfig
 
     def __init__(self, config: CascadingDQNMAMLConfig, spec: EnvironmentSpec, seed: int) -> None:
-        spec.check_candidates(remove_clicked=True)
         network = AdaptingQNetwork(config, spec, torch.Generator().manual_seed(seed))
         super().__init__(config, spec, network, seed)
         self.target: AdaptingQNetwork = copy.deepcopy(network).requires_grad_(False)
@@ -159,9 +155,7 @@ class CascadingDQNMAML(MetaGradientAgent):
         return mean
 
     @torch.no_grad()
-    def best_value(
-        self, params: Params, observation: Tensor, excluded: Tensor
-    ) -> Tensor:
+    def best_value(self, params: Params, observation: Tensor, excluded: Tensor) -> Tensor:
         """Returns the values (U, M) of greedy slates, by the target networks of U users."""
         nothing = torch.full((*observation.shape[:2], self.spec.slate_size), -1)
         slate = greedy_each(self.target, params, observation, excluded, nothing)
@@ -171,21 +165,20 @@ class CascadingDQNMAML(MetaGradientAgent):
     @torch.no_grad()
     def support_data(self, steps: UserSteps) -> UserData:
         """Returns the support of U users, with the targets y that all users share."""
-        known = known_candidates(self.spec)
         shared = {name: value[None] for name, value in self.start(self.target).items()}
-        together = (part.flatten(0, 1)[None] for part in self._next(steps, known))
+        together = (part.flatten(0, 1)[None] for part in self._next(steps, support=True))
         value = self.best_value(shared, *together)
         y = self._targets(steps, value.reshape(steps.reward.shape))
-        return user_data(self.spec, steps, y, steps.there & steps.goes_on, known)
+        return self.data(steps, y, steps.there & steps.goes_on, support=True)
 
     def outer_loss(self, batch: UserBatch) -> tuple[Tensor, dict[str, float]]:
         """Returns the error of adapted Q-networks on the slates that followed."""
         support, query = self.support_data(batch.support), batch.query
         with torch.no_grad():
             own = self.descended(self.target, support)
-            value = self.best_value(own, *self._next(query, None))
+            value = self.best_value(own, *self._next(query))
             y = self._targets(query, value.reshape(query.reward.shape))
-        data = user_data(self.spec, query, y, query.there, None)
+        data = self.data(query, y, query.there)
         adapted = self.descended(self.network, support)
         q = call_each(self.network, "forward", adapted, data.observation, data.slate)
         error = (data.value[:, :, None] - q).square().mean(2)
@@ -204,7 +197,7 @@ class CascadingDQNMAML(MetaGradientAgent):
     def act_for(self, knowledge: Params, observation: np.ndarray, explore: float) -> np.ndarray:
         """Returns greedy slates (B, K); each slot is random with probability ``explore``."""
         users = len(next(iter(knowledge.values())))
-        excluded = excluded_items(self.spec, observation)
+        excluded = self.excluded(observation)
         forced = torch.full((len(observation), self.spec.slate_size), -1)
         if explore > 0.0:
             forced = self.random_items(observation, excluded, explore)
@@ -229,9 +222,9 @@ class CascadingDQNMAML(MetaGradientAgent):
         """Adapts and acts with the parameters ``arrays``."""
         load_arrays_into(self.target, arrays)
 
-    def _next(self, steps: UserSteps, known: int | None) -> tuple[Tensor, Tensor]:
+    def _next(self, steps: UserSteps, support: bool = False) -> tuple[Tensor, Tensor]:
         """Returns what was observed next (U, M, W), and what was no candidate there (U, M, X)."""
-        excluded = excluded_items(self.spec, steps.next_observation, known)
+        excluded = self.excluded(steps.next_observation, support)
         observed = np.int64 if self.spec.ids else np.float32
         pair = (steps.next_observation.astype(observed), excluded.astype(np.int64))
         ahead, left_out = (torch.as_tensor(part).flatten(1, 2) for part in pair)

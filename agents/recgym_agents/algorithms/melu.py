@@ -17,9 +17,6 @@ from recgym_agents.algorithms.adaptation import (
     MetaGradientAgent,
     UserData,
     by_user,
-    excluded_items,
-    known_candidates,
-    user_data,
 )
 from recgym_agents.learning.user_steps import UserBatch, UserSteps
 from recgym_agents.networks.encoders import ObservationReader, features_of
@@ -87,7 +84,6 @@ class MeLU(MetaGradientAgent):
     config: MeLUConfig
 
     def __init__(self, config: MeLUConfig, spec: EnvironmentSpec, seed: int) -> None:
-        spec.check_candidates(remove_clicked=True)
         network = PreferenceEstimator(config, spec, torch.Generator().manual_seed(seed))
         super().__init__(config, spec, network, seed)
 
@@ -102,15 +98,14 @@ class MeLU(MetaGradientAgent):
 
     def support_data(self, steps: UserSteps) -> UserData:
         """Returns the support of U users."""
-        known = known_candidates(self.spec)
         reward = torch.as_tensor(steps.reward)
-        return user_data(self.spec, steps, reward, steps.there, known)
+        return self.data(steps, reward, steps.there, support=True)
 
     def outer_loss(self, batch: UserBatch) -> tuple[Tensor, dict[str, float]]:
         """Returns the cross-entropy of the slates that followed, by adapted decision layers."""
         query = batch.query
         adapted = self.descended(self.network, self.support_data(batch.support))
-        data = user_data(self.spec, query, torch.as_tensor(query.reward), query.there, None)
+        data = self.data(query, torch.as_tensor(query.reward), query.there)
         logits = call_each(self.network, "forward", adapted, data.observation, data.slate)
         return shown_loss(logits, data), {}
 
@@ -119,7 +114,7 @@ class MeLU(MetaGradientAgent):
         """Returns the K items of the highest estimates; a slot is random with ``explore``."""
         users, spec = len(next(iter(knowledge.values()))), self.spec
         every = np.tile(np.arange(spec.n_items), (len(observation), 1))
-        excluded = excluded_items(spec, observation)
+        excluded = self.excluded(observation)
         rows = [by_user(values, users) for values in (observation, every)]
         logits = call_each(self.network, "forward", knowledge, *rows).flatten(0, 1)
         left = without(functional.pad(logits, (0, 1)), torch.tensor(excluded))

@@ -13,11 +13,8 @@ from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.adaptation import (
     AdaptingAgent,
     UserData,
-    excluded_items,
-    known_candidates,
-    user_data,
 )
-from recgym_agents.algorithms.meta_policy_gradient import drawn_slates_loss, ranked
+from recgym_agents.algorithms.meta_policy_gradient import clicked_items_loss, ranked
 from recgym_agents.learning.user_steps import UserBatch, UserSteps
 from recgym_agents.networks.encoders import features_of
 from recgym_agents.networks.per_user import Params
@@ -43,14 +40,14 @@ class MetaLSTMConfig:
     """Adam's step size."""
     clip_norm: float = 5.0
     """The longest gradient: longer ones are cut to it."""
+    remove_clicked: bool = True
+    """Items in the observed history are no candidates."""
 
     def __post_init__(self) -> None:
         """Raises RecGymError for a setting out of its range."""
         at_least_1 = dict.fromkeys(("units", "hidden", "rank"), AT_LEAST_1)
         positive = dict.fromkeys(("learning_rate", "clip_norm"), POSITIVE)
-        check_ranges(
-            self, at_least_1 | positive | {"discount": SHARE, "entropy": AT_LEAST_0}
-        )
+        check_ranges(self, at_least_1 | positive | {"discount": SHARE, "entropy": AT_LEAST_0})
 
 
 class SupportedPolicy(PreferenceNetwork):
@@ -95,8 +92,8 @@ class MetaLSTM(AdaptingAgent):
 
     The paper of M3Rec compares with "Meta-LSTM" and says no more of it; this is the recurrent form
     of meta-learning, in which what is carried from step to step is what was learned of the user.
-    The LSTM and the policy learn by REINFORCE on whole slates that the policy drew for users after
-    their support, with the mean over users as a baseline. Of a user without support nothing is
+    The LSTM and the policy learn by REINFORCE on what users clicked of slates that the policy drew
+    after their support. Of a user without support nothing is
     known: zeros.
 
     References:
@@ -108,7 +105,7 @@ class MetaLSTM(AdaptingAgent):
     kept = ("network", "optimizer", "rng")
 
     def __init__(self, config: MetaLSTMConfig, spec: EnvironmentSpec, seed: int) -> None:
-        spec.check_candidates(remove_clicked=True)
+        spec.check_candidates(config.remove_clicked)
         self.config, self.spec = config, spec
         self.rng = np.random.default_rng(seed)
         generator = torch.Generator().manual_seed(seed)
@@ -124,13 +121,13 @@ class MetaLSTM(AdaptingAgent):
     def update(self, batch: UserBatch) -> dict[str, float]:
         """Takes one gradient step of REINFORCE, through the policy and the LSTM."""
         query = batch.query
-        data = user_data(self.spec, query, torch.as_tensor(query.reward), query.there, None)
+        data = self.data(query, torch.as_tensor(query.reward), query.there)
         users, steps = data.slot.shape
         context = self._contexts(batch.support).repeat_interleave(steps, 0)
         rows = (data.observation.flatten(0, 1), data.excluded.flatten(0, 1))
         logits = self.network(*rows, context).reshape(users, steps, -1)
         config = self.config
-        loss, report = drawn_slates_loss(logits, data, config.discount, config.entropy)
+        loss, report = clicked_items_loss(logits, data, config.discount, config.entropy)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), config.clip_norm)
@@ -141,11 +138,11 @@ class MetaLSTM(AdaptingAgent):
     def act_for(self, knowledge: Params, observation: np.ndarray, explore: float) -> np.ndarray:
         """Returns the K likeliest items, or, while exploring at all, slates drawn (B, K)."""
         context = knowledge["context"].expand(len(observation), -1)
-        excluded = torch.tensor(excluded_items(self.spec, observation))
+        excluded = torch.tensor(self.excluded(observation))
         logits = self.network(torch.as_tensor(observation), excluded, context)
         return ranked(logits, self.spec.slate_size, self.rng if explore > 0.0 else None)
 
     def _contexts(self, steps: UserSteps) -> Tensor:
         reward = torch.as_tensor(steps.reward)
-        data = user_data(self.spec, steps, reward, steps.there, known_candidates(self.spec))
+        data = self.data(steps, reward, steps.there, support=True)
         return self.network.contexts(data, steps.slot.shape[1])

@@ -16,15 +16,12 @@ from recgym_agents.algorithms.adaptation import (
     MetaGradientAgent,
     UserData,
     by_user,
-    excluded_items,
-    known_candidates,
-    user_data,
 )
 from recgym_agents.learning.user_steps import UserBatch, UserSteps
 from recgym_agents.networks.per_user import Params, call, call_each
-from recgym_agents.networks.plackett_luce import gumbel_top_k, item_log_prob, slate_log_prob
+from recgym_agents.networks.plackett_luce import gumbel_top_k, item_log_prob
 from recgym_agents.networks.preferences import PreferenceNetwork
-from recgym_agents.policy_losses import centred, discounted_returns, reinforce_loss
+from recgym_agents.policy_losses import discounted_returns, reinforce_loss
 
 
 @dataclass(frozen=True)
@@ -59,8 +56,8 @@ class MetaPolicyGradient(MetaGradientAgent):
     The paper of M3Rec compares with "Meta-PG" and says no more of it; this is MAML's own form for
     policies. The steps descend ``-G_t log pi(i_t | s_t)`` of the items that were clicked in the
     support, where G is the discounted return; a random policy showed them, so that what was clicked
-    is what was liked. The outer loss is that of REINFORCE on whole slates, drawn by the adapted
-    policy itself, with the mean over users as a baseline.
+    is what was liked. The outer loss is the same of the slates that the adapted policy itself
+    drew.
 
     References:
         - Finn, Abbeel and Levine: Model-agnostic meta-learning for fast adaptation of deep
@@ -72,7 +69,6 @@ class MetaPolicyGradient(MetaGradientAgent):
     config: MetaPolicyGradientConfig
 
     def __init__(self, config: MetaPolicyGradientConfig, spec: EnvironmentSpec, seed: int) -> None:
-        spec.check_candidates(remove_clicked=True)
         generator = torch.Generator().manual_seed(seed)
         network = PreferenceNetwork(spec, 0, config.hidden, config.rank, generator)
         super().__init__(config, spec, network, seed)
@@ -92,27 +88,22 @@ class MetaPolicyGradient(MetaGradientAgent):
             torch.as_tensor(steps.reward).flatten(0, 1), self.config.discount
         )
         clicked = steps.there & (steps.slot < self.spec.slate_size)
-        known = known_candidates(self.spec)
-        return user_data(
-            self.spec, steps, returns.reshape(steps.reward.shape), clicked, known
-        )
+        return self.data(steps, returns.reshape(steps.reward.shape), clicked, support=True)
 
     def outer_loss(self, batch: UserBatch) -> tuple[Tensor, dict[str, float]]:
         """Returns REINFORCE's loss of the slates that adapted policies drew."""
         query = batch.query
         adapted = self.descended(self.network, self.support_data(batch.support))
-        data = user_data(self.spec, query, torch.as_tensor(query.reward), query.there, None)
+        data = self.data(query, torch.as_tensor(query.reward), query.there)
         none = data.observation[:, :, :0].to(data.value.dtype)
-        logits = call_each(
-            self.network, "forward", adapted, data.observation, data.excluded, none
-        )
-        return drawn_slates_loss(logits, data, self.config.discount, self.config.entropy)
+        logits = call_each(self.network, "forward", adapted, data.observation, data.excluded, none)
+        return clicked_items_loss(logits, data, self.config.discount, self.config.entropy)
 
     @torch.no_grad()
     def act_for(self, knowledge: Params, observation: np.ndarray, explore: float) -> np.ndarray:
         """Returns the K likeliest items, or, while exploring at all, slates drawn (B, K)."""
         users = len(next(iter(knowledge.values())))
-        excluded = excluded_items(self.spec, observation)
+        excluded = self.excluded(observation)
         rows = [by_user(values, users) for values in (observation, excluded)]
         none = rows[0][:, :, :0].to(torch.float32)
         logits = call_each(self.network, "forward", knowledge, *rows, none).flatten(0, 1)
@@ -128,10 +119,13 @@ def ranked(logits: Tensor, slate_size: int, rng: np.random.Generator | None) -> 
     return slate
 
 
-def drawn_slates_loss(
+def clicked_items_loss(
     logits: Tensor, data: UserData, discount: float, entropy: float
 ) -> tuple[Tensor, dict[str, float]]:
-    """Returns REINFORCE's loss of slates that the policy drew, and a report.
+    """Returns REINFORCE's loss of the items clicked in slates that the policy drew, and a report.
+
+    ``-sum_t G_t log pi(x_t)``, where x is the clicked item, which M3Rec takes for the probability
+    of the slate (section 4.1). Returns are divided by their mean size.
 
     Args:
         logits: of the policy now (U, M, N + 1).
@@ -139,16 +133,20 @@ def drawn_slates_loss(
         discount: gamma.
         entropy: weight of the entropy.
     """
-    users, there = len(logits), data.weight > 0.0
-    flat = logits.flatten(0, 1)
-    log_pi = slate_log_prob(flat, data.slate.flatten(0, 1)).reshape(users, -1)
-    log_pi = torch.where(there, log_pi, 0.0)
+    flat, there = logits.flatten(0, 1), data.weight > 0.0
+    slot = data.slot.clamp(max=data.slate.shape[2] - 1)
+    item = data.slate.gather(2, slot[:, :, None]).flatten()
+    log_pi = item_log_prob(flat, item).reshape(data.slot.shape)
+    clicked = there & (data.slot < data.slate.shape[2])
     returns = discounted_returns(data.value, discount)
-    advantage = centred(returns, there)
-    scale = (advantage.square().sum() / there.sum().clamp(min=1)).sqrt().clamp(min=1e-6)
+    size = (returns.abs() * there).sum() / there.sum().clamp(min=1)
+    gained = torch.where(clicked, log_pi, 0.0)
+    loss = reinforce_loss(gained, returns / size.clamp(min=1e-6)) / logits.shape[1]
     likely = flat.log_softmax(1)
     finite = torch.where(likely.isfinite(), likely, 0.0)
-    spread = -(likely.exp() * finite).sum(1).reshape(users, -1)
-    mean_spread = (spread * data.weight).sum() / data.weight.sum().clamp(min=1.0)
-    loss = reinforce_loss(log_pi, advantage / scale) / logits.shape[1] - entropy * mean_spread
-    return loss, {"return": returns[:, 0].mean().item(), "entropy": mean_spread.item()}
+    each = -(likely.exp() * finite).sum(1).reshape(data.slot.shape)
+    spread = (each * data.weight).sum() / data.weight.sum().clamp(min=1.0)
+    return loss - entropy * spread, {
+        "return": returns[:, 0].mean().item(),
+        "entropy": spread.item(),
+    }
