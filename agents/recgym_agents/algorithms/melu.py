@@ -29,9 +29,11 @@ from recgym_agents.networks.slate_heads import linear, with_forced
 class MeLUConfig(InnerSteps):
     """Configuration of ``melu``."""
 
-    inner_rate: float = 0.1
+    inner_rate: float = 0.5
     """Step size of the gradient steps on a user's support; the authors' code has 5e-6."""
-    learning_rate: float = 1e-3
+    inner_steps: int = 5
+    """How many of them; the authors' code takes one."""
+    learning_rate: float = 3e-3
     """Adam's step size, of the parameters that users begin with; the authors' code has 5e-5."""
     embedding: int = 32
     """Units that a user's state and an item's features are each embedded in."""
