@@ -93,8 +93,8 @@ SMALL_LOOP = LoopConfig(
 """The settings that the pages of the GAN user model were made with."""
 IN_LARGE_ROUNDS = EpisodeLoopConfig(num_envs=256, sessions=256)
 """A clicked item says little of one episode; with more of them an update can be larger."""
-ON_POLICY = UserLoopConfig(kept_users=64, batch_users=32, updates=4)
-"""New users each time, and a few updates by what the policy itself showed them."""
+NEARLY_ON_POLICY = UserLoopConfig(kept_users=192, batch_users=32, updates=12)
+"""Updates by what the policy itself showed to the users of the last three rounds."""
 
 AGENTS: Registry[Entry] = Registry(
     "agent",
@@ -198,13 +198,13 @@ AGENTS: Registry[Entry] = Registry(
         "meta-pg": Entry(
             MetaPolicyGradient,
             MetaPolicyGradientConfig(),
-            ON_POLICY,
+            NEARLY_ON_POLICY,
             "REINFORCE that adapts to each user by policy-gradient steps",
         ),
         "meta-lstm": Entry(
             MetaLSTM,
             MetaLSTMConfig(),
-            ON_POLICY,
+            NEARLY_ON_POLICY,
             "REINFORCE, told by an LSTM what a user did before",
         ),
         "melu": Entry(

@@ -28,8 +28,9 @@ class LinUCBConfig:
     """How many standard deviations of an estimate are added to it while exploring."""
     ridge: float = 1.0
     """Weight of the prior, by which all coefficients are 0."""
-    features: int = 8
-    """Numbers that an item's features are reduced to at most, by their principal components."""
+    features: int = 6
+    """Numbers that an item's features are reduced to at most, by their principal components; the
+    paper has 6."""
     own_ridge: float = 4.0
     """The same weight for a user's own coefficients, which support tells of."""
     remove_clicked: bool = True

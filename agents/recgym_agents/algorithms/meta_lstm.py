@@ -36,7 +36,7 @@ class MetaLSTMConfig:
     """Discount of later rewards, gamma; 0 where what is shown changes nothing of what follows."""
     entropy: float = 0.01
     """Weight of the policy's entropy over items, which keeps it drawing."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     """Adam's step size."""
     clip_norm: float = 5.0
     """The longest gradient: longer ones are cut to it."""

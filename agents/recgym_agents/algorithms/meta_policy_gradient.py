@@ -28,9 +28,9 @@ from recgym_agents.policy_losses import discounted_returns, reinforce_loss
 class MetaPolicyGradientConfig(InnerSteps):
     """Configuration of ``meta-pg``."""
 
-    inner_rate: float = 0.1
+    inner_rate: float = 0.5
     """Step size of the gradient steps on a user's support, alpha."""
-    inner_steps: int = 3
+    inner_steps: int = 5
     """How many of them."""
     learning_rate: float = 3e-3
     """Adam's step size, of the parameters that users begin with."""

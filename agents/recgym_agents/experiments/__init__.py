@@ -16,6 +16,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("recgan-policies", "gan.policies"),
             ("recgan-divisions", "gan.divisions"),
             ("figure-5", "gan.figure_5"),
+            ("gan-fig6", "gan.figure_6"),
             ("irecgan-fig2", "irecgan.figure_2"),
             ("irecgan-fig3", "irecgan.figure_3"),
             ("irecgan-table1", "irecgan.table_1"),

@@ -9,7 +9,7 @@ import numpy as np
 from recgym.envs import SlateVectorEnv
 from recgym.spaces import random_slates
 from recgym_agents.agent import EnvironmentSpec
-from recgym_agents.learning.user_steps import UserSteps
+from recgym_agents.learning.user_steps import UserSteps, joined_sequences, support_of_steps
 from recgym_agents.user_support import Support
 
 
@@ -94,9 +94,4 @@ def played_support(
         observation, _ = env.reset(options=dict(options))
         parts.append(play(policy, env, observation, slates, 1.0))
     observation, _ = env.reset(options=dict(options))
-    slate, slot, reward, there = (
-        np.concatenate([getattr(part, name) for part in parts], axis=1)
-        for name in ("slate", "slot", "reward", "there")
-    )
-    click = np.where(slot < spec.slate_size, slot, -1)
-    return Support(np.where(there[..., None], slate, -1), click, reward), observation
+    return support_of_steps(joined_sequences(parts)), observation

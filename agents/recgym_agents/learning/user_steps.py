@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -83,6 +84,18 @@ def steps_of_support(support: Support, spec: EnvironmentSpec) -> UserSteps:
     follows[:, :, :-1] = there[:, :, 1:]
     reward = support.reward.astype(np.float32)
     return UserSteps(before, slate, slot, reward, follows, after, there)
+
+
+def support_of_steps(steps: UserSteps) -> Support:
+    """Returns what users were shown as support, where item ids are shown."""
+    size = steps.slate.shape[3]
+    slate = np.where(steps.there[..., None], steps.slate, -1)
+    return Support(slate, np.where(steps.slot < size, steps.slot, -1), steps.reward)
+
+
+def joined_sequences(parts: Sequence[UserSteps]) -> UserSteps:
+    """Returns several sequences of the same users as one (U, S, ...)."""
+    return UserSteps(*(np.concatenate(part, axis=1) for part in zip(*parts, strict=True)))
 
 
 def _histories(item: np.ndarray, spec: EnvironmentSpec) -> tuple[np.ndarray, np.ndarray]:
