@@ -222,6 +222,12 @@ class MetaGradientAgent(AdaptingAgent):
         return self.descended(self.acting, self.support_data(steps))
 
     @property
+    def nobody(self) -> AdaptedAgent:
+        """The agent with the parameters that users begin with."""
+        start = {name: value.detach()[None] for name, value in self.start(self.acting).items()}
+        return AdaptedAgent(self, start)
+
+    @property
     def acting(self) -> nn.Module:
         """The network that chooses slates."""
         found: nn.Module = self.network

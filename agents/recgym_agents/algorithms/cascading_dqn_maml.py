@@ -33,10 +33,12 @@ USERS = 64
 class CascadingDQNMAMLConfig(InnerSteps):
     """Configuration of ``cascading-dqn-maml``."""
 
-    inner_rate: float = 0.02
+    inner_rate: float = 0.1
     """Step size of the gradient steps on a user's support, alpha."""
-    inner_steps: int = 3
+    inner_steps: int = 5
     """How many of them."""
+    inner_clip: float = 1.0
+    """The longest gradient of these steps: longer ones are cut to it."""
     hidden: tuple[int, ...] = (64, 64)
     """Units of each hidden layer."""
     rank: int = 32
