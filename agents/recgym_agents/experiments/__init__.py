@@ -26,6 +26,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("slate-mdp", "worlds.slate_mdp_board"),
             ("slateq", "worlds.slateq_table"),
             ("transfer", "worlds.transfer"),
+            ("hidden-interests", "m3rec.hidden_interests"),
         )
     },
     lambda found: isinstance(found, Experiment),
