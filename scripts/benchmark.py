@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from adaptation_speed import adaptation
 from env_speed import compiled, recsim, sb3, single, vector
 from generation_speed import algorithm, generation
 from growth import growth
@@ -62,6 +63,7 @@ SECTIONS: dict[str, Callable[[int], Section]] = {
     "growth": growth,
     "generation": generation,
     "algorithm": algorithm,
+    "adaptation": adaptation,
 }
 
 
@@ -79,6 +81,7 @@ def main(
         "growth",
         "generation",
         "algorithm",
+        "adaptation",
     ] = "all",
     rounds: int = 7,
     out: Path = Path("docs/results"),

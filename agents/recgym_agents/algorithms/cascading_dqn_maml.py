@@ -21,7 +21,7 @@ from recgym_agents.algorithms.adaptation import (
 from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into
 from recgym_agents.learning.user_steps import UserBatch, UserSteps
 from recgym_agents.losses import q_target
-from recgym_agents.networks.encoders import Activation, ObservationReader
+from recgym_agents.networks.encoders import Activation, ObservationReader, features_of
 from recgym_agents.networks.per_user import Params, call, call_each
 from recgym_agents.networks.slate_heads import SharedHead, slot_by_slot
 
@@ -35,7 +35,7 @@ class CascadingDQNMAMLConfig(InnerSteps):
 
     inner_rate: float = 0.1
     """Step size of the gradient steps on a user's support, alpha."""
-    inner_steps: int = 5
+    inner_steps: int = 3
     """How many of them."""
     inner_clip: float = 1.0
     """The longest gradient of these steps: longer ones are cut to it."""
@@ -78,7 +78,9 @@ class AdaptingQNetwork(ObservationReader):
     def forward(self, observation: Tensor, slate: Tensor) -> Tensor:
         """Returns Q^j(s, a_1 .. a_j) for every slot (B, K); the last column is Q(s, A)."""
         items = self.features(observation)
-        values: Tensor = self.head(self.encode(observation, items), slate, items)
+        shown, places = features_of(slate, items), torch.arange(slate.shape[1])
+        state = self.encode(observation, items)
+        values: Tensor = self.head(state, places.expand(slate.shape), shown)
         return values
 
     def begin(self, observation: Tensor) -> tuple[Tensor, list[Tensor]]:
@@ -127,7 +129,8 @@ class CascadingDQNMAML(MetaGradientAgent):
     """Q-learning over slates that learns where to begin, and adapts to a user by gradient steps.
 
     The steps descend the squared errors of all Q^j, ``(y - Q^j)^2``, on the user's support.
-    What followed a step there is valued by the target network that all users share. The
+    What followed a step there is valued at the slate that was shown next, by the target network
+    that all users share: greedy slates would take a scan of all candidates for every step. The
     meta-gradient is that of the same error on the slates she was shown next, by the parameters that
     the steps led to; there what followed is valued by a target network that took the same steps.
 
@@ -167,9 +170,9 @@ class CascadingDQNMAML(MetaGradientAgent):
     @torch.no_grad()
     def support_data(self, steps: UserSteps) -> UserData:
         """Returns the support of U users, with the targets y that all users share."""
-        shared = {name: value[None] for name, value in self.start(self.target).items()}
-        together = (part.flatten(0, 1)[None] for part in self._next(steps, support=True))
-        value = self.best_value(shared, *together)
+        ahead = torch.as_tensor(steps.next_observation).flatten(0, 2)
+        shown_next = np.concatenate([steps.slate[:, :, 1:], steps.slate[:, :, :1]], axis=2)
+        value = self.target(ahead, torch.as_tensor(shown_next).flatten(0, 2))[:, -1]
         y = self._targets(steps, value.reshape(steps.reward.shape))
         return self.data(steps, y, steps.there & steps.goes_on, support=True)
 
@@ -224,13 +227,11 @@ class CascadingDQNMAML(MetaGradientAgent):
         """Adapts and acts with the parameters ``arrays``."""
         load_arrays_into(self.target, arrays)
 
-    def _next(self, steps: UserSteps, support: bool = False) -> tuple[Tensor, Tensor]:
+    def _next(self, steps: UserSteps) -> tuple[Tensor, Tensor]:
         """Returns what was observed next (U, M, W), and what was no candidate there (U, M, X)."""
-        excluded = self.excluded(steps.next_observation, support)
-        observed = np.int64 if self.spec.ids else np.float32
-        pair = (steps.next_observation.astype(observed), excluded.astype(np.int64))
-        ahead, left_out = (torch.as_tensor(part).flatten(1, 2) for part in pair)
-        return ahead, left_out
+        excluded = self.excluded(steps.next_observation).astype(np.int64)
+        observed = steps.next_observation.astype(np.int64 if self.spec.ids else np.float32)
+        return torch.as_tensor(observed).flatten(1, 2), torch.as_tensor(excluded).flatten(1, 2)
 
     def _targets(self, steps: UserSteps, value: Tensor) -> Tensor:
         """Returns y (U, S, T), given what follows."""

@@ -54,10 +54,10 @@ class MetaPolicyGradient(MetaGradientAgent):
     """REINFORCE whose meta-gradient goes through the policy-gradient steps on a user's support.
 
     The paper of M3Rec compares with "Meta-PG" and says no more of it; this is MAML's own form for
-    policies. The steps descend ``-G_t log pi(i_t | s_t)`` of the items that were clicked in the
-    support, where G is the discounted return; a random policy showed them, so that what was clicked
-    is what was liked. The outer loss is the same of the slates that the adapted policy itself
-    drew.
+    policies. The steps descend ``-G_t log pi(i_t | s_t, A_t)`` of the items that were clicked in
+    the support, where G is the discounted return, and A the slate: what the logging policy did not
+    show was no candidate there. The outer loss is ``-G_t log pi(i_t | s_t)``, over all items, of the
+    slates that the adapted policy itself drew.
 
     References:
         - Finn, Abbeel and Levine: Model-agnostic meta-learning for fast adaptation of deep
@@ -74,13 +74,13 @@ class MetaPolicyGradient(MetaGradientAgent):
         super().__init__(config, spec, network, seed)
 
     def loss(self, network: Any, params: Params, data: UserData) -> Tensor:
-        """Returns ``-G log pi(i | s)`` of the clicked items, a mean over a user's steps."""
+        """Returns ``-G log pi(i | s, A)`` of the clicked items, a mean over a user's steps."""
         none = data.observation[:, :0].to(data.value.dtype)
-        logits = call(network, "forward", params, data.observation, data.excluded, none)
+        logits = call(network, "of_slate", params, data.observation, data.slate, none)
         slot = data.slot.clamp(max=data.slate.shape[1] - 1)
-        log_pi = item_log_prob(logits, data.slate.gather(1, slot[:, None])[:, 0])
-        gained = torch.where(data.weight > 0.0, data.value * log_pi, 0.0)
-        return -gained.sum() / data.weight.sum().clamp(min=1.0)
+        log_pi = item_log_prob(logits, slot)
+        gained = (data.value * data.weight * log_pi).sum()
+        return -gained / data.weight.sum().clamp(min=1.0)
 
     def support_data(self, steps: UserSteps) -> UserData:
         """Returns the support of U users, with the returns of its steps; those clicked count."""

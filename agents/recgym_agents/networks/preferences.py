@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from recgym_agents.agent import EnvironmentSpec
-from recgym_agents.networks.encoders import Inputs, ObservationReader
+from recgym_agents.networks.encoders import Inputs, ObservationReader, features_of
 from recgym_agents.networks.item_towers import ItemTowers
 
 WINDOW, WEIGHTS, EMBEDDING = 10, 4, 16
@@ -53,6 +53,14 @@ class PreferenceNetwork(ObservationReader):
         state = torch.cat([self.encode(observation, items), context], 1)
         logits, _ = self.towers(state, items[..., :-1, :])
         return without(functional.pad(logits, (0, 1)), excluded)
+
+    def of_slate(self, observation: Tensor, slate: Tensor, context: Tensor) -> Tensor:
+        """Returns the logits of the items in slates (B, K) alone."""
+        items = self.features(observation)
+        state = torch.cat([self.encode(observation, items), context], 1)
+        logits, _ = self.towers(state, features_of(slate, items))
+        found: Tensor = logits
+        return found
 
 
 def without(scores: Tensor, items: Tensor) -> Tensor:

@@ -46,11 +46,11 @@ FLOORS = ("search", "last")
 """They see what agents see: the candidates, and what was made of the last slate."""
 HEADROOM = 0.15
 BUDGET: Budget = {
-    "seeds": [0, 1, 2, 3, 4],
+    "seeds": [0, 1, 2, 3],
     "users": 150,
-    "particles": 200,
-    "generations": 15,
-    "candidates": 48,
+    "particles": 150,
+    "generations": 10,
+    "candidates": 32,
 }
 SMOKE: Budget = BUDGET | {
     "seeds": [0, 1],
@@ -148,9 +148,9 @@ the populations "train" and "test". Support are sequences of 20 random slates.
   budget, at a price of .6 minutes a minute; how interests move is not planned for.
 - Best ranking, by search: candidates are ranked by weights of topic and quality, by whether their
   topic was clicked or shown in vain in the last slate, and by what is in the slots before. The
-  weights are found by a cross-entropy search: in each of 15 generations 48 sets of weights are
+  weights are found by a cross-entropy search: in each of 10 generations 32 sets of weights are
   tried with 150 users each, who are others than those of the result.
-- Beliefs: 200 users drawn from the population stand for what a user may be like, weighed by how
+- Beliefs: 150 users drawn from the population stand for what a user may be like, weighed by how
   likely each would have clicked what she clicked. The slate is shown that is worth most by these
   weights. From the last slate alone that is what can be known of what is observed; from the session
   it is what an agent could know that remembers everything; from support, what one can know that
