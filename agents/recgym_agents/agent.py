@@ -282,7 +282,7 @@ class BaseAgent(Checkpointed):
         return recommend(self, history, support)
 
 
-def recommend(agent: Policy, history: Sequence[int], support: Support | None = None) -> list[int]:
+def recommend(agent: Actor, history: Sequence[int], support: Support | None = None) -> list[int]:
     """What every agent's ``recommend`` does: pads or cuts the history, and acts on it.
 
     Args:

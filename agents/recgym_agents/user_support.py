@@ -68,7 +68,8 @@ class Support(NamedTuple):
 
     def of_users(self, users: np.ndarray) -> Support:
         """Returns the support of some of the users, by number or by mask."""
-        return Support(*(None if part is None else part[users] for part in self))
+        features = None if self.features is None else self.features[users]
+        return Support(self.slate[users], self.click[users], self.reward[users], features)
 
     def check(self, n_items: int, slate_size: int, features: int) -> None:
         """Checks that it is of a world.

@@ -51,8 +51,9 @@ class Beliefs:
             state: has the candidates of the B users.
             items: places of C candidates (B, C).
         """
-        found = self.world.options(self._with_candidates(state), self._each(items))
-        return found.weights.reshape(*self.shape, -1)
+        options = self.world.options(self._with_candidates(state), self._each(items))
+        found: np.ndarray = options.weights.reshape(*self.shape, -1)
+        return found
 
     def learn(self, state: State, slate: Array, click: Array) -> None:
         """Weighs the particles by what users clicked (B,), -1 for nothing, of slates (B, K)."""

@@ -10,15 +10,25 @@ from typing import Protocol
 
 from recgym.arrays import Array, namespace
 from recgym.simulators.arguments import whole
-from recgym.simulators.base import Noise, Simulator, State
+from recgym.simulators.base import Noise, Response, State
 from recgym.simulators.distributions import Columns, noise_of
 
 INFO_NAMES = ("support", "support_reward", "support_features")
 """The entries of infos in which support is handed over."""
 
 
-class Renewing(Simulator, Protocol):
-    """A world whose candidates are drawn, once or at every step."""
+class Renewing(Protocol):
+    """A world whose candidates are drawn, once or at every step; see ``Simulator`` for the rest."""
+
+    n_items: int
+    slate_size: int
+    step_noise: tuple[int, int]
+
+    def observe(self, state: State) -> Array:
+        """See ``Simulator.observe``."""
+
+    def step(self, state: State, slate: Array, noise: Noise, /) -> tuple[State, Response]:
+        """See ``Simulator.step``."""
 
     def renewed(self, state: State, columns: Columns) -> State:
         """Returns a state with candidates drawn anew, where they are not the same throughout."""
@@ -53,7 +63,8 @@ class SupportPlan:
         self.steps = whole("support_steps", steps, 1)
         uniforms, normals = noise_of((n_items, 0), step_noise)
         self._of_sequence = noise_of(documents, (self.steps * uniforms, self.steps * normals))
-        self.noise = tuple(self.sequences * count for count in self._of_sequence)
+        uniforms, normals = self._of_sequence
+        self.noise = self.sequences * uniforms, self.sequences * normals
         """Uniforms and normals that the support of one user takes."""
         self.info_names = INFO_NAMES if self.sequences else ()
         """The entries of the state that are handed over."""

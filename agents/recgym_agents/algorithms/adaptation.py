@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -153,8 +153,11 @@ class AdaptingAgent(BaseAgent, ABC):
             steps.slot.astype(np.int64, copy=False),
             weight.astype(np.float32),
         )
-        *flat, counts = (torch.tensor(part).flatten(1, 2) for part in parts)
-        return UserData(*flat, torch.as_tensor(value).flatten(1, 2), counts)
+        observation, excluded, slate, slot, counts = (
+            torch.tensor(part).flatten(1, 2) for part in parts
+        )
+        worth = torch.as_tensor(value).flatten(1, 2)
+        return UserData(observation, excluded, slate, slot, worth, counts)
 
     def random_items(self, observation: np.ndarray, excluded: np.ndarray, share: float) -> Tensor:
         """Returns random items (B, K), -1 where none is to be shown: a ``share`` of them is."""
@@ -177,7 +180,7 @@ class MetaGradientAgent(AdaptingAgent):
         RecGymError: too few items to fill a slate.
     """
 
-    kept = ("network", "optimizer", "rng")
+    kept: ClassVar[tuple[str, ...]] = ("network", "optimizer", "rng")
 
     def __init__(
         self, config: InnerSteps, spec: EnvironmentSpec, network: nn.Module, seed: int

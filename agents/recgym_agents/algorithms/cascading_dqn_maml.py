@@ -91,7 +91,8 @@ class AdaptingQNetwork(ObservationReader):
     def scores(self, base: Tensor, slot: Tensor, psi: Tensor) -> Tensor:
         """Returns the candidates' values (B, N + 1) in a slot, but for what all have in common."""
         u = self.head.context(base + self.head.slot[slot])[:, :-1]
-        return u @ psi.T if psi.ndim == 2 else (u[:, None] * psi).sum(-1)
+        values: Tensor = u @ psi.T if psi.ndim == 2 else (u[:, None] * psi).sum(-1)
+        return values
 
 
 def greedy_each(

@@ -56,8 +56,8 @@ class MetaPolicyGradient(MetaGradientAgent):
     The paper of M3Rec compares with "Meta-PG" and says no more of it; this is MAML's own form for
     policies. The steps descend ``-G_t log pi(i_t | s_t, A_t)`` of the items that were clicked in
     the support, where G is the discounted return, and A the slate: what the logging policy did not
-    show was no candidate there. The outer loss is ``-G_t log pi(i_t | s_t)``, over all items, of the
-    slates that the adapted policy itself drew.
+    show was no candidate there. The outer loss is ``-G_t log pi(i_t | s_t)``, over all items, of
+    the slates that the adapted policy itself drew.
 
     References:
         - Finn, Abbeel and Levine: Model-agnostic meta-learning for fast adaptation of deep
