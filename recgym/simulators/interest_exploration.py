@@ -64,6 +64,14 @@ class InterestExploration:
     `support_reward` is float32 (S, L), and `support_features` float32 (S, L, K, 1 + T), the quality
     and the topic of the documents.
 
+    ## Users whom it pays to know
+    With `population="train"` or `population="test"` there are 8 types of users, each of whom likes
+    one of 8 topics. In sessions of 10 slates (`horizon=10`) who knows them earns at least 15% more
+    than the best policy that sees what agents see (`recgym reproduce hidden-interests` finds how
+    much more, and what can be known of them from `support`). Types of train users are equally
+    likely; half of the types of test users are four times as likely as the others, and users of a
+    type differ more.
+
     ## Reference
     Ie et al.: RecSim: a configurable simulation platform for recommender systems. 2019. Defaults
     are those of `create_environment` in RecSim 0.2.
