@@ -6,7 +6,7 @@ import math
 import reprlib
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from torch import nn
@@ -16,7 +16,9 @@ from recgym.errors import RecGymError
 from recgym.simulators.base import Noise, Simulator
 from recgym.users.folder import FittedUserModel
 from recgym_agents.checkpointing import Arrays, Checkpointed, arrays_of, load_arrays_into
-from recgym_agents.user_support import Support
+
+if TYPE_CHECKING:
+    from recgym_agents.user_support import Support
 
 Batch = TypeVar("Batch", contravariant=True)
 """What an agent learns from at once: transitions, or whole episodes."""
