@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import reprlib
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
@@ -281,41 +280,6 @@ class BaseAgent(Checkpointed):
         self: Policy, history: Sequence[int], support: Support | None = None
     ) -> list[int]:
         """Returns a slate for a user who clicked ``history``; see ``Policy.recommend``."""
+        from recgym_agents.user_support import recommend
+
         return recommend(self, history, support)
-
-
-def recommend(agent: Actor, history: Sequence[int], support: Support | None = None) -> list[int]:
-    """What every agent's ``recommend`` does: pads or cuts the history, and acts on it.
-
-    Args:
-        agent: that acts.
-        history: item ids, oldest first.
-        support: of one user, whom the agent adapts to first; None for no more than the history.
-
-    Raises:
-        RecGymError: what is no sequence of integers, an id that is not in the catalog, or an agent
-            that reads no ids.
-    """
-    spec = agent.spec
-    if not spec.ids:
-        raise RecGymError("recommend: this agent reads observations, not item ids; call its act")
-    unordered = isinstance(history, Set | Mapping | str | bytes)
-    if unordered or not isinstance(history, Iterable) or getattr(history, "ndim", 1) == 0:
-        kind = type(history).__name__
-        raise RecGymError(f"history: a {kind}; give a list of item ids, oldest click first")
-    clicked = list(history)
-    for item in clicked:
-        if isinstance(item, bool) or not isinstance(item, int | np.integer):
-            text = " ".join(reprlib.repr(item).split())
-            raise RecGymError(f"history: {text} is no item id; ids are integers")
-        if not 0 <= item < spec.n_items:
-            text = str(item) if int(item).bit_length() <= 64 else "of more than 64 bits"
-            raise RecGymError(f"history: item {text} is not in 0..{spec.n_items - 1}")
-    observation = np.full(spec.window, spec.n_items)
-    observation = np.append(observation, np.array(clicked, np.int64))[-spec.window :]
-    actor: Actor = agent
-    if support is not None:
-        if len(support.slate) != 1:
-            raise RecGymError(f"support: of {len(support.slate)} users; give that of one")
-        actor = agent.adapt(support)
-    return [int(item) for item in actor.act(observation[None])[0]]

@@ -74,7 +74,7 @@ class InterestEvolution:
     At every reset and step: `click` (slot, -1 for none), `item` (position of the clicked candidate,
     -1 for none), `repaired`. With `support=S` also what was shown earlier to the same user, whose
     interests were then as they are at the beginning of the episode: S sequences of random slates,
-    each of at most T = `support_steps`. `support` is int64 (S, T, K + 1): the places of the K
+    each of at most T. `support` is int64 (S, T, K + 1): the places of the K
     videos among the candidates of their step, then the clicked slot, -1 for none; steps after the
     end of a sequence are -1 in all places. `support_reward` is float32 (S, T), the time watched,
     and `support_features` float32 (S, T, K, 20), the topics of the videos; both are 0 there.

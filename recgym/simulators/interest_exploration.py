@@ -59,7 +59,7 @@ class InterestExploration:
     ## Info
     At every reset and step: `click` (slot, -1 for none), `item` (position of the clicked candidate,
     -1 for none), `repaired`. With `support=S` also what was shown earlier to the same user: S
-    sequences of L = `support_steps` random slates. `support` is int64 (S, L, K + 1): the places of
+    sequences of L random slates. `support` is int64 (S, L, K + 1): the places of
     the K documents among the candidates of their step, then the clicked slot, -1 for none.
     `support_reward` is float32 (S, L), and `support_features` float32 (S, L, K, 1 + T), the quality
     and the topic of the documents.

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 
 from recgym.settings import AT_LEAST_0, POSITIVE, check_ranges
 from recgym.spaces import random_slates
-from recgym_agents.agent import BaseAgent, EnvironmentSpec, recommend
+from recgym_agents.agent import BaseAgent, EnvironmentSpec
 from recgym_agents.learning.user_steps import UserBatch, UserSteps, steps_of_support
 from recgym_agents.networks.per_user import Descent, Params
-from recgym_agents.user_support import Support
+from recgym_agents.user_support import Support, recommend
 
 
 @dataclass(frozen=True)

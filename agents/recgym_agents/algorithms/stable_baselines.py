@@ -20,9 +20,9 @@ from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_range
 from recgym.simulators.base import Noise, Response, State
 from recgym.simulators.views import view_of
 from recgym.spaces import SlateSpace
-from recgym_agents.agent import EnvironmentSpec, recommend
+from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.checkpointing import Arrays
-from recgym_agents.user_support import Support
+from recgym_agents.user_support import Support, recommend
 
 MODEL = "model.zip"
 """What Stable-Baselines3 saves of a model, in a run's folder."""
