@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
+from adaptation_speed import adaptation
 from env_speed import compiled, recsim, sb3, single, vector
 from generation_speed import algorithm, generation
 from growth import growth
@@ -64,6 +65,7 @@ SECTIONS: dict[str, Callable[[int], Section]] = {
     "generation": generation,
     "algorithm": algorithm,
     "sequences": sequences,
+    "adaptation": adaptation,
 }
 
 
@@ -82,6 +84,7 @@ def main(
         "generation",
         "algorithm",
         "sequences",
+        "adaptation",
     ] = "all",
     rounds: int = 7,
     out: Path = Path("docs/results"),

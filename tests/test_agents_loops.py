@@ -9,9 +9,10 @@ import pytest
 from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
 from recgym.spaces import random_slates
-from recgym_agents.agent import EnvironmentSpec, Transitions, recommend
+from recgym_agents.agent import EnvironmentSpec, Transitions
 from recgym_agents.learning.replay_loop import LoopConfig, ReplayLoop
 from recgym_agents.learning.replay_memory import Replay
+from recgym_agents.user_support import recommend
 from tests.small_world import WINDOW
 
 WORLD = EnvironmentSpec(n_items=6, slate_size=2, window=3, features=None)

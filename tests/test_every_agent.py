@@ -15,6 +15,7 @@ from recgym_agents.algorithms.irecgan import IRecGANConfig
 from recgym_agents.learning.episode_loop import EpisodeLoopConfig
 from recgym_agents.learning.replay_loop import LoopConfig
 from recgym_agents.learning.sequence_loop import SequenceLoopConfig
+from recgym_agents.learning.user_loop import UserLoopConfig
 from recgym_agents.runs.assembly import loop_of
 from recgym_agents.runs.evaluation import make_vector_env, run_episodes
 from recgym_agents.runs.saved_agents import PARAMS, save_agent
@@ -49,6 +50,7 @@ def trained(name: str, model: str, seed: int = 0) -> Agent:
         LoopConfig: {"num_envs": 4, "warm_up": 4, "updates": 1},
         EpisodeLoopConfig: {"num_envs": 4, "sessions": 4},
         SequenceLoopConfig: {"schedule": "online", "num_envs": 4, "sessions": 4},
+        UserLoopConfig: {"num_envs": 4, "slates": 3, "support_slates": 3, "updates": 1},
     }
     if entry.loop is not None:
         schedule = replace(entry.loop, **small[type(entry.loop)])

@@ -23,6 +23,7 @@ from stable_baselines3.common.env_checker import check_env as check_env_of_stabl
 from recgym import ENVIRONMENTS, RecGymError, environment_docs
 from recgym.envs.shared_arguments import RENDER_MODES
 from recgym.simulators import SIMULATORS
+from recgym.simulators.support import INFO_NAMES
 from recgym.simulators.views import VIEWS
 from recgym.spaces import SlateSpace
 from tests.fixtures.every_env import (
@@ -171,10 +172,10 @@ def test_infos_always_have_the_same_keys(case: Case) -> None:
     for _ in range(20):
         assert set(info) == keys
         for name, value in info.items():
-            many = name == "action_mask" or name.startswith("support")
-            assert type(value) is (np.ndarray if many else np.int64)
-            of_masks = np.int8 if name == "action_mask" else np.int64
-            assert value.dtype == (np.float32 if name == "support_reward" else of_masks)
+            whole = name == "action_mask" or name in INFO_NAMES  # support is handed over whole
+            assert type(value) is (np.ndarray if whole else np.int64)
+            dtypes = {"action_mask": np.int8} | dict.fromkeys(INFO_NAMES[1:], np.float32)
+            assert value.dtype == dtypes.get(name, np.int64)
         *_, terminated, truncated, info = env.step(env.action_space.sample())
         if terminated or truncated:
             _, info = env.reset()

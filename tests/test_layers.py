@@ -62,7 +62,7 @@ WINGS = {
         ("environment_docs",),
     ),
     "recgym_agents": (
-        ("checkpointing", "losses", "offline_losses", "policy_losses"),
+        ("checkpointing", "losses", "offline_losses", "policy_losses", "user_support"),
         ("agent",),
         ("learning",),
         ("networks",),

@@ -9,12 +9,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from recgym_agents.agent import recommend
     from recgym_agents.runs.comparison import Comparison, compare
     from recgym_agents.runs.evaluation import Evaluation, evaluate
     from recgym_agents.runs.run import Run, train
     from recgym_agents.runs.run_folder import TrainConfig
     from recgym_agents.runs.saved_agents import load_agent
+    from recgym_agents.user_support import Support, recommend
     from recgym_agents.zoo import AGENTS, register
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Comparison",
     "Evaluation",
     "Run",
+    "Support",
     "TrainConfig",
     "compare",
     "evaluate",
@@ -36,11 +37,12 @@ _MODULES = {
     "Comparison": "runs.comparison",
     "Evaluation": "runs.evaluation",
     "Run": "runs.run",
+    "Support": "user_support",
     "TrainConfig": "runs.run_folder",
     "compare": "runs.comparison",
     "evaluate": "runs.evaluation",
     "load_agent": "runs.saved_agents",
-    "recommend": "agent",
+    "recommend": "user_support",
     "register": "zoo",
     "train": "runs.run",
 }

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import reprlib
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 from torch import nn
@@ -16,6 +15,9 @@ from recgym.errors import RecGymError
 from recgym.simulators.base import Noise, Simulator
 from recgym.users.folder import FittedUserModel
 from recgym_agents.checkpointing import Arrays, Checkpointed, arrays_of, load_arrays_into
+
+if TYPE_CHECKING:
+    from recgym_agents.user_support import Support
 
 Batch = TypeVar("Batch", contravariant=True)
 """What an agent learns from at once: transitions, or whole episodes."""
@@ -165,12 +167,20 @@ class Actor(Protocol):
     def act(self, observation: np.ndarray) -> np.ndarray:
         """Returns slates (B, K) for histories (B, W), or for other observations (B, ...)."""
 
+    def adapt(self, support: Support) -> Any:
+        """Returns what acts for users of whom this is known; see ``BaseAgent.adapt``."""
+
 
 class Policy(Actor, Protocol):
     """A slate recommender that somebody trained."""
 
-    def recommend(self, history: Sequence[int]) -> list[int]:
-        """Returns a slate for a user who clicked ``history``, oldest first, of any length."""
+    def recommend(self, history: Sequence[int], support: Support | None = None) -> list[int]:
+        """Returns a slate for a user who clicked ``history``, oldest first, of any length.
+
+        Args:
+            history: item ids.
+            support: what was shown to her before, and what she clicked, for an agent that adapts.
+        """
 
     def policy(self) -> tuple[Arrays, Any]:
         """Returns all that greedy slates depend on: copies of arrays, and plain JSON."""
@@ -252,33 +262,24 @@ class BaseAgent(Checkpointed):
         if mode == "always":
             raise RecGymError("compile='always': this agent scans no candidates; leave it out")
 
-    def recommend(self: Policy, history: Sequence[int]) -> list[int]:
-        """Returns a slate for a user who clicked ``history``, oldest first, of any length."""
-        return recommend(self, history)
+    def adapt(self, support: Support) -> Any:
+        """Returns the agent as it acts for the users of a support; itself, unless it learns so.
 
+        Args:
+            support: of U users. What is returned acts on U observations, one of each user in their
+                order, or of a single user on any number of them; it can ``recommend`` to one, too.
 
-def recommend(agent: Policy, history: Sequence[int]) -> list[int]:
-    """What every agent's ``recommend`` does: pads or cuts the history, and acts on it.
+        Raises:
+            RecGymError: a support of another catalog, or arrays that do not fit.
+        """
+        spec = self.spec
+        support.check(spec.n_items, spec.slate_size, spec.candidate_features)
+        return self
 
-    Raises:
-        RecGymError: what is no sequence of integers, an id that is not in the catalog, or an agent
-            that reads no ids.
-    """
-    spec = agent.spec
-    if not spec.ids:
-        raise RecGymError("recommend: this agent reads observations, not item ids; call its act")
-    unordered = isinstance(history, Set | Mapping | str | bytes)
-    if unordered or not isinstance(history, Iterable) or getattr(history, "ndim", 1) == 0:
-        kind = type(history).__name__
-        raise RecGymError(f"history: a {kind}; give a list of item ids, oldest click first")
-    clicked = list(history)
-    for item in clicked:
-        if isinstance(item, bool) or not isinstance(item, int | np.integer):
-            text = " ".join(reprlib.repr(item).split())
-            raise RecGymError(f"history: {text} is no item id; ids are integers")
-        if not 0 <= item < spec.n_items:
-            text = str(item) if int(item).bit_length() <= 64 else "of more than 64 bits"
-            raise RecGymError(f"history: item {text} is not in 0..{spec.n_items - 1}")
-    observation = np.full(spec.window, spec.n_items)
-    observation = np.append(observation, np.array(clicked, np.int64))[-spec.window :]
-    return [int(item) for item in agent.act(observation[None])[0]]
+    def recommend(
+        self: Policy, history: Sequence[int], support: Support | None = None
+    ) -> list[int]:
+        """Returns a slate for a user who clicked ``history``; see ``Policy.recommend``."""
+        from recgym_agents.user_support import recommend
+
+        return recommend(self, history, support)

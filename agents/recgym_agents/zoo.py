@@ -21,7 +21,18 @@ from recgym_agents.algorithms.baselines import (
     UserGreedyConfig,
 )
 from recgym_agents.algorithms.cascading_dqn import SlateDQN, SlateDQNConfig
+from recgym_agents.algorithms.cascading_dqn_maml import (
+    CascadingDQNMAML,
+    CascadingDQNMAMLConfig,
+)
 from recgym_agents.algorithms.irecgan import IRecGAN, IRecGANConfig
+from recgym_agents.algorithms.linucb import LinUCB, LinUCBConfig
+from recgym_agents.algorithms.melu import MeLU, MeLUConfig
+from recgym_agents.algorithms.meta_lstm import MetaLSTM, MetaLSTMConfig
+from recgym_agents.algorithms.meta_policy_gradient import (
+    MetaPolicyGradient,
+    MetaPolicyGradientConfig,
+)
 from recgym_agents.algorithms.neighbours import Neighbours, NeighboursConfig
 from recgym_agents.algorithms.offline_config import OfflinePolicyConfig
 from recgym_agents.algorithms.offline_policy import OfflinePolicy
@@ -40,6 +51,7 @@ from recgym_agents.learning.episode_loop import EpisodeLoopConfig
 from recgym_agents.learning.loop import Schedule
 from recgym_agents.learning.replay_loop import LoopConfig
 from recgym_agents.learning.sequence_loop import SequenceLoopConfig
+from recgym_agents.learning.user_loop import UserLoopConfig
 
 
 @dataclass(frozen=True)
@@ -175,6 +187,8 @@ FLOORS: dict[str, tuple[NeighboursConfig, str]] = {
     ),
 }
 """What learned agents must beat on logs."""
+NEARLY_ON_POLICY = UserLoopConfig(kept_users=192, batch_users=32, updates=12)
+"""Updates by what the policy itself showed to the users of the last three rounds."""
 
 AGENTS: Registry[Entry] = Registry(
     "agent",
@@ -283,6 +297,36 @@ AGENTS: Registry[Entry] = Registry(
             name: Entry(Neighbours, config, SequenceLoopConfig(patience=0), about)
             for name, (config, about) in FLOORS.items()
         },
+        "cascading-dqn-maml": Entry(
+            CascadingDQNMAML,
+            CascadingDQNMAMLConfig(),
+            UserLoopConfig(),
+            "cascading DQN that adapts to each user by a few gradient steps",
+        ),
+        "meta-pg": Entry(
+            MetaPolicyGradient,
+            MetaPolicyGradientConfig(),
+            NEARLY_ON_POLICY,
+            "REINFORCE that adapts to each user by policy-gradient steps",
+        ),
+        "meta-lstm": Entry(
+            MetaLSTM,
+            MetaLSTMConfig(),
+            NEARLY_ON_POLICY,
+            "REINFORCE, told by an LSTM what a user did before",
+        ),
+        "melu": Entry(
+            MeLU,
+            MeLUConfig(),
+            UserLoopConfig(explore=1.0, updates=8),
+            "estimated clicks, by decision layers that adapt to each user",
+        ),
+        "linucb": Entry(
+            LinUCB,
+            LinUCBConfig(),
+            COUNTING,
+            "a bandit with hybrid linear models, and upper confidence bounds",
+        ),
         "user-greedy": Entry(
             UserGreedy,
             UserGreedyConfig(),

@@ -121,8 +121,8 @@ class Pictures:
     def _user(self, state: State) -> str:
         """Returns who the user is, as far as infos say it."""
         world = self._world.world if isinstance(self._world, View) else self._world
-        numbers = [name for name in world.info_names if state[name].size == 1]
-        return ", ".join(f"{name} {state[name].item()}" for name in numbers)
+        single = (name for name in world.info_names if state[name].ndim == 1)
+        return ", ".join(f"{name} {state[name].item()}" for name in single)
 
     def _cards(self, world: Simulator, state: State, slate: np.ndarray) -> tuple[Card, ...]:
         """Returns the items (K,) as they were in the state in which they were shown."""

@@ -107,7 +107,7 @@ class Simulator(Protocol):
     action_space: gymnasium.Space[Any]
     """The space of one row's action: a ``SlateSpace``, but for views."""
     info_names: tuple[str, ...]
-    """The entries of the state, int64 (B,), that environments copy into their info."""
+    """The entries of the state, (B, ...), that environments copy into their info."""
     item_features: np.ndarray | None
     """The items as agents may see them, float32 (N, D)."""
 

@@ -12,6 +12,7 @@ from recgym.simulators.arguments import number, one_of, whole
 from recgym.simulators.base import Kinds, Liking, Noise, Options, Response, State, choose
 from recgym.simulators.distributions import Columns, Distribution, Given, noise_of
 from recgym.simulators.made_up import topic_names
+from recgym.simulators.populations import in_population
 from recgym.simulators.recsim_parts import (
     HORIZON,
     ChoiceModel,
@@ -21,6 +22,7 @@ from recgym.simulators.recsim_parts import (
     moved,
     repeated,
 )
+from recgym.simulators.support import SupportPlan
 from recgym.spaces import SlateSpace
 
 QUALITY_SD = 0.1
@@ -70,7 +72,20 @@ class InterestEvolution:
 
     ## Info
     At every reset and step: `click` (slot, -1 for none), `item` (position of the clicked candidate,
-    -1 for none), `repaired`.
+    -1 for none), `repaired`. With `support=S` also what was shown earlier to the same user, whose
+    interests were then as they are at the beginning of the episode: S sequences of random slates,
+    each of at most T. `support` is int64 (S, T, K + 1): the places of the K
+    videos among the candidates of their step, then the clicked slot, -1 for none; steps after the
+    end of a sequence are -1 in all places. `support_reward` is float32 (S, T), the time watched,
+    and `support_features` float32 (S, T, K, 20), the topics of the videos; both are 0 there.
+
+    ## Users whom it pays to know
+    With `observe="clicks"` the interests are hidden, and with `population="train"` or
+    `population="test"` users like a few of 12 topics and none of the others, have an hour, and
+    lose 2 minutes by a slate without a click. Who knows them earns at least 15% more than the best
+    policy that sees what agents see (`recgym reproduce hidden-interests` finds how much more, and
+    what can be known of them from `support`). Train users like a topic with probability 1/5; test
+    users 2/7, some more and some less.
 
     ## Reference
     Ie et al.: RecSim: a configurable simulation platform for recommender systems. 2019. Ie et al.:
@@ -106,12 +121,19 @@ class InterestEvolution:
         max_utility: quality of the best topic, in -90..90.
         video_length: minutes.
         num_topics: topics, at least 2.
+        observe: "interests", or "clicks" to hide them: then nothing is shown of the user but what
+            she did with the last slate.
+        population: "recsim" for the users that the arguments describe; "train" or "test" for users
+            who differ more, and whom it pays to know, see below. These set `num_topics`,
+            `user_interests`, `no_click_mass`, `time_budget`, `step_penalty`, `min_utility`, and
+            `max_utility`.
+        support: sequences of earlier slates that are handed over, S.
+        support_steps: slates of each at most, T.
 
     Raises:
         RecGymError: an argument out of its range.
     """
 
-    info_names: tuple[str, ...] = ()
     item_features = None
     n_users = 1
 
@@ -137,23 +159,43 @@ class InterestEvolution:
         max_utility: float = 3.0,
         video_length: float = 4.0,
         num_topics: int = 20,
+        observe: str = "interests",
+        population: str = "recsim",
+        support: int = 0,
+        support_steps: int = 20,
     ) -> None:
+        users = in_population(
+            "interest-evolution",
+            population,
+            type(self),
+            {
+                "num_topics": num_topics,
+                "user_interests": user_interests,
+                "no_click_mass": no_click_mass,
+                "time_budget": time_budget,
+                "step_penalty": step_penalty,
+                "min_utility": min_utility,
+                "max_utility": max_utility,
+            },
+        )
         self.n_items = whole("num_candidates", num_candidates, 1)
         self.slate_size = whole("slate_size", slate_size, 1, self.n_items)
         self.slots_read = self.slate_size
         self.horizon = whole("horizon", horizon, 1)
-        self.n_topics = whole("num_topics", num_topics, 2)
+        self.n_topics = whole("num_topics", users["num_topics"], 2)
+        self._shows_interests = one_of("observe", observe, ("interests", "clicks")) == "interests"
         floor = number("min_normalizer", min_normalizer, high=-1.0)
         models: dict[str, ChoiceModel] = {
             "proportional": ProportionalChoice(floor),
             "logit": LogitChoice(),
         }
         self._choice = models[one_of("choice_model", choice_model, tuple(models))]
-        self._interests = Distribution("user_interests", user_interests, -1.0, 1.0)
+        self._interests = Distribution("user_interests", users["user_interests"], -1.0, 1.0)
+        least_mass = floor if choice_model == "proportional" else -np.inf
         limits: dict[str, tuple[Any, ...]] = {
-            "no_click_mass": (no_click_mass, floor if choice_model == "proportional" else -np.inf),
-            "time_budget": (time_budget, 0.0),
-            "step_penalty": (step_penalty,),
+            "no_click_mass": (users["no_click_mass"], least_mass),
+            "time_budget": (users["time_budget"], 0.0),
+            "step_penalty": (users["step_penalty"],),
             "user_update_alpha": (user_update_alpha,),
             "user_quality_factor": (user_quality_factor,),
             "document_quality_factor": (document_quality_factor,),
@@ -162,8 +204,8 @@ class InterestEvolution:
         self._likes = self._users["user_quality_factor"].numbers != [0.0]
         self._height = number("alpha_y_intercept", alpha_y_intercept)
         self._slope = self._height / number("alpha_x_intercept", alpha_x_intercept, 1e-6)
-        worst = number("min_utility", min_utility, -90.0, 90.0)
-        best = number("max_utility", max_utility, -90.0, 90.0)
+        worst = number("min_utility", users["min_utility"], -90.0, 90.0)
+        best = number("max_utility", users["max_utility"], -90.0, 90.0)
         self._length: Array = np.array([number("video_length", video_length, 0.0, LONGEST)])
         trashy = int(self.n_topics * 0.7)
         self.topic_quality: Array = np.concatenate(
@@ -177,9 +219,15 @@ class InterestEvolution:
             self._kept = self._documents(*draw_noise(self.n_items, self.n_items, document_seed))
         documents = (self.n_items, self.n_items) if resample_documents else (0, 0)
         interests = tuple(count * self.n_topics for count in self._interests.noise)
-        users = [distribution.noise for distribution in self._users.values()]
-        self.reset_noise = noise_of(*users, (interests[0], interests[1]), documents)
+        parameters = [distribution.noise for distribution in self._users.values()]
         self.step_noise = noise_of((2, 0), documents)
+        self._support = SupportPlan(
+            support, support_steps, self.n_items, documents, self.step_noise
+        )
+        self.info_names: tuple[str, ...] = self._support.info_names
+        self.reset_noise = noise_of(
+            *parameters, (interests[0], interests[1]), documents, self._support.noise
+        )
         self.observation_space = self._space()
         self.action_space: spaces.Space[Any] = SlateSpace(self.n_items, self.slate_size)
 
@@ -193,20 +241,27 @@ class InterestEvolution:
         shape = (n_rows, self.slate_size, FEATURES)
         state["response"] = xp.zeros(shape, dtype=xp.float32, device=device)
         state["step"] = xp.zeros(n_rows, dtype=xp.int64, device=device)
+        state = self.renewed(state, columns)
+        return state | self._support.gathered(self, state, columns)
+
+    def renewed(self, state: State, columns: Columns) -> State:
+        """Returns a state with candidates drawn anew, unless they are the same in all episodes."""
         if self._kept:
             return state | repeated(self._kept, state["step"])
         return state | self._documents(columns.uniform(self.n_items), columns.normal(self.n_items))
 
     def observe(self, state: State) -> Array:
-        """Returns the candidates, the user's interests and her last response, (B, ...)."""
+        """Returns the candidates, the interests where shown, and the last response, (B, ...)."""
         xp = namespace(state["topic"])
         n_rows, device = len(state["topic"]), state["topic"].device
         shape = (n_rows, *self.observation_space.shape)
         seen = xp.empty(shape, dtype=xp.float32, device=device)
         split = self.n_items * self.n_topics
         seen[:, :split] = rows(self._one_hot, state["topic"]).reshape(n_rows, split)
-        seen[:, split : split + self.n_topics] = state["user_interests"]
-        seen[:, split + self.n_topics :] = state["response"].reshape(n_rows, -1)
+        if self._shows_interests:
+            seen[:, split : split + self.n_topics] = state["user_interests"]
+            split += self.n_topics
+        seen[:, split:] = state["response"].reshape(n_rows, -1)
         return seen
 
     def candidates(self, observation: Array) -> Array:
@@ -314,7 +369,7 @@ class InterestEvolution:
         low[:, 3] = -MOST_QUALITY
         high[:, [1, 3, 4]] = LONGEST, MOST_QUALITY, self.n_topics - 1
         topics = np.ones(self.n_items * self.n_topics, np.float32)
-        interests = np.ones(self.n_topics, np.float32)
+        interests = np.ones(self.n_topics * self._shows_interests, np.float32)
         return spaces.Box(
             np.concatenate([0 * topics, -interests, low.reshape(-1)]),
             np.concatenate([topics, interests, high.reshape(-1)]),

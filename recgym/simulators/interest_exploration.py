@@ -9,11 +9,13 @@ from gymnasium import spaces
 
 from recgym.arrays import Array, namespace, pick, rows
 from recgym.errors import RecGymError
-from recgym.simulators.arguments import numbers, whole
+from recgym.simulators.arguments import numbers, one_of, whole
 from recgym.simulators.base import Kinds, Liking, Noise, Options, Response, State, choose, invert
 from recgym.simulators.distributions import Columns, Distribution, Given, noise_of
 from recgym.simulators.made_up import topic_names
+from recgym.simulators.populations import in_population
 from recgym.simulators.recsim_parts import HORIZON, LogitChoice, draw_noise, moved, repeated
+from recgym.simulators.support import SupportPlan
 from recgym.spaces import SlateSpace
 
 MOST_QUALITY = 100.0
@@ -43,9 +45,9 @@ class InterestExploration:
     ## Observation
     A `Box` of float32, N * (1 + T) + K * 3, for T topics. First the candidates, row by row: the
     quality, at most 100, and the topic as a one-hot vector; `simulator.candidates(observations)`
-    gives them as (B, N, 1 + T). Nothing is shown of the user. Then, slot by slot of the last slate,
-    whether it was clicked, its quality, at most 100, and the number of its topic; zeros before the
-    first slate.
+    gives them as (B, N, 1 + T). Nothing is shown of the user, unless `observe="affinity"` shows her
+    affinity to each topic, at most 100. Then, slot by slot of the last slate, whether it was
+    clicked, its quality, at most 100, and the number of its topic; zeros before the first slate.
 
     ## Reward
     1 for a click, else 0.
@@ -56,7 +58,19 @@ class InterestExploration:
 
     ## Info
     At every reset and step: `click` (slot, -1 for none), `item` (position of the clicked candidate,
-    -1 for none), `repaired`.
+    -1 for none), `repaired`. With `support=S` also what was shown earlier to the same user: S
+    sequences of L random slates. `support` is int64 (S, L, K + 1): the places of
+    the K documents among the candidates of their step, then the clicked slot, -1 for none.
+    `support_reward` is float32 (S, L), and `support_features` float32 (S, L, K, 1 + T), the quality
+    and the topic of the documents.
+
+    ## Users whom it pays to know
+    With `population="train"` or `population="test"` there are 8 types of users, each of whom likes
+    one of 8 topics. In sessions of 10 slates (`horizon=10`) who knows them earns at least 15% more
+    than the best policy that sees what agents see (`recgym reproduce hidden-interests` finds how
+    much more, and what can be known of them from `support`). Types of train users are equally
+    likely; half of the types of test users are four times as likely as the others, and users of a
+    type differ more.
 
     ## Reference
     Ie et al.: RecSim: a configurable simulation platform for recommender systems. 2019. Defaults
@@ -82,12 +96,18 @@ class InterestExploration:
         topic_distribution: probability of each topic (T numbers that sum to 1).
         topic_quality_mean: mean of the logarithm of quality in each topic (T numbers).
         topic_quality_stddev: its standard deviation (T numbers).
+        observe: "clicks" to show nothing of the user but what she did with the last slate, or
+            "affinity" to show her affinities, too.
+        population: "recsim" for the users that the arguments describe; "train" or "test" for users
+            of more types, whom it pays to know, see below. These set all arguments from
+            `no_click_mass` to `topic_quality_stddev`.
+        support: sequences of earlier slates that are handed over, S.
+        support_steps: slates of each, L.
 
     Raises:
         RecGymError: an argument out of its range, or lists of other lengths.
     """
 
-    info_names: tuple[str, ...] = ()
     item_features = None
     n_users = 1
 
@@ -105,24 +125,46 @@ class InterestExploration:
         topic_distribution: Any = (0.2, 0.8),
         topic_quality_mean: Any = (0.8, 0.2),
         topic_quality_stddev: Any = (0.1, 0.1),
+        observe: str = "clicks",
+        population: str = "recsim",
+        support: int = 0,
+        support_steps: int = 20,
     ) -> None:
+        users = in_population(
+            "interest-exploration",
+            population,
+            type(self),
+            {
+                "no_click_mass": no_click_mass,
+                "user_type_distribution": user_type_distribution,
+                "user_document_mean_affinity_matrix": user_document_mean_affinity_matrix,
+                "user_document_stddev_affinity_matrix": user_document_stddev_affinity_matrix,
+                "topic_distribution": topic_distribution,
+                "topic_quality_mean": topic_quality_mean,
+                "topic_quality_stddev": topic_quality_stddev,
+            },
+        )
         self.n_items = whole("num_candidates", num_candidates, 1)
         self.slate_size = whole("slate_size", slate_size, 1, self.n_items)
         self.slots_read = self.slate_size
         self.horizon = whole("horizon", horizon, 1)
-        self._no_click_mass = Distribution("no_click_mass", no_click_mass)
+        self._shows_affinity = one_of("observe", observe, ("clicks", "affinity")) == "affinity"
+        self._no_click_mass = Distribution("no_click_mass", users["no_click_mass"])
         self._choice = LogitChoice()
-        types = _shares("user_type_distribution", user_type_distribution)
-        topics = _shares("topic_distribution", topic_distribution)
+        types, topics = (
+            _shares(name, users[name]) for name in ("user_type_distribution", "topic_distribution")
+        )
         self.n_topics = len(topics)
         shape = (len(types), self.n_topics)
-        affinity = "user_document_{}_affinity_matrix"
-        means = numbers(affinity.format("mean"), user_document_mean_affinity_matrix, shape)
-        sds = numbers(
-            affinity.format("stddev"), user_document_stddev_affinity_matrix, shape, low=0.0
+        means, sds, quality, spread = (
+            numbers(name, users[name], lengths, low)
+            for name, lengths, low in (
+                ("user_document_mean_affinity_matrix", shape, -np.inf),
+                ("user_document_stddev_affinity_matrix", shape, 0.0),
+                ("topic_quality_mean", shape[1:], -np.inf),
+                ("topic_quality_stddev", shape[1:], 0.0),
+            )
         )
-        quality = numbers("topic_quality_mean", topic_quality_mean, shape[1:])
-        spread = numbers("topic_quality_stddev", topic_quality_stddev, shape[1:], low=0.0)
         self._types: Array = types.cumsum()[None]
         self._affinity: Array = np.concatenate([means, sds], axis=1)
         self._topics: Array = topics.cumsum()[:-1]
@@ -133,8 +175,14 @@ class InterestExploration:
         if not resample_documents:
             self._kept = self._documents(*draw_noise(self.n_items, self.n_items, document_seed))
         documents = (self.n_items, self.n_items) if resample_documents else (0, 0)
-        self.reset_noise = noise_of((1, self.n_topics), self._no_click_mass.noise, documents)
         self.step_noise = noise_of((1, 0), documents)
+        self._support = SupportPlan(
+            support, support_steps, self.n_items, documents, self.step_noise
+        )
+        self.info_names: tuple[str, ...] = self._support.info_names
+        self.reset_noise = noise_of(
+            (1, self.n_topics), self._no_click_mass.noise, documents, self._support.noise
+        )
         self.observation_space = self._space()
         self.action_space: spaces.Space[Any] = SlateSpace(self.n_items, self.slate_size)
 
@@ -156,17 +204,26 @@ class InterestExploration:
             "response": xp.zeros(shape, dtype=xp.float32, device=device),
             "step": step,
         }
+        state = self.renewed(state, columns)
+        return state | self._support.gathered(self, state, columns)
+
+    def renewed(self, state: State, columns: Columns) -> State:
+        """Returns a state with candidates drawn anew, unless they are the same in all episodes."""
         if self._kept:
-            return state | repeated(self._kept, step)
+            return state | repeated(self._kept, state["step"])
         return state | self._documents(columns.uniform(self.n_items), columns.normal(self.n_items))
 
     def observe(self, state: State) -> Array:
-        """Returns the candidates and what was made of the last slate, (B, ...)."""
+        """Returns the candidates, the affinity where shown, and the last response, (B, ...)."""
         xp = namespace(state["topic"])
         shown = rows(self._shown, state["topic"])
         shown[:, :, 0] = xp.minimum(state["quality"], self._most)
         n_rows = len(shown)
-        return xp.concat([shown.reshape(n_rows, -1), state["response"].reshape(n_rows, -1)], axis=1)
+        parts = [shown.reshape(n_rows, -1), state["response"].reshape(n_rows, -1)]
+        if self._shows_affinity:
+            affinity = xp.minimum(state["affinity"], self._most)
+            parts.insert(1, xp.asarray(affinity, dtype=xp.float32))
+        return xp.concat(parts, axis=1)
 
     def candidates(self, observation: Array) -> Array:
         """Returns the candidates' features (B, N, 1 + T) in observations (B, ...)."""
@@ -247,7 +304,10 @@ class InterestExploration:
         document = np.ones(1 + self.n_topics, np.float32)
         document[0] = MOST_QUALITY
         slot = np.array([1.0, MOST_QUALITY, max(self.n_topics - 1, 1)], np.float32)
-        high = np.concatenate([np.tile(document, self.n_items), np.tile(slot, self.slate_size)])
+        affinity = np.full(self.n_topics * self._shows_affinity, MOST_QUALITY, np.float32)
+        high = np.concatenate(
+            [np.tile(document, self.n_items), affinity, np.tile(slot, self.slate_size)]
+        )
         return spaces.Box(np.zeros_like(high), high, dtype=np.float32)
 
 

@@ -20,8 +20,9 @@ from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_range
 from recgym.simulators.base import Noise, Response, State
 from recgym.simulators.views import view_of
 from recgym.spaces import SlateSpace
-from recgym_agents.agent import EnvironmentSpec, recommend
+from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.checkpointing import Arrays
+from recgym_agents.user_support import Support, recommend
 
 MODEL = "model.zip"
 """What Stable-Baselines3 saves of a model, in a run's folder."""
@@ -284,9 +285,13 @@ class StableBaselinesAgent:
         slate: np.ndarray = response.slate
         return slate
 
-    def recommend(self, history: Sequence[int]) -> list[int]:
+    def adapt(self, support: Support) -> StableBaselinesAgent:
+        """Returns itself: it does not adapt to users."""
+        return self
+
+    def recommend(self, history: Sequence[int], support: Support | None = None) -> list[int]:
         """Raises RecGymError: it reads observations; see ``recommend``."""
-        return recommend(self, history)
+        return recommend(self, history, support)
 
     def policy(self) -> tuple[Arrays, Any]:
         """Returns nothing: Stable-Baselines3 keeps its own file, see ``save``."""

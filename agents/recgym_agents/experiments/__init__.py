@@ -18,6 +18,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("recgan-divisions", "gan.divisions"),
             ("recgan-headroom", "gan.headroom"),
             ("figure-5", "gan.figure_5"),
+            ("gan-fig6", "gan.figure_6"),
             ("irecgan-fig2", "irecgan.figure_2"),
             ("irecgan-fig3", "irecgan.figure_3"),
             ("irecgan-table1", "irecgan.table_1"),
@@ -32,6 +33,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("lpi-table3", "offline.lpi_table_3"),
             ("lpi-fig2", "offline.lpi_figure_2"),
             ("sqn-table", "offline.sqn_table"),
+            ("hidden-interests", "m3rec.hidden_interests"),
         )
     },
     lambda found: isinstance(found, Experiment),

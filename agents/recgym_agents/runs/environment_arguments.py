@@ -48,7 +48,8 @@ def arguments_for(spec: EnvSpec, env_args: Mapping[str, Any], ids: bool) -> dict
     Args:
         spec: the environment.
         env_args: those that are given.
-        ids: whether item ids are observed where ``env_args`` do not say and the world shows them.
+        ids: whether item ids are observed where ``env_args`` do not say and the world shows them,
+            which is one that shows the items' features by default.
 
     Raises:
         RecGymError: an argument that is not for the user to set.
@@ -59,5 +60,6 @@ def arguments_for(spec: EnvSpec, env_args: Mapping[str, Any], ids: bool) -> dict
                 f"environment argument {name!r}: set by training and evaluation, omit it"
             )
     known = inspect.signature(SIMULATORS.find(spec.kwargs["simulator"])).parameters
-    observed = {"observe": "items"} if ids and "observe" in known else {}
+    shows_items = "observe" in known and known["observe"].default == "features"
+    observed = {"observe": "items"} if ids and shows_items else {}
     return {**observed, **env_args}

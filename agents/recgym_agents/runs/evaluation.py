@@ -18,6 +18,7 @@ from recgym.metrics import Estimate, mean_and_error
 from recgym_agents.agent import Actor, EnvironmentSpec, Policy
 from recgym_agents.runs.environment_arguments import arguments_for, find_environment
 from recgym_agents.runs.saved_agents import check_spec
+from recgym_agents.user_support import Support
 
 ROWS = 250
 """Episodes that are run at once."""
@@ -172,7 +173,10 @@ def _run_batch(
     agent: Actor, env: SlateVectorEnv, user: np.ndarray, seed: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Runs one episode a row; returns reward and clicks per step (B,), and the steps."""
-    observation, _ = env.reset(seed=seed, options={"user": user})
+    observation, info = env.reset(seed=seed, options={"user": user})
+    support = Support.of(info)
+    if support is not None:
+        agent = agent.adapt(support)
     reward, clicks, steps = (np.zeros(len(user)) for _ in range(3))
     running = np.ones(len(user), np.bool_)
     while running.any():

@@ -12,6 +12,7 @@ from recgym.planning import Planner, PlannerConfig
 from recgym.simulators.base import State
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.runs.evaluation import ROWS, Evaluation, make_vector_env, run_episodes
+from recgym_agents.user_support import Support
 
 PLANNING = PlannerConfig()
 """The budget, unless told otherwise."""
@@ -30,6 +31,10 @@ class PlanningActor:
     def __init__(self, env: SlateVectorEnv, planner: Planner) -> None:
         self.env, self.planner, self.spec = env, planner, EnvironmentSpec.of(env)
         self._shown = 0
+
+    def adapt(self, support: Support) -> PlanningActor:
+        """Returns itself: it sees the users' state."""
+        return self
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """Returns slates (B, K); no thought is given to rows whose first episode is over."""

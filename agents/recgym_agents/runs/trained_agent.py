@@ -12,6 +12,7 @@ from recgym.errors import RecGymError
 from recgym_agents.agent import EnvironmentSpec, Policy
 from recgym_agents.checkpointing import Arrays
 from recgym_agents.runs.environment_arguments import arguments_for, find_environment
+from recgym_agents.user_support import Support
 
 
 class TrainedAgent:
@@ -44,9 +45,17 @@ class TrainedAgent:
         slates = self.inner.act(rows)
         return slates[0] if array.ndim == 1 else slates
 
-    def recommend(self, history: Sequence[int]) -> list[int]:
-        """Returns a slate for a user who clicked ``history``, oldest first, of any length."""
-        return self.inner.recommend(history)
+    def adapt(self, support: Support) -> TrainedAgent:
+        """Returns the agent as it acts for the users of a support; see ``BaseAgent.adapt``.
+
+        Args:
+            support: of U users, such as ``Support.of(info)`` of an environment's first info.
+        """
+        return TrainedAgent(self.inner.adapt(support), self.about)
+
+    def recommend(self, history: Sequence[int], support: Support | None = None) -> list[int]:
+        """Returns a slate for a user who clicked ``history``; see ``Policy.recommend``."""
+        return self.inner.recommend(history, support)
 
     def policy(self) -> tuple[Arrays, Any]:
         """Returns all that its slates depend on; see ``Policy``."""

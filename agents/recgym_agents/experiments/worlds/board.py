@@ -34,6 +34,7 @@ from recgym_agents.runs.evaluation import ROWS, Evaluation, evaluate, make_vecto
 from recgym_agents.runs.run_metrics import read_metrics
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train
+from recgym_agents.user_support import Support
 
 LUCK = 1_000
 """Added to a seed for the luck of its test sessions."""
@@ -177,6 +178,10 @@ class Oracle:
 
     def __init__(self, env: SlateVectorEnv, scores: Scores) -> None:
         self.env, self.scores, self.spec = env, scores, EnvironmentSpec.of(env)
+
+    def adapt(self, support: Support) -> Oracle:
+        """Returns itself: it sees the users' state."""
+        return self
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """Returns slates (B, K), best first."""
