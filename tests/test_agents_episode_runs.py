@@ -163,7 +163,10 @@ def test_wrong_logs_are_refused_and_leave_nothing_behind(log: str, tmp_path: Pat
         ({"log": str(tmp_path / "none")}, "no prepared data here"),
         ({"log": str(tmp_path / "other")}, "13 items, the environment has 12"),
         ({"log": str(tmp_path / "undivided")}, "no validation users; divide its users again"),
-        ({"log": str(tmp_path / "clicks")}, "no page of a train user has a slate; agents learn"),
+        (
+            {"log": str(tmp_path / "clicks")},
+            "no page of a train user has a slate; reinforce-is learns",
+        ),
         (
             {
                 "log": str(tmp_path / "unknown"),

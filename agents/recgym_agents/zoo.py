@@ -33,10 +33,10 @@ from recgym_agents.algorithms.meta_policy_gradient import (
     MetaPolicyGradient,
     MetaPolicyGradientConfig,
 )
-from recgym_agents.algorithms.neighbours import Neighbours, NeighboursConfig
 from recgym_agents.algorithms.offline_config import OfflinePolicyConfig
 from recgym_agents.algorithms.offline_policy import OfflinePolicy
 from recgym_agents.algorithms.policy_gradient import PolicyGradient, PolicyGradientConfig
+from recgym_agents.algorithms.sequence_neighbours import Neighbours, NeighboursConfig
 from recgym_agents.algorithms.slateq import SlateQ, SlateQConfig
 from recgym_agents.algorithms.stable_baselines import (
     DQNConfig,

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from torch.nn import functional
 
 from recgym.arrays import Array
-from recgym.metrics import mean_and_error
+from recgym.metrics import detectable_difference, mean_and_error
 from recgym.users import FittedUserModel, meta
 from recgym.users.fitting import fit_user_model
 from recgym.users.likelihood import FitConfig
@@ -33,7 +33,7 @@ from recgym_agents.experiments.experiment import (
 )
 from recgym_agents.experiments.m3rec.two_tastes import TwoTastes
 from recgym_agents.experiments.results_report import seeds_text, table
-from recgym_agents.experiments.verdicts import judge_bound
+from recgym_agents.experiments.verdicts import judge_bound, limit
 from recgym_agents.networks.pair_statistic import PairStatistic
 from recgym_agents.policy_losses import information_bound
 
@@ -271,7 +271,9 @@ def _claim(text: str, values: Array, bound: float, sign: float = 1.0) -> Claim:
     found = mean_and_error(values)
     ends = sorted((sign * found.low, sign * found.high))
     verdict = judge_bound(ends[0], ends[1], sign * bound)
-    return Claim(text, verdict, f"{found.mean:.4g} (95% {found.low:.4g} .. {found.high:.4g})")
+    evidence = f"{found.mean:.4g} (95% {found.low:.4g} .. {found.high:.4g})"
+    detectable = detectable_difference(found.standard_error, found.n - 1)
+    return Claim(text, verdict, evidence + limit(verdict, f"{detectable:.2g} from the bound"))
 
 
 def _figure(finished: list[Finished]) -> Figure:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from recgym_agents.agent import EnvironmentSpec
-from recgym_agents.algorithms.neighbours import Neighbours, NeighboursConfig
+from recgym_agents.algorithms.sequence_neighbours import Neighbours, NeighboursConfig
 from recgym_agents.learning.episodes import Episodes
 
 SESSIONS = ([0, 1, 2], [0, 1], [3, 2], [1, 1, 3])
