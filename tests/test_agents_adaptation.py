@@ -76,6 +76,12 @@ def test_users_at_once_are_each_alone(name: str) -> None:
         assert agent.recommend([], alone_support(support, user)) == together[user].tolist()
 
 
+def test_rows_must_be_those_of_the_users() -> None:
+    adapted = agent_of("melu").adapt(support_of(np.array([0, 1])))
+    with pytest.raises(RecGymError, match="4 observations, but adapted to 2 users"):
+        adapted.act(np.repeat(NOBODY, 4, axis=0))
+
+
 def alone_support(support: Support, user: int) -> Support:
     return support.of_users(np.array([user]))
 

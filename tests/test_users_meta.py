@@ -209,6 +209,15 @@ def test_more_sequences_narrow_a_context_and_none_is_the_prior() -> None:
     assert (context_of(model, support, member="test").mean != two.mean).all()
 
 
+def test_without_rewards_a_click_is_worth_the_logs_mean() -> None:
+    model = random_user_model(N_ITEMS, kind="meta", context=3, features=4, units=6)
+    model.members["train"]["encoder.reward"] = np.array([3.5, 0.9], np.float32)
+    support = random_support(5)
+    mean_ones = np.where(support[..., -1] >= 0, 3.5, 0.0)
+    found, expected = context_of(model, support), context_of(model, support, mean_ones)
+    np.testing.assert_array_equal(found.mean, expected.mean)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -115,12 +115,18 @@ def test_what_is_trained_is_what_is_scored(outside) -> None:
 
 def test_rewards_that_do_not_vary_are_not_read() -> None:
     dataset = small_dataset()
-    assert tensors_of(dataset)[1].reward_scale.tolist() == [0.0, 0.0]
+    every = np.arange(dataset.sessions.n_pages)
+    assert tensors_of(dataset)[1].reward_scale(every).tolist() == [0.0, 0.0]
     reward = np.where(dataset.sessions.click >= 0, dataset.sessions.step % 2, 0)
     varied = replace(dataset, sessions=replace(dataset.sessions, reward=reward.astype(np.float32)))
     pages, tensors = tensors_of(varied)
     paid = pages.reward[pages.clicked]
-    np.testing.assert_allclose(tensors.reward_scale, [paid.mean(), 1.0 / paid.std()], rtol=1e-6)
+    found = tensors.reward_scale(every)
+    np.testing.assert_allclose(found, [paid.mean(), 1.0 / paid.std()], rtol=1e-6)
+    some = np.arange(0, pages.n_pages, 3)  # what other pages paid does not matter
+    paid = pages.reward[some][pages.clicked[some]]
+    found = tensors.reward_scale(some)
+    np.testing.assert_allclose(found, [paid.mean(), 1.0 / paid.std()], rtol=1e-6)
 
 
 def test_returns_by_hand() -> None:

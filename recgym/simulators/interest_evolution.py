@@ -82,9 +82,9 @@ class InterestEvolution:
     ## Users whom it pays to know
     With `observe="clicks"` the interests are hidden, and with `population="train"` or
     `population="test"` users like a few of 12 topics and none of the others, have an hour, and
-    lose 2 minutes by a slate without a click. Who knows them earns at least 15% more than the best
-    policy that sees what agents see (`recgym reproduce hidden-interests` finds how much more, and
-    what can be known of them from `support`). Train users like a topic with probability 1/5; test
+    lose 2 minutes by a slate without a click. How much more who knows them earns than policies that
+    see what agents see, and what can be known of them from `support`, is what
+    `recgym reproduce hidden-interests` finds. Train users like a topic with probability 1/5; test
     users 2/7, some more and some less.
 
     ## Reference

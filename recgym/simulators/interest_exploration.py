@@ -66,9 +66,9 @@ class InterestExploration:
 
     ## Users whom it pays to know
     With `population="train"` or `population="test"` there are 8 types of users, each of whom likes
-    one of 8 topics. In sessions of 10 slates (`horizon=10`) who knows them earns at least 15% more
-    than the best policy that sees what agents see (`recgym reproduce hidden-interests` finds how
-    much more, and what can be known of them from `support`). Types of train users are equally
+    one of 8 topics. In sessions of 10 slates (`horizon=10`), how much more who knows them earns
+    than policies that see what agents see, and what can be known of them from `support`, is what
+    `recgym reproduce hidden-interests` finds. Types of train users are equally
     likely; half of the types of test users are four times as likely as the others, and users of a
     type differ more.
 

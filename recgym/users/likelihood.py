@@ -194,7 +194,7 @@ def maximise_likelihood(
     params = initial_params(config, task.stream("parameters"), fit.dtype)
     tensors = _tensors(config, fit, task)
     if isinstance(tensors, MetaTensors):
-        params["encoder.reward"] = tensors.reward_scale
+        params["encoder.reward"] = tensors.reward_scale(task.training)
     select = fit.select or tensors.select
     best = BestSoFar(fit.patience, fit.margin)
     if fit.static_ridges and isinstance(config, RecurrentUserConfig):

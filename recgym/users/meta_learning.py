@@ -79,10 +79,17 @@ class MetaTensors:
         self.histories = torch.from_numpy(pages.histories)
         slots = np.arange(pages.n_pages), pages.target % pages.slates.shape[1]
         self.items = torch.from_numpy(np.where(pages.clicked, pages.slates[slots], -1))
-        paid = pages.reward[pages.clicked].astype(np.float64)
+        self.paid = np.where(pages.clicked, pages.reward, np.nan).astype(np.float64)
+
+    def reward_scale(self, chosen: np.ndarray) -> Tensor:
+        """Returns the mean and the inverse deviation of the rewards of clicks on pages ``chosen``.
+
+        Both are 0 where those clicks are all worth the same.
+        """
+        paid = self.paid[chosen][~np.isnan(self.paid[chosen])]
         scale = 1.0 / paid.std() if len(paid) and paid.std() > 0 else 0.0
         centre = paid.mean() if scale else 0.0
-        self.reward_scale = torch.tensor([centre, scale], dtype=dtype)
+        return torch.tensor([centre, scale], dtype=self.dtype)
 
     def normal(self, like: Tensor) -> Tensor:
         """Returns standard normal draws of a tensor's shape."""

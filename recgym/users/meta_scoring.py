@@ -46,7 +46,7 @@ def context_of(
         model: a meta-level user model.
         support: (B, S, T, K + 1) int64: of S sequences and T steps the K items that were shown and
             the slot that was clicked, -1 for none. -1 fills empty slots and absent steps.
-        reward: (B, S, T); when None, 1 for each click.
+        reward: (B, S, T) as the log has them; when None, each click has the log's mean one.
         member: which of the model's members is asked.
 
     Raises:
@@ -57,8 +57,8 @@ def context_of(
     if member not in model.members:
         raise RecGymError(f"context_of: no member {member!r}; there are {', '.join(model.members)}")
     support = checked_support(support, model.n_items)
-    if reward is None:
-        reward = (support[..., -1] >= 0).astype(np.float32)
+    if reward is None:  # a mean one, which tells nothing
+        reward = (support[..., -1] >= 0) * model.members[member]["encoder.reward"][0]
     reward = np.asarray(reward, np.float32)
     if reward.shape != support.shape[:-1] or not np.isfinite(reward).all():
         wanted = " x ".join(map(str, support.shape[:-1]))

@@ -78,6 +78,8 @@ def replayed(
     lengths = np.bincount(users)
     leaves = config.outside == "end"
     state = functions.initial(config, tables, pages.histories[first])
+    if member in model.contexts:  # users of a meta-level model differ by more than their clicks
+        state["context"] = rng.choice(model.contexts[member], len(first))
     spent = None if model.info["repeat_clicks"] else np.zeros((len(first), model.n_items + 1), bool)
     there = np.arange(len(first))
     found: list[tuple[Array, Array, Array]] = []

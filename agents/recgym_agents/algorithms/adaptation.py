@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, POSITIVE, check_ranges
 from recgym.spaces import random_slates
 from recgym_agents.agent import BaseAgent, EnvironmentSpec
@@ -75,7 +76,17 @@ class AdaptedAgent:
         self.agent, self.knowledge, self.spec = agent, knowledge, agent.spec
 
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
-        """Returns slates (B, K), of B = U users in their order, or all of a single user."""
+        """Returns slates (B, K), of B = U users in their order, or all of a single user.
+
+        Raises:
+            RecGymError: as many observations as neither.
+        """
+        users = len(next(iter(self.knowledge.values())))
+        if users not in (1, len(observation)):
+            raise RecGymError(
+                f"act: {len(observation)} observations, but adapted to {users} users; give one of"
+                " each, in their order"
+            )
         return self.agent.act_for(self.knowledge, observation, explore)
 
     def adapt(self, support: Support) -> AdaptedAgent:

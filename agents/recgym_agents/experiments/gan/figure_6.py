@@ -232,8 +232,9 @@ EXPERIMENT = Experiment(
     method="""
 Every policy interacts with users whom the user model of
 [RecGAN-v0](../environments/RecGAN-v0.md) was not fitted on, in a model of their own (split="test").
-At each iteration all users are shown one slate, and after a session of 20 slates the next one
-begins.
+At each iteration every user is shown one slate, and after a session of 20 slates the next one
+begins. The agent that adapts meets the same users in every session; those that learn from nothing
+meet users who are drawn anew from the same population.
 
 - CDQN with GAN, MAML: [cascading-dqn-maml](../agents/cascading-dqn-maml.md), trained in the model
   of the training users. After each session it adapts to each user from her own last four sessions,

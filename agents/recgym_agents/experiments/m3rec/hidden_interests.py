@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recgym.metrics import mean_and_error
+from recgym.metrics import detectable_difference, mean_and_error
 from recgym_agents.experiments.experiment import (
     Budget,
     Cell,
@@ -25,7 +25,7 @@ from recgym_agents.experiments.m3rec.unknown_users import (
     searched_policy,
 )
 from recgym_agents.experiments.results_report import seeds_text, table
-from recgym_agents.experiments.verdicts import judge_bound
+from recgym_agents.experiments.verdicts import judge_bound, limit
 
 WORLDS = {
     f"{name}, {population}": HiddenWorld(name, population, horizon)
@@ -42,8 +42,8 @@ LABELS = {
     "support5": "and 5 sequences",
     "knows": "knows the user",
 }
-FLOORS = ("search", "last")
-"""They see what agents see: the candidates, and what was made of the last slate."""
+FLOORS = ("search", "last", "session")
+"""They see what agents see: the candidates, and what was made of the last slate, or of all."""
 HEADROOM = 0.15
 BUDGET: Budget = {
     "seeds": [0, 1, 2, 3],
@@ -110,13 +110,18 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
                 ]
             )
         over = mean_and_error(earned["knows"] / earned[floor] - 1.0)
+        verdict = judge_bound(over.low, over.high, HEADROOM)
+        evidence = (
+            f"{100 * over.mean:.1f}% ({100 * over.low:.1f}% .. {100 * over.high:.1f}%) over"
+            f" {LABELS[floor]}; {100 * _over(earned, 'last'):.1f}% over beliefs from the last slate"
+        )
+        detectable = detectable_difference(over.standard_error, over.n - 1)
+        evidence += limit(verdict, f"{detectable:.1%} from the bound")
         claims.append(
             Claim(
                 f"{world}: who knows the users earns at least 15% more",
-                judge_bound(over.low, over.high, HEADROOM),
-                f"{100 * over.mean:.1f}% ({100 * over.low:.1f}% .. {100 * over.high:.1f}%) over"
-                f" {LABELS[floor]}; {100 * _over(earned, 'session'):.1f}% over who remembers the"
-                " session",
+                verdict,
+                evidence,
             )
         )
         parts += [
@@ -156,7 +161,9 @@ the populations "train" and "test". Support are sequences of 20 random slates.
   it is what an agent could know that remembers everything; from support, what one can know that
   adapts. They know the rules of the world, which agents have to learn.
 
-The floor is the best of those that see what agents see. Rule: the interval over seeds of the gain
+The floor is the best of those that see what agents see, now or in the whole session. Populations
+and lengths of sessions were chosen by looking at headroom: three settings were tried, on small
+samples. Rule: the interval over seeds of the gain
 of who knows the users lies above 15%; contradicted if it lies below.""",
     budget=BUDGET,
     smoke_budget=SMOKE,
