@@ -119,6 +119,8 @@ def test_validation_weighs_kinds_of_events_by_their_reward() -> None:
     class Fixed:
         spec = EnvironmentSpec(N_ITEMS, 2, 4, None)
 
+        def check_rewards(self, reward: np.ndarray) -> None: ...
+
         def gains(self, batch: Any) -> np.ndarray:
             return np.where(batch.item >= 0, np.where(batch.event == 2, 0.5, 0.1), np.nan)
 
@@ -134,6 +136,8 @@ def test_validation_weighs_kinds_of_events_by_their_reward() -> None:
 def test_validation_leaves_out_what_nothing_was_known_before() -> None:
     class FirstOnly:
         spec = EnvironmentSpec(N_ITEMS, 2, 4, None)
+
+        def check_rewards(self, reward: np.ndarray) -> None: ...
 
         def gains(self, batch: Any) -> np.ndarray:
             found = np.full(batch.item.shape, 0.25)

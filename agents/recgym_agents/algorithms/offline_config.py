@@ -21,8 +21,8 @@ class OfflinePolicyConfig(SequencePolicyConfig):
     weight: Weight = "one"
     """What weighs the log-probability of what was done: one; its reward; its return; its value
     ("value", an actor-critic); its value above sampled items ("advantage"); exp(advantage / beta)
-    ("improvement"); or none, where there is no policy to learn. Rewards and returns below 0 are
-    refused, and values below 0 weigh nothing."""
+    ("improvement"); or none, where there is no policy to learn. Logs of rewards
+    below 0 are refused where rewards or returns weigh; values below 0 weigh nothing."""
     importance: bool = False
     """Weigh also by pi / mu of what was done, mu being the logging policy, estimated by a head that
     does not move the encoder."""

@@ -104,6 +104,17 @@ class OfflinePolicy(BaseAgent):
         self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
         self.clicks = np.zeros(spec.n_items, np.int64)
 
+    def check_rewards(self, reward: np.ndarray) -> None:
+        """Refuses rewards of a log that would weigh below 0, where the loss has no bound.
+
+        Raises:
+            RecGymError: a reward is below 0, and rewards or returns weigh what was done.
+        """
+        if self.config.weight in ("reward", "return") and (reward < 0.0).any():
+            raise RecGymError(
+                f"weight={self.config.weight}: rewards below 0; shift the log's rewards"
+            )
+
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns the K best items, or, while exploring at all, slates drawn (B, K)."""
         slates = []
@@ -232,13 +243,10 @@ class OfflinePolicy(BaseAgent):
     def _weight(self, state: Tensor, steps: LoggedSteps, valued: Valued | None) -> Tensor:
         """Returns what weighs the log-probabilities of what was done (S,), but for pi / mu."""
         config = self.config
-        if config.weight in ("reward", "return"):
-            weight = steps.reward if config.weight == "reward" else steps.returns
-            if (weight < 0.0).any():
-                raise RecGymError(
-                    f"weight={config.weight}: {config.weight}s below 0; shift the log's rewards"
-                )
-            return weight
+        if config.weight == "reward":
+            return steps.reward
+        if config.weight == "return":
+            return steps.returns
         if valued is None or config.weight == "one":
             return torch.ones_like(steps.reward)
         if config.weight == "improvement":

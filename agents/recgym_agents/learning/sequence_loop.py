@@ -26,6 +26,9 @@ from recgym_agents.learning.loop import Loop
 class SequenceAgent(EpisodeAgent, Protocol):
     """An agent that learns from what was done with items, with or without slates."""
 
+    def check_rewards(self, reward: np.ndarray) -> None:
+        """Raises RecGymError for rewards of a log (P,) that the agent cannot learn from."""
+
     def gains(self, batch: Episodes) -> np.ndarray:
         """Returns nDCG@20 of the item of each step among all items (B, T), NaN where is none."""
 
@@ -80,6 +83,8 @@ class SequenceLoopConfig(EpisodeLoopConfig):
             first = replace(self, schedule="offline").loop(agent, None, read, seeds, log)
             then = replace(self, schedule="online").loop(agent, env, steps - read, seeds, None)
             return LogThenPlay(agent, first, then, steps)
+        if log is not None:
+            agent.check_rewards(log.reward)
         found = super().loop(agent, env, steps, seeds, log)
         if isinstance(found, LogLoop):
             return SequenceLoop(agent, found.memory, steps)
