@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from recgym.arrays import Array
+from recgym.errors import RecGymError
 
 
 def rank_counts(scores: Array, target: Array) -> tuple[Array, Array]:
@@ -18,10 +19,15 @@ def rank_counts(scores: Array, target: Array) -> tuple[Array, Array]:
         Two counts, (P,) each: ties are broken at random, so that the rank is one of
         ``better + 1 .. better + tied``, each as likely.
 
+    Raises:
+        RecGymError: a score is NaN.
+
     >>> rank_counts(np.array([[0.1, 0.5, 0.5, 0.7]]), np.array([1]))
     (array([1]), array([2]))
     """
     scores = np.asarray(scores)
+    if np.isnan(scores).any():
+        raise RecGymError("rank_counts: scores must be numbers; the agent returned NaN")
     own = np.take_along_axis(scores, np.asarray(target)[:, None], axis=1)
     return (scores > own).sum(axis=1), (scores == own).sum(axis=1)
 

@@ -31,11 +31,21 @@ def test_weighted_likelihood_by_hand() -> None:
 
 def test_improvement_by_hand() -> None:
     advantage = torch.tensor([0.0, math.log(2.0), 100.0], requires_grad=True)
-    weight = improvement_weights(advantage, 1.0, 30.0)
-    assert weight.tolist() == pytest.approx([1.0, 2.0, 30.0])
+    weight = improvement_weights(advantage[:2], 1.0, 30.0)
+    assert weight.tolist() == pytest.approx([1.0, 2.0])
     assert not weight.requires_grad
-    assert improvement_weights(advantage, 0.5, 30.0)[1].item() == pytest.approx(4.0)
+    assert improvement_weights(advantage[:2], 0.5, 30.0).tolist() == pytest.approx([1.0, 4.0])
     assert improvement_weights(advantage, 1e6, 30.0).tolist() == pytest.approx([1, 1, 1], abs=1e-3)
+
+
+def test_the_cap_keeps_the_ratios_of_improvement_weights() -> None:
+    advantage = torch.tensor([0.0, math.log(2.0), math.log(10.0)])
+    assert improvement_weights(advantage, 1.0, 5.0).tolist() == pytest.approx([0.5, 1.0, 5.0])
+    # squared they are 1, 4 and 100
+    assert improvement_weights(advantage, 0.5, 5.0).tolist() == pytest.approx([0.05, 0.2, 5.0])
+    # a small beta leaves the best step alone, however far above the cap the weights would be
+    assert improvement_weights(advantage, 1e-3, 5.0).tolist() == pytest.approx([0.0, 0.0, 5.0])
+    assert improvement_weights(torch.zeros(0), 1.0, 5.0).tolist() == []
 
 
 def test_ratios_are_smoothed_and_capped() -> None:

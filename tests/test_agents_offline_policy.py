@@ -12,11 +12,13 @@ import torch
 
 from recgym.errors import RecGymError
 from recgym_agents.agent import EnvironmentSpec
+from recgym_agents.algorithms import offline_policy
 from recgym_agents.algorithms.offline_config import OfflinePolicyConfig
 from recgym_agents.algorithms.offline_policy import OfflinePolicy, supported_first
 from recgym_agents.algorithms.offline_steps import LoggedSteps, logged_steps
-from recgym_agents.algorithms.offline_values import Draws, q_learning
-from recgym_agents.learning.episodes import Episodes
+from recgym_agents.algorithms.offline_values import Draws, Valued, q_learning
+from recgym_agents.learning.episodes import EpisodeLog, Episodes
+from recgym_agents.learning.sequence_loop import SequenceLoopConfig
 from recgym_agents.networks.sequence_policy import SequencePolicy
 from recgym_agents.zoo import OFFLINE
 
@@ -206,6 +208,64 @@ def test_local_policy_improvement_weighs_by_the_advantage(name: str) -> None:
     assert weight.std() > 1e-3
 
 
+@pytest.mark.parametrize("name", ["reward-weighted", "ips", "pg-offline", "ips-pg", "logging"])
+def test_logs_that_would_weigh_below_0_are_refused(name: str) -> None:
+    reward = np.array([0.2, -1.0, 0.2], np.float32)
+    log = EpisodeLog(
+        history=np.full((3, 3), 6),
+        offsets=np.arange(4),
+        terminated=np.ones(3, np.bool_),
+        slate=np.zeros((3, 0), np.int64),
+        item=np.array([1, 2, 3]),
+        reward=reward,
+    )
+    one, loop = agent(name), SequenceLoopConfig()
+    if name == "logging":
+        loop.loop(one, None, 3, (0, 0), log)
+        return
+    line = f"weight={one.config.weight}: rewards below 0; shift the log's rewards"
+    with pytest.raises(RecGymError, match=line):
+        loop.loop(one, None, 3, (0, 0), log)
+    loop.loop(one, None, 3, (0, 0), replace(log, reward=reward + np.float32(1.0)))
+
+
+def test_values_weigh_from_0_to_the_cap() -> None:
+    one = agent("sac-ss", warm_up=0, weight_cap=2.0)
+    steps = one._steps(episodes())
+    valued = Valued(torch.zeros(()), torch.tensor([-3.0, 0.5, 9.0, 0.0]), torch.zeros(4, 0))
+    states = torch.zeros(4, 8)
+    assert one._weight(states, steps, valued).tolist() == [0.0, 0.5, 2.0, 0.0]
+
+
+def test_negatives_are_all_the_items_that_were_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    one, drawn = agent("snqn", negatives=600), []
+
+    def recorded(*arguments: Any) -> Valued:
+        drawn.append(arguments[-1].negatives.numpy())
+        return q_learning(*arguments)
+
+    monkeypatch.setattr(offline_policy, "q_learning", recorded)
+    one.update(episodes())
+    for item, negatives in zip([1, 2, 3, 4], drawn[0], strict=True):
+        counts = np.bincount(negatives, minlength=N_ITEMS)
+        assert counts[item] == 0
+        assert (np.delete(counts, item) > 70).all()  # of 600 / 5, whose deviation is 10
+
+
+def test_a_catalog_of_one_item_has_no_negatives() -> None:
+    single = replace(SPEC, n_items=1, slate_size=1)
+    config = replace(OFFLINE["snqn"][0], remove_clicked=False)
+    with pytest.raises(RecGymError, match="negatives=10: the catalog has one item"):
+        OfflinePolicy(config, single, 0)
+
+
+def test_scores_that_are_no_numbers_have_no_gain() -> None:
+    one = agent()
+    one.network.policy_bias.data[5] = torch.nan
+    with pytest.raises(RecGymError, match="the agent returned NaN"):
+        one.gains(episodes())
+
+
 def test_weights_of_values_wait_for_the_warm_up() -> None:
     one = agent("sac-ss", warm_up=1)
     assert one.update(episodes())["weight"] == 1.0
@@ -287,6 +347,7 @@ def test_exploring_draws_from_the_policy_without_replacement() -> None:
         ({"weight": "improvement"}, "weight=improvement: needs action values; set values=q"),
         ({"acts_by": "value"}, "acts_by=value: needs action values; set values=q"),
         ({"weight": "advantage", "values": "q"}, "set negatives to at least 1"),
+        ({"importance": True, "sampled": 5}, "needs exact probabilities; set sampled=0"),
         ({"weight": "none"}, "weight=none: learns no policy"),
         ({"target_return": 1.5}, "target_return=1.5: must be in 0..1"),
         ({"beta": 0.0}, "beta=0.0: must be at least"),

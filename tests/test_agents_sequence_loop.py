@@ -119,6 +119,8 @@ def test_validation_weighs_kinds_of_events_by_their_reward() -> None:
     class Fixed:
         spec = EnvironmentSpec(N_ITEMS, 2, 4, None)
 
+        def check_rewards(self, reward: np.ndarray) -> None: ...
+
         def gains(self, batch: Any) -> np.ndarray:
             return np.where(batch.item >= 0, np.where(batch.event == 2, 0.5, 0.1), np.nan)
 
@@ -129,6 +131,29 @@ def test_validation_weighs_kinds_of_events_by_their_reward() -> None:
     assert loop.score(log) == pytest.approx(0.2 * 0.1 + 1.0 * 0.5, rel=1e-5)
     clicks = EpisodeLog.of_sessions(replace(dataset.sessions, event=None), 4, N_ITEMS)
     assert clicks.batch(np.arange(3)).event is None
+
+
+def test_validation_leaves_out_what_nothing_was_known_before() -> None:
+    class FirstOnly:
+        spec = EnvironmentSpec(N_ITEMS, 2, 4, None)
+
+        def check_rewards(self, reward: np.ndarray) -> None: ...
+
+        def gains(self, batch: Any) -> np.ndarray:
+            found = np.full(batch.item.shape, 0.25)
+            found[:, 0] = 1.0
+            return found
+
+    sessions = replace(event_log(users=4).sessions, event=None, reward=np.ones(20, np.float32))
+    score = {}
+    # the first items of all four users; of two users who come back, the first item of one visit
+    for name, user in (("new", sessions.user), ("back", sessions.user // 2)):
+        log = EpisodeLog.of_sessions(replace(sessions, user=user), 4, N_ITEMS)
+        loop = SequenceLoopConfig().loop(FirstOnly(), None, 10, (0, 0), log)
+        assert isinstance(loop, SequenceLoop)
+        score[name] = loop.score(log)
+    assert score["new"] == pytest.approx(0.25)
+    assert score["back"] == pytest.approx((16 * 0.25 + 2 * 1.0) / 18)
 
 
 def test_what_a_log_taught_is_gone_on_with_by_playing(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import DataNotAvailable, Finished, Page, Place
 from recgym_agents.experiments.offline import lpi_figure_2, lpi_table_3, shop_logs, sqn_table
 
@@ -174,6 +175,26 @@ def test_agents_are_trained_and_scored_on_a_drawn_log(place: Place) -> None:
     assert found["purchase HR@5"] == 1.0  # the last click is what is bought
     assert found["click HR@5"] < 1.0
     assert "js" not in found
+
+
+def test_policies_are_compared_where_something_is_known_of_the_user(place: Place) -> None:
+    dataset = shop_logs.read_shop_log("yoochoose", place, 60, 0)
+    n_items = dataset.catalog.n_items
+
+    class Scorer:
+        """Scores all items alike, but for item 0 where nothing was clicked."""
+
+        spec = EnvironmentSpec(n_items, 2, shop_logs.WINDOW, None)
+
+        def __init__(self, at_first: float) -> None:
+            self.at_first = at_first
+
+        def item_scores(self, observation: np.ndarray) -> np.ndarray:
+            scores = np.zeros((len(observation), n_items))
+            scores[(observation == n_items).all(axis=1), 0] = self.at_first
+            return scores
+
+    assert shop_logs.score_one(Scorer(0.0), Scorer(9.0), dataset)["js"] == 0.0
 
 
 def test_without_the_raw_files_a_cell_says_so(tmp_path: Path) -> None:

@@ -95,6 +95,8 @@ def test_weights_that_do_not_average_one_are_warned_of() -> None:
 def test_rows_that_all_say_the_same_are_warned_of() -> None:
     (caution,) = ope.estimate(ope.ips(np.zeros(90), np.ones(90), np.ones(90))).warnings
     assert caution.kind == "no spread"
+    (unweighted,) = ope.estimate(ope.direct_method(np.full(90, 0.5))).warnings
+    assert unweighted.kind == "no spread"
 
 
 def test_weights_that_were_cut_are_warned_of() -> None:

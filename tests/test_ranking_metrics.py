@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from recgym.errors import RecGymError
 from recgym.ranking_metrics import (
     hit_rate,
     js_divergence,
@@ -47,6 +48,14 @@ def test_ties_are_counted_by_expectation(scores: list[int], target: int, k: int)
     gain = np.mean([(rank <= k) / np.log2(rank + 1) for rank in ranks])
     assert hit_rate(*counts, k)[0] == pytest.approx(hits)
     assert ndcg(*counts, k)[0] == pytest.approx(gain)
+
+
+@pytest.mark.parametrize("wrong", [0, 1])
+def test_scores_that_are_no_numbers_have_no_rank(wrong: int) -> None:
+    scores = np.array([[0.1, 0.2, 0.3], [0.1, 0.2, 0.3]])
+    scores[1, wrong] = np.nan
+    with pytest.raises(RecGymError, match="rank_counts: scores must be numbers; the agent ret"):
+        rank_counts(scores, np.array([1, 1]))
 
 
 def test_models_are_selected_by_the_gains_of_each_kind_of_event() -> None:

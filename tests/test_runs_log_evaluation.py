@@ -98,6 +98,44 @@ def test_slots_given_those_above_are_told_by_their_product() -> None:
     assert "cascade_dr" in found
 
 
+def test_slots_whose_kind_is_unknown_say_nothing() -> None:
+    slots = np.tile([1 / 3, 1 / 2], 8).astype(np.float32)
+    unknown = dataset(slot_propensities=slots, slate_propensities=None)
+    assert list(by_name(evaluate_on_log(Always([0, 1], 3), unknown).page)) == [
+        "logged",
+        "direct_method",
+    ]
+
+
+def test_slots_of_two_kinds_are_refused() -> None:
+    slots = np.tile([1 / 3, 1 / 2], 8).astype(np.float32)
+    slots[13] = 1 / 3  # the first page of user 3
+    with pytest.raises(RecGymError, match="not on that of user 3, session 3, step 0; write"):
+        evaluate_on_log(Always([0, 1], 3), dataset(slot_propensities=slots))
+
+
+def test_slots_that_are_certain_are_of_both_kinds() -> None:
+    slots, slates = np.full(16, 1 / 3, np.float32), np.full(8, 1 / 6, np.float32)
+    slots[8:10] = slates[4] = 1.0  # user 2's first page was the same whoever came
+    found = evaluate_on_log(
+        Always([0, 1], 3), dataset(slot_propensities=slots, slate_propensities=slates)
+    )
+    # as by hand above, but that page's click in slot 1 weighs 1
+    assert by_name(found.page)["independent_ips"] == pytest.approx((1 * 1 + 3 * 2 + 3 * 1) / 4)
+
+
+def test_rewards_without_a_click_are_no_items() -> None:
+    reward = np.array([1, 0, 1, 0, 1, 2, 0, 1], np.float32)
+    for page in (1, 6):  # of a user whom the reward model learns from, and of one who is scored
+        paid = reward.copy()
+        paid[page] = 3.0
+        found = evaluate_on_log(Always([0, 1], 3), dataset(reward=paid))
+        assert "direct_method" not in by_name(found.page)
+        assert found.no_direct == "1 pages without a click have a reward, which is no item's"
+        assert "doubly_robust" in by_name(found.page)
+    assert evaluate_on_log(Always([0, 1], 3), dataset()).no_direct == ""
+
+
 def test_pages_of_another_size_are_left_out() -> None:
     log = dataset().sessions
     keep = np.ones(16, bool)

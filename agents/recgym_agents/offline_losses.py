@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -27,16 +29,22 @@ def weighted_log_loss(log_pi_tm1: Tensor, weight_tm1: Tensor) -> Tensor:
 
 
 def improvement_weights(advantage_tm1: Tensor, beta: float, cap: float) -> Tensor:
-    """``min(exp(A(s, a) / beta), cap)`` (Liang and Vlassis, 2022, Eq. 8).
+    """``c exp(A(s, a) / beta)`` (Liang and Vlassis, 2022, Eq. 8), where c keeps them below a cap.
 
-    The smaller beta, the further the policy may move from the one that logged.
+    c is 1 where no weight of the batch is above the cap, and otherwise makes the highest one the
+    cap, so that the weights of two steps keep their ratio. The smaller beta, the further the policy
+    may move from the one that logged.
 
     Args:
         advantage_tm1: of what was done (S,).
         beta: the multiplier of the divergence between the two policies.
         cap: the highest weight.
     """
-    return (advantage_tm1 / beta).exp().clamp(max=cap).detach()
+    if not len(advantage_tm1):
+        return advantage_tm1.detach()
+    logits = (advantage_tm1 / beta).detach()
+    highest = logits.amax()  # taken off first, which keeps the digits of large logits
+    return (logits - highest + highest.clamp(max=math.log(cap))).exp()
 
 
 def ratio_weights(log_pi_tm1: Tensor, log_mu_tm1: Tensor, smoothing: float, cap: float) -> Tensor:

@@ -78,7 +78,8 @@ class Sessions:
     timestamp: Array | None = None
     """(P,) int64 seconds"""
     slot_propensities: Array | None = None
-    """(S,) float32: the logging policy's probability of each item in its slot"""
+    """(S,) float32: the logging policy's probability of each item in its slot, on all pages either
+    whatever stands in the other slots, or given the items above"""
     slate_propensities: Array | None = None
     """(P,) float32: the logging policy's probability of each slate"""
     event: Array | None = None

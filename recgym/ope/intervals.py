@@ -191,9 +191,15 @@ def _bernstein(values: Array, width: float, level: float) -> float:
 
 
 def _cautions(terms: Terms, size: float) -> tuple[Caution, ...]:
-    if terms.weights is None:
-        return ()
     found, n = [], len(terms.values)
+    if n > 1 and np.ptp(terms.values) == 0.0:
+        text = (
+            "all rows say the same, such as that nothing was ever earned: that the interval has no"
+            " width does not mean that the estimate is exact"
+        )
+        found.append(Caution("no spread", text))
+    if terms.weights is None:
+        return tuple(found)
     if size < max(FEW, SMALL_SHARE * n):
         text = f"{n:,} rows weigh as much as {size:,.1f}: estimate and interval rest on those few"
         found.append(Caution("effective sample size", text))
@@ -211,10 +217,4 @@ def _cautions(terms: Terms, size: float) -> tuple[Caution, ...]:
             " shows what was never logged"
         )
         found.append(Caution("mean weight", text))
-    if n > 1 and np.ptp(terms.values) == 0.0:
-        text = (
-            "all rows say the same, such as that nothing was ever earned: that the interval has no"
-            " width does not mean that the estimate is exact"
-        )
-        found.append(Caution("no spread", text))
     return tuple(found)

@@ -21,16 +21,19 @@ class OfflinePolicyConfig(SequencePolicyConfig):
     weight: Weight = "one"
     """What weighs the log-probability of what was done: one; its reward; its return; its value
     ("value", an actor-critic); its value above sampled items ("advantage"); exp(advantage / beta)
-    ("improvement"); or none, where there is no policy to learn."""
+    ("improvement"); or none, where there is no policy to learn. Logs of rewards
+    below 0 are refused where rewards or returns weigh; values below 0 weigh nothing."""
     importance: bool = False
     """Weigh also by pi / mu of what was done, mu being the logging policy, estimated by a head that
     does not move the encoder."""
     smoothing: float = 1.0
     """Power of mu in that weight; below 1 rare items weigh less."""
     weight_cap: float = 30.0
-    """The highest of each of these weights."""
+    """The highest of each of these weights; those of "improvement" are scaled down together where
+    one of the batch would be above it."""
     beta: float = 1.0
-    """How closely "improvement" keeps to the logging policy: the smaller, the further away."""
+    """How closely "improvement" keeps to the logging policy: the smaller, the further away, since
+    the ratio of two steps' weights is exp(difference of their advantages / beta)."""
     warm_up: int = 0
     """Updates at first in which the weights of "value" and "advantage" are one."""
     values: Literal["none", "q", "history"] = "none"
@@ -47,7 +50,8 @@ class OfflinePolicyConfig(SequencePolicyConfig):
     mixture: bool = False
     """Fit random mixtures of the members instead, drawn anew for each update."""
     negatives: int = 0
-    """Items drawn uniformly for each step, that are fitted to no reward in the same state."""
+    """Items drawn uniformly for each step, among all but the one that was done, that are fitted to
+    no reward in the same state."""
     shown: bool = True
     """Fit to 0 the values of items that were shown and not clicked, where slates are known."""
     conservative: float = 0.0
@@ -65,7 +69,7 @@ class OfflinePolicyConfig(SequencePolicyConfig):
     """Standard deviations over the members that are added to a value where items are ranked."""
     sampled: int = 0
     """Items drawn by popularity that the softmax of an update is estimated with; 0 sums over all
-    items, exactly."""
+    items, exactly, as ``importance`` needs."""
     last: int = 0
     """Steps at the end of each episode that are learned from; 0: all."""
     learning_rate: float = 5e-3
@@ -91,6 +95,8 @@ class OfflinePolicyConfig(SequencePolicyConfig):
         for setting, given in wanted.items():
             if given and self.values != "q":
                 raise RecGymError(f"{setting}: needs action values; set values=q")
+        if self.importance and self.sampled:
+            raise RecGymError("importance=true: needs exact probabilities; set sampled=0")
         if self.weight == "advantage" and not self.negatives:
             raise RecGymError(
                 "weight=advantage: is over sampled items; set negatives to at least 1"

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from recgym.ranking_metrics import ndcg
+from recgym.errors import RecGymError
+from recgym.ranking_metrics import ndcg, rank_counts
 from recgym_agents.agent import BaseAgent, EnvironmentSpec
 from recgym_agents.algorithms.offline_config import OfflinePolicyConfig
 from recgym_agents.algorithms.offline_steps import LoggedSteps, logged_steps
@@ -82,6 +83,11 @@ class OfflinePolicy(BaseAgent):
     def __init__(self, config: OfflinePolicyConfig, spec: EnvironmentSpec, seed: int) -> None:
         spec.check_ids("an agent that learns from sequences")
         spec.check_candidates(config.remove_clicked)
+        if config.negatives and spec.n_items == 1:
+            raise RecGymError(
+                f"negatives={config.negatives}: the catalog has one item, and no other to draw; set"
+                " negatives=0"
+            )
         self.config, self.spec, self.updates = config, spec, 0
         self.rng = np.random.default_rng(seed)
         self.network = SequencePolicy(
@@ -97,6 +103,17 @@ class OfflinePolicy(BaseAgent):
         parameters = self.network.parameters()
         self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
         self.clicks = np.zeros(spec.n_items, np.int64)
+
+    def check_rewards(self, reward: np.ndarray) -> None:
+        """Refuses rewards of a log that would weigh below 0, where the loss has no bound.
+
+        Raises:
+            RecGymError: a reward is below 0, and rewards or returns weigh what was done.
+        """
+        if self.config.weight in ("reward", "return") and (reward < 0.0).any():
+            raise RecGymError(
+                f"weight={self.config.weight}: rewards below 0; shift the log's rewards"
+            )
 
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns the K best items, or, while exploring at all, slates drawn (B, K)."""
@@ -210,7 +227,9 @@ class OfflinePolicy(BaseAgent):
             return history_learning(self.network, states, steps)
         if self.target is None:
             return None
-        negatives = self.rng.integers(self.spec.n_items, size=(len(steps.item), config.negatives))
+        others = max(self.spec.n_items - 1, 1)
+        negatives = self.rng.integers(others, size=(len(steps.item), config.negatives))
+        negatives += negatives >= steps.item.numpy(force=True)[:, None]
         mixture = None
         if config.mixture:
             uniform = self.rng.random(config.members).astype(np.float32)
@@ -237,21 +256,24 @@ class OfflinePolicy(BaseAgent):
         if self.updates < config.warm_up:
             return torch.ones_like(steps.reward)
         if config.weight == "value":
-            return valued.logged.clamp(max=config.weight_cap)
+            return valued.logged.clamp(0.0, config.weight_cap)
         return advantage_over_samples(valued.logged, valued.sampled, config.weight_cap)
 
     @torch.no_grad()
     def gains(self, batch: Episodes) -> np.ndarray:
-        """Returns nDCG@20 of the item of each step among all items (B, T), NaN where is none."""
+        """Returns nDCG@20 of the item of each step among all items (B, T), NaN where is none.
+
+        Raises:
+            RecGymError: a score is NaN.
+        """
         steps = self._steps(batch)
         states = self.network.states(steps.clicks, steps.counts).flatten(0, 1)
         found = []
         for first in range(0, len(steps.item), ROWS):
             rows = slice(first, first + ROWS)
             scores = self._ranking(states[steps.now[rows]])
-            own = scores.gather(1, steps.item[rows][:, None])
-            better, tied = ((scores > own).sum(1), (scores == own).sum(1))
-            found.append(ndcg(better.numpy(force=True), tied.numpy(force=True), CUTOFF))
+            item = steps.item[rows].numpy(force=True)
+            found.append(ndcg(*rank_counts(scores.numpy(force=True), item), CUTOFF))
         gains = np.full(batch.item.shape, np.nan)
         gains[steps.done] = np.concatenate([*found, np.zeros(0)])
         return gains

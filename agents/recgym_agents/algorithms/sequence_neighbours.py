@@ -118,6 +118,9 @@ class Neighbours(BaseAgent):
                 row += index.similar_sessions(own, self.config.sample, self.config.neighbours)
         return scores
 
+    def check_rewards(self, reward: np.ndarray) -> None:
+        """Takes all rewards, since it reads none."""
+
     def gains(self, batch: Episodes) -> np.ndarray:
         """Returns nDCG@20 of the item of each step among all items (B, T), NaN where is none."""
         clicks, counts = click_sequences(batch.history, batch.item, self.spec.n_items)

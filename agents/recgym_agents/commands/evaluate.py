@@ -157,6 +157,8 @@ def _on_log(
             notes |= {f"{unit}, {_title(one)}: {caution.text}": None for caution in one.warnings}
     if found.no_session:
         notes[f"nothing is said of sessions: {found.no_session}"] = None
+    if found.no_direct:
+        notes[f"the direct method says nothing: {found.no_direct}"] = None
     if found.left_out:
         notes[f"{found.left_out:,} pages with slates of another size were left out"] = None
     write_json(
@@ -170,6 +172,7 @@ def _on_log(
             "page": [_record(one) for one in found.page],
             "session": [_record(one) for one in found.session],
             "no_session": found.no_session,
+            "no_direct": found.no_direct,
         },
     )
     console = Console()

@@ -13,13 +13,21 @@ from recgym.errors import RecGymError
 from recgym.ranking_metrics import mean_gain
 from recgym.settings import SHARE, check_ranges
 from recgym_agents.learning.episode_loop import EpisodeLoopConfig
-from recgym_agents.learning.episodes import EpisodeAgent, EpisodeLog, Episodes
+from recgym_agents.learning.episodes import (
+    EpisodeAgent,
+    EpisodeLog,
+    Episodes,
+    click_sequences,
+)
 from recgym_agents.learning.log_loop import LogLoop
 from recgym_agents.learning.loop import Loop
 
 
 class SequenceAgent(EpisodeAgent, Protocol):
     """An agent that learns from what was done with items, with or without slates."""
+
+    def check_rewards(self, reward: np.ndarray) -> None:
+        """Raises RecGymError for rewards of a log (P,) that the agent cannot learn from."""
 
     def gains(self, batch: Episodes) -> np.ndarray:
         """Returns nDCG@20 of the item of each step among all items (B, T), NaN where is none."""
@@ -33,7 +41,7 @@ class SequenceLoopConfig(EpisodeLoopConfig):
     where that is known. The last round or batch is finished, so that a training can end a little
     beyond its steps. The policy kept is the one of the highest sum, over kinds of events (clicks,
     carts, purchases), of their mean reward times their mean nDCG@20 (Liang and Vlassis, 2022,
-    section 4.2).
+    section 4.2). The first item of a user, before which nothing is known of her, does not count.
     """
 
     schedule: Literal["online", "offline", "online-offline", "offline-online"] = "offline"  # type: ignore[assignment]
@@ -75,6 +83,8 @@ class SequenceLoopConfig(EpisodeLoopConfig):
             first = replace(self, schedule="offline").loop(agent, None, read, seeds, log)
             then = replace(self, schedule="online").loop(agent, env, steps - read, seeds, None)
             return LogThenPlay(agent, first, then, steps)
+        if log is not None:
+            agent.check_rewards(log.reward)
         found = super().loop(agent, env, steps, seeds, log)
         if isinstance(found, LogLoop):
             return SequenceLoop(agent, found.memory, steps)
@@ -87,14 +97,19 @@ class SequenceLoop(LogLoop):
     agent: SequenceAgent
 
     def score(self, held_out: EpisodeLog) -> float:
-        """Returns ``mean_gain`` of the items of a log that is not learned from."""
+        """Returns ``mean_gain`` of the items of a log that is not learned from.
+
+        Items before which their user had clicked nothing do not count, as in a test.
+        """
+        n_items = self.agent.spec.n_items
         size = self.memory.batch_size
         parts = np.split(np.arange(len(held_out)), np.arange(size, len(held_out), size))
         gains, rewards, events = [], [], []
         for part in parts:
             batch = held_out.batch(part)
             found = self.agent.gains(batch)
-            scored = ~np.isnan(found)
+            _, before = click_sequences(batch.history, batch.item, n_items)
+            scored = ~np.isnan(found) & (before[:, :-1] > 0)
             gains.append(found[scored])
             rewards.append(batch.reward[scored])
             event = np.zeros(scored.shape, np.int8) if batch.event is None else batch.event

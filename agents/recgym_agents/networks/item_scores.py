@@ -163,11 +163,13 @@ def expected_value(state: Tensor, policy: Scores, values: Scores) -> Tensor:
 def sampled_log_softmax_of(
     state: Tensor, scores: Scores, item: Tensor, sampled: Tensor, log_share: Tensor
 ) -> Tensor:
-    """Returns the log-probability (S,) of an item among itself and sampled ones: an approximation.
+    """Returns minus the sampled-softmax loss of an item (S,), to learn from, not to weigh by.
 
-    Scores are corrected by the log of the probability with which an item is sampled, so that the
-    sum over the samples estimates the one over all items; a sample that is the item itself does not
-    count (Jean et al., ACL 2015, section 3.1).
+    It is the log-probability of the item among itself and the sampled ones, scores being corrected
+    by the log of the probability with which an item is sampled; a sample that is the item itself
+    does not count (Jean et al., ACL 2015, section 3.1). With more samples its gradient comes nearer
+    that of ``log_softmax_of``. Its value is no log-probability over all items: the item's score is
+    corrected by its own share, and the sum grows with the number of samples.
 
     Args:
         state: (S, H).

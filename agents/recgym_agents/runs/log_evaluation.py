@@ -56,6 +56,8 @@ class LogEvaluation:
     """Reward a session in which the agent shows all pages, likewise."""
     no_session: str = ""
     """Why nothing is said of sessions, where it is not."""
+    no_direct: str = ""
+    """Why the direct method says nothing, where it does not."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,8 +111,8 @@ def evaluate_on_log(
 
     Raises:
         RecGymError: the log has no propensities, another catalog, or no slates of the agent's size;
-            no users are left to learn the reward model from; or the agent reads no ids, or cannot
-            say how likely its slates are.
+            no users are left to learn the reward model from; slot propensities are of two kinds; or
+            the agent reads no ids, or cannot say how likely its slates are.
     """
     scored = _scored(agent, dataset, split, drawn)
     users = scored.log.user
@@ -119,11 +121,14 @@ def evaluate_on_log(
     def found(terms: list[ope.Terms], cluster: Array) -> tuple[ope.OffPolicyEstimate, ...]:
         return tuple(ope.estimate(one, "bootstrap", cluster=cluster, seed=seed) for one in terms)
 
-    pages, why = found(_page_terms(scored), users), _no_session(scored)
+    terms, no_direct, why = _page_terms(scored), _no_direct(dataset), _no_session(scored)
+    if not no_direct:
+        terms.append(ope.direct_method(scored.expected))
+    pages = found(terms, users)
     if why:
-        return LogEvaluation(scored.left_out, pages, (), why)
+        return LogEvaluation(scored.left_out, pages, (), why, no_direct)
     sessions = _session_terms(scored, _to_come(dataset, split))
-    return LogEvaluation(scored.left_out, pages, found(sessions, users[first]))
+    return LogEvaluation(scored.left_out, pages, found(sessions, users[first]), "", no_direct)
 
 
 def _scored(agent: Actor, dataset: Dataset, split: Split, drawn: bool) -> _Scored:
@@ -232,19 +237,23 @@ def _page_terms(scored: _Scored) -> list[ope.Terms]:
     unclicked = (log.click < 0) & (reward != 0.0)
     if scored.slate.shape[1] > 1 and log.slot_propensities is not None and not unclicked.any():
         terms += _slot_terms(scored, log.slot_propensities.reshape(scored.slate.shape))
-    return [*terms, ope.direct_method(scored.expected)]
+    return terms
 
 
 def _slot_terms(scored: _Scored, slots: Array) -> list[ope.Terms]:
     """Returns what is estimated from clicks in their slots.
 
     Whether the log's propensities of slots are given the items above, or whatever stands elsewhere,
-    shows in their product, which in the first case is that of the slate.
+    shows in their product, which in the first case is that of the slate. Without that of the slate
+    nobody knows which they are, and nothing is estimated.
     """
     log, chosen = scored.log, scored.chosen
+    if log.slate_propensities is None:
+        return []
     clicked = log.click[:, None] == np.arange(scored.slate.shape[1])
-    reward, whole = clicked * log.reward[:, None], log.slate_propensities
-    if whole is not None and np.allclose(slots.prod(axis=1), whole, rtol=SAME, atol=0.0):
+    reward = clicked * log.reward[:, None]
+    same = np.isclose(slots.prod(axis=1), log.slate_propensities, rtol=SAME, atol=0.0)
+    if same.all():
         terms = [ope.reward_interaction_ips(reward, slots, scored.target)]
         if chosen is not None:
             own, worth = scored.rates[chosen], scored.rates[scored.slate]
@@ -253,9 +262,25 @@ def _slot_terms(scored: _Scored, slots: Array) -> list[ope.Terms]:
                 ope.cascade_dr(reward, slots, scored.target, worth + expected - own, expected)
             )
         return terms
+    if same[(slots < 1.0).any(axis=1)].any():  # slots that are certain are so in both ways
+        page = int(np.argmin(same))
+        raise RecGymError(
+            f"--log: slot_propensity multiplies to slate_propensity on some pages, and not on that"
+            f" of user {log.user[page]}, session {log.session[page]}, step {log.step[page]}; write"
+            " on all pages those given the items above, or on all those whatever stands elsewhere"
+        )
     if chosen is None:
         return []
     return [ope.independent_ips(reward, slots, chosen == scored.slate)]
+
+
+def _no_direct(dataset: Dataset) -> str:
+    """Returns why a model of items' rewards would not tell what pages earn, or ""."""
+    log = dataset.sessions
+    paid = (log.slate_sizes > 0) & (log.click < 0) & (log.reward != 0.0)
+    if paid.any():
+        return f"{paid.sum():,} pages without a click have a reward, which is no item's"
+    return ""
 
 
 def _no_session(scored: _Scored) -> str:

@@ -31,7 +31,8 @@ WINDOW = 20
 LENGTHS = {"1-2": (1, 2), "3-5": (3, 5), "6 and more": (6, WINDOW)}
 """Events before the one that is ranked."""
 EVENTS_COMPARED = 2_000
-"""Test events at which policies are compared with the logging policy."""
+"""Test events, of those with a click before them, at which policies are compared with the logging
+policy."""
 
 
 def raw_logs(cell: Cell) -> tuple[str, ...]:
@@ -148,6 +149,7 @@ def score_one(agent: ItemScorer, logging: ItemScorer | None, dataset: Dataset) -
             found[f"{kind} nDCG@{k}"] = float(ranked.ndcg(k)[chosen].mean())
     if logging is not None:
         history = test.histories(WINDOW, dataset.catalog.n_items)
+        history = history[(history < dataset.catalog.n_items).any(axis=1)]
         rows = np.random.default_rng(0).permutation(len(history))[:EVENTS_COMPARED]
         apart = divergence(agent, logging, history[rows])
         found |= {"js": apart.js, "kl": apart.kl}
