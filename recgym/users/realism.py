@@ -41,7 +41,7 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """The expected calibration error: the mean of |predicted - observed| over options."""
+        """The expected calibration error: how far predicted and observed are apart, on average."""
         gaps = np.abs(self.predicted - self.observed)
         return float((gaps * self.count).sum() / self.count.sum())
 
