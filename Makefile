@@ -4,7 +4,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 DEMO := runs/demo
 DEMO_STEPS := 30000
-PLANNING_STEPS := 20000
+PLANNING_STEPS := 14000
 BASELINES := random popularity user-greedy
 # In a world where what is clicked now lowers what comes later; "myopic" is cascading-dqn, not looking ahead.
 PLANNERS := random popularity myopic cascading-dqn

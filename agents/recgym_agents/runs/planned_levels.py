@@ -11,7 +11,7 @@ from recgym.simulators.slate_mdp import SlateMDP
 from recgym_agents.runs.evaluation import make_vector_env
 from recgym_agents.runs.planned_sessions import MYOPIC, PLANNING, planned_sessions
 
-SESSIONS = 128
+SESSIONS = 64
 """That a planner is played in, where nothing is exact."""
 
 
