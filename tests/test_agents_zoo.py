@@ -13,6 +13,7 @@ from recgym import ENVIRONMENTS
 from recgym.errors import RecGymError
 from recgym_agents import AGENTS, load_agent, register
 from recgym_agents.agent import Arrays, BaseAgent, EnvironmentSpec, Transitions
+from recgym_agents.learning.loop import Schedule
 from recgym_agents.learning.replay_loop import LoopConfig
 from recgym_agents.runs.compatibility import why_not
 from recgym_agents.runs.training import TrainConfig, train
@@ -79,6 +80,14 @@ def test_an_agent_of_ones_own_is_one_row(tmp_path: Path, monkeypatch: pytest.Mon
     assert agent.recommend([4]) == [18, 19, 0]
     with pytest.raises(RecGymError, match="'first-items': is registered already"):
         register("first-items", FirstItems, FirstItemsConfig(), None)
+
+
+def test_every_loop_says_what_a_trainer_asks_of_it() -> None:
+    asked = {name for name in vars(Schedule) if name[0] != "_"}
+    assert {"patience", "log_use", "needs_propensities", "needs_slates", "acts"} <= asked
+    for name in AGENTS:
+        schedule = AGENTS.find(name).schedule
+        assert not [one for one in asked if not hasattr(schedule, one)], name
 
 
 @pytest.mark.parametrize("env", ENVIRONMENTS)

@@ -99,6 +99,30 @@ class Schedule(Protocol):
         """
 
 
+class PlaysOnly:
+    """What a ``Schedule`` says that steps an environment to the end, and reads no log."""
+
+    @property
+    def patience(self) -> int:
+        """0: it goes on to its end."""
+        return 0
+
+    @property
+    def log_use(self) -> Literal["never"]:
+        """It learns from no log."""
+        return "never"
+
+    @property
+    def needs_propensities(self) -> bool:
+        """It reads no log."""
+        return False
+
+    @property
+    def needs_slates(self) -> bool:
+        """It reads no log."""
+        return False
+
+
 def means(reports: Sequence[dict[str, float]]) -> dict[str, float]:
     """Returns the mean of each name over the reports that have it."""
     names = {name: None for report in reports for name in report}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
@@ -12,12 +11,12 @@ from recgym.envs import SlateVectorEnv
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, SHARE, check_ranges
 from recgym_agents.agent import Agent, Transitions
 from recgym_agents.learning.episodes import EpisodeLog
-from recgym_agents.learning.loop import Loop, means
+from recgym_agents.learning.loop import Loop, PlaysOnly, means
 from recgym_agents.learning.replay_memory import Replay
 
 
 @dataclass(frozen=True)
-class LoopConfig:
+class LoopConfig(PlaysOnly):
     """All rows of a vector environment are stepped at once; then come the updates from memory.
 
     Equal settings and equal steps are equal numbers of updates.
@@ -48,26 +47,6 @@ class LoopConfig:
         shares = ("explore_start", "explore_end", "explore_share")
         ranges = dict.fromkeys(counts, AT_LEAST_1) | dict.fromkeys(shares, SHARE)
         check_ranges(self, ranges | {"warm_up": AT_LEAST_0})
-
-    @property
-    def patience(self) -> int:
-        """Such a training goes on to its end."""
-        return 0
-
-    @property
-    def log_use(self) -> Literal["never"]:
-        """It steps an environment."""
-        return "never"
-
-    @property
-    def needs_propensities(self) -> bool:
-        """It reads no log."""
-        return False
-
-    @property
-    def needs_slates(self) -> bool:
-        """It reads no log."""
-        return False
 
     def acts(self, steps: int) -> float:
         """Returns the slates shown, and those found for the next states of the updates."""

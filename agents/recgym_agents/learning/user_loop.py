@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
@@ -13,14 +13,14 @@ from recgym.settings import AT_LEAST_1, SHARE, check_ranges
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.checkpointing import Arrays, Checkpointed
 from recgym_agents.learning.episodes import EpisodeLog
-from recgym_agents.learning.loop import Loop, means
+from recgym_agents.learning.loop import Loop, PlaysOnly, means
 from recgym_agents.learning.user_play import play, played_support
 from recgym_agents.learning.user_steps import UserBatch, UserSteps, steps_of_support
 from recgym_agents.user_support import Support
 
 
 @dataclass(frozen=True)
-class UserLoopConfig:
+class UserLoopConfig(PlaysOnly):
     """A round meets new users: the agent adapts to each, plays with her, and learns.
 
     The support is what the environment hands over (``support=..`` of those that do). In others
@@ -52,21 +52,6 @@ class UserLoopConfig:
         names = ("num_envs", "slates", "sequences", "support_slates", "kept_users", "batch_users")
         ranges = dict.fromkeys((*names, "updates"), AT_LEAST_1)
         check_ranges(self, ranges | dict.fromkeys(("without", "explore"), SHARE))
-
-    @property
-    def patience(self) -> int:
-        """Such a training goes on to its end."""
-        return 0
-
-    @property
-    def log_use(self) -> Literal["never"]:
-        """It steps an environment."""
-        return "never"
-
-    @property
-    def needs_propensities(self) -> bool:
-        """It reads no log."""
-        return False
 
     def acts(self, steps: int) -> float:
         """Returns the slates shown, and those found for the next states of the updates."""
