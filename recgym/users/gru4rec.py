@@ -13,12 +13,13 @@ from typing import Literal
 from recgym.arrays import Array, beside, contiguous, namespace, product, remember, rows
 from recgym.settings import check_ranges
 from recgym.users.cells import gru_cell
+from recgym.users.click_history import OfClicks
 from recgym.users.gan import Params, State
 from recgym.users.model_sizes import FEATURES, WIDTH, WINDOW, check_parameters
 
 
 @dataclass(frozen=True)
-class GRU4RecConfig:
+class GRU4RecConfig(OfClicks):
     """The shape of a recurrent ranking model."""
 
     objective: Literal["bpr", "top1"] = "bpr"
@@ -43,18 +44,8 @@ class GRU4RecConfig:
         return f"gru, {self.units} units, {self.objective}"
 
     @property
-    def outside(self) -> Literal["no_click"] | None:
-        """What a user may do instead of clicking."""
-        return "no_click" if self.no_click else None
-
-    @property
-    def draws_rewards(self) -> bool:
-        """Whether a click's reward in simulation is drawn: there is no simulation."""
-        return False
-
-    @property
     def reads_sequences(self) -> bool:
-        """Whether the state depends on every click: it does."""
+        """Whether fitting runs over whole sequences: the state depends on every click."""
         return True
 
 

@@ -17,8 +17,11 @@ from typing import Literal
 
 import numpy as np
 
-from recgym.arrays import Array, beside, clip, namespace, remember
+from recgym.arrays import Array, beside, clip, namespace
 from recgym.settings import AT_LEAST_0, check_ranges
+from recgym.users.click_history import OfClicks
+from recgym.users.click_history import advance as advance
+from recgym.users.click_history import initial as initial
 from recgym.users.gan import Params, State
 from recgym.users.model_sizes import FEATURES, WINDOW
 
@@ -28,7 +31,7 @@ TIE = 1e-4
 
 
 @dataclass(frozen=True)
-class NeighbourConfig:
+class NeighbourConfig(OfClicks):
     """The settings of a nearest-neighbour model."""
 
     of: Literal["items", "sessions"] = "items"
@@ -55,21 +58,6 @@ class NeighbourConfig:
     def summary(self) -> str:
         """The model in a few words."""
         return f"{self.neighbours} nearest {self.of}"
-
-    @property
-    def outside(self) -> Literal["no_click"] | None:
-        """What a user may do instead of clicking."""
-        return "no_click" if self.no_click else None
-
-    @property
-    def draws_rewards(self) -> bool:
-        """Whether a click's reward in simulation is drawn: there is no simulation."""
-        return False
-
-    @property
-    def reads_sequences(self) -> bool:
-        """Whether the state depends on every click: it depends on the last."""
-        return False
 
 
 def shapes(config: NeighbourConfig) -> dict[str, tuple[int, ...]]:
@@ -105,16 +93,6 @@ def prepare(config: NeighbourConfig, params: Params, features: Array) -> Params:
     holds[column, np.nonzero(there)[0]] = 1.0
     lengths = there.sum(axis=1).astype(np.float32)
     return tables | {"row": row, "holds": holds, "root_length": np.sqrt(np.maximum(lengths, 1.0))}
-
-
-def initial(config: NeighbourConfig, tables: Params, history: Array) -> State:
-    """Returns the state of users who clicked ``history`` (B, W), left-padded with N."""
-    return {"history": history}
-
-
-def advance(config: NeighbourConfig, tables: Params, state: State, item: Array) -> State:
-    """Returns the state after the users clicked ``item`` (B,); -1 leaves a row as it was."""
-    return {"history": remember(state["history"], item)}
 
 
 def respond(

@@ -12,12 +12,14 @@ tree filled up to its full depth, so that a row goes down all trees level by lev
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
-from recgym.arrays import Array, beside, namespace, remember, rows
+from recgym.arrays import Array, beside, namespace, rows
 from recgym.settings import check_ranges
+from recgym.users.click_history import OfClicks
+from recgym.users.click_history import advance as advance
+from recgym.users.click_history import initial as initial
 from recgym.users.gan import Params, State
 from recgym.users.model_sizes import FEATURES, WINDOW
 from recgym.users.neighbours import COUNT, together_tables, together_with
@@ -31,7 +33,7 @@ CROSSES = 4
 
 
 @dataclass(frozen=True)
-class TreeUserConfig:
+class TreeUserConfig(OfClicks):
     """The shape of a user model of boosted trees."""
 
     depth: int = 5
@@ -54,21 +56,6 @@ class TreeUserConfig:
     def summary(self) -> str:
         """The model in a few words."""
         return f"boosted trees of {self.depth} levels"
-
-    @property
-    def outside(self) -> Literal["no_click"] | None:
-        """What a user may do instead of clicking."""
-        return "no_click" if self.no_click else None
-
-    @property
-    def draws_rewards(self) -> bool:
-        """Whether a click's reward in simulation is drawn: it is the item's utility."""
-        return False
-
-    @property
-    def reads_sequences(self) -> bool:
-        """Whether the state depends on every click: it depends on the last."""
-        return False
 
 
 def shapes(config: TreeUserConfig) -> dict[str, tuple[int, ...]]:
@@ -103,16 +90,6 @@ def prepare(config: TreeUserConfig, params: Params, features: Array) -> Params:
         tables[name] = params[name].reshape(-1)
     tables["root"] = xp.arange(len(params["leaf"]))
     return tables | {"bias": params["bias"]}
-
-
-def initial(config: TreeUserConfig, tables: Params, history: Array) -> State:
-    """Returns the state of users who clicked ``history`` (B, W >= window), padded with N."""
-    return {"history": history}
-
-
-def advance(config: TreeUserConfig, tables: Params, state: State, item: Array) -> State:
-    """Returns the state after the users clicked ``item`` (B,); -1 leaves a row as it was."""
-    return {"history": remember(state["history"], item)}
 
 
 def respond(

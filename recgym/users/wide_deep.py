@@ -22,8 +22,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from recgym.arrays import Array, beside, contiguous, namespace, product, remember, rows
+from recgym.arrays import Array, beside, contiguous, namespace, product, rows
 from recgym.settings import check_number, check_ranges
+from recgym.users.click_history import OfClicks
+from recgym.users.click_history import advance as advance
+from recgym.users.click_history import initial as initial
 from recgym.users.gan import Params, State, activate
 from recgym.users.model_sizes import FEATURES, MOST_LAYERS, WIDTH, WINDOW, check_parameters
 
@@ -31,7 +34,7 @@ MOST_FACTORS = (0, WIDTH[1])
 
 
 @dataclass(frozen=True)
-class WideDeepUserConfig:
+class WideDeepUserConfig(OfClicks):
     """The shape of a wide and deep user model."""
 
     objective: Literal["choice", "click"] = "choice"
@@ -61,21 +64,6 @@ class WideDeepUserConfig:
         """The model in a few words."""
         parts = {"wide": self.wide, "factors": self.factors, "deep": self.hidden}
         return f"{', '.join(['linear', *filter(parts.get, parts)])}; likelihood of {self.objective}"
-
-    @property
-    def outside(self) -> Literal["no_click"] | None:
-        """What a user may do instead of clicking."""
-        return "no_click" if self.no_click else None
-
-    @property
-    def draws_rewards(self) -> bool:
-        """Whether a click's reward in simulation is drawn: it is the item's utility."""
-        return False
-
-    @property
-    def reads_sequences(self) -> bool:
-        """Whether the state depends on every click: it depends on the last."""
-        return False
 
 
 def shapes(config: WideDeepUserConfig) -> dict[str, tuple[int, ...]]:
@@ -138,16 +126,6 @@ def prepare(config: WideDeepUserConfig, params: Params, features: Array) -> Para
             tables[f"deep.bias{layer}"] = params[f"deep.bias{layer}"]
         tables["deep.output"] = params["deep.output"]
     return tables
-
-
-def initial(config: WideDeepUserConfig, tables: Params, history: Array) -> State:
-    """Returns the state of users who clicked ``history`` (B, W >= window), padded with N."""
-    return {"history": history}
-
-
-def advance(config: WideDeepUserConfig, tables: Params, state: State, item: Array) -> State:
-    """Returns the state after the users clicked ``item`` (B,); -1 leaves a row as it was."""
-    return {"history": remember(state["history"], item)}
 
 
 def respond(

@@ -20,6 +20,8 @@ from recgym_agents.experiments.experiment import (
     having,
 )
 from recgym_agents.experiments.offline.shop_logs import (
+    SMOKE_TRAINING,
+    TRAINING,
     raw_logs,
     read_shop_log,
     score_one,
@@ -32,21 +34,8 @@ BETAS = (0.01, 0.1, 1.0, 10.0, 100.0)
 LAMBDAS = (0.1, 0.3, 1.0, 3.0, 10.0)
 SETTINGS = {"beta": BETAS, "value_weight": LAMBDAS}
 METRICS = ("js", "purchase nDCG@20", "click nDCG@20")
-BUDGET: Budget = {
-    "log": "yoochoose",
-    "seeds": [0, 1, 2, 3, 4],
-    "sequences": 8_000,
-    "epochs": 12,
-    "batch_size": 64,
-    "agent_args": {"learning_rate": 3e-3},
-}
-SMOKE: Budget = BUDGET | {
-    "seeds": [0, 1],
-    "sequences": 300,
-    "epochs": 1,
-    "batch_size": 16,
-    "agent_args": {"size": 8},
-}
+BUDGET: Budget = {"log": "yoochoose", **TRAINING}
+SMOKE: Budget = BUDGET | SMOKE_TRAINING
 
 
 def cells(budget: Budget) -> list[Cell]:

@@ -23,6 +23,8 @@ from recgym_agents.experiments.offline.shop_logs import (
     KINDS,
     LENGTHS,
     LOGS,
+    SMOKE_TRAINING,
+    TRAINING,
     facts,
     raw_logs,
     read_shop_log,
@@ -43,21 +45,8 @@ PAPER = {
     "retailrocket": {"sequences": 195_523, "items": 70_852},
 }
 """Table 2."""
-BUDGET: Budget = {
-    "logs": list(LOGS),
-    "seeds": [0, 1, 2, 3, 4],
-    "sequences": 8_000,
-    "epochs": 12,
-    "batch_size": 64,
-    "agent_args": {"learning_rate": 3e-3},
-}
-SMOKE: Budget = BUDGET | {
-    "seeds": [0, 1],
-    "sequences": 300,
-    "epochs": 1,
-    "batch_size": 16,
-    "agent_args": {"size": 8},
-}
+BUDGET: Budget = {"logs": list(LOGS), **TRAINING}
+SMOKE: Budget = BUDGET | SMOKE_TRAINING
 WHOLE: Budget = BUDGET | {"sequences": 0, "epochs": 20, "batch_size": 256}
 
 

@@ -19,6 +19,21 @@ from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train
 from recgym_agents.zoo import FLOORS
 
+TRAINING: Budget = {
+    "seeds": [0, 1, 2, 3, 4],
+    "sequences": 8_000,
+    "epochs": 12,
+    "batch_size": 64,
+    "agent_args": {"learning_rate": 3e-3},
+}
+"""How much every experiment on these logs trains."""
+SMOKE_TRAINING: Budget = {
+    "seeds": [0, 1],
+    "sequences": 300,
+    "epochs": 1,
+    "batch_size": 16,
+    "agent_args": {"size": 8},
+}
 LOGS: dict[str, tuple[str, ...]] = {
     "yoochoose": ("yoochoose/yoochoose-clicks.dat", "yoochoose/yoochoose-buys.dat"),
     "retailrocket": ("retailrocket/events.csv",),

@@ -17,6 +17,8 @@ from recgym_agents.experiments.experiment import (
 )
 from recgym_agents.experiments.offline.shop_logs import (
     LOGS,
+    SMOKE_TRAINING,
+    TRAINING,
     raw_logs,
     read_shop_log,
     score_one,
@@ -31,23 +33,12 @@ RL = ("sqn", "sac-ss", "snqn", "sa2c")
 AGENTS = (PLAIN, *RL, SUPERVISED)
 FLOORS = ("click-count", "last-item", "item-knn", "v-sknn")
 METRICS = ("purchase HR@20", "purchase nDCG@20", "click HR@20", "click nDCG@20")
-BUDGET: Budget = {
-    "logs": list(LOGS),
-    "encoders": list(ENCODERS),
-    "seeds": [0, 1, 2, 3, 4],
-    "sequences": 8_000,
-    "epochs": 12,
-    "batch_size": 64,
-    "agent_args": {"learning_rate": 3e-3},
-}
-SMOKE: Budget = BUDGET | {
+BUDGET: Budget = {"logs": list(LOGS), "encoders": list(ENCODERS), **TRAINING}
+SMOKE: Budget = {
+    **BUDGET,
     "logs": ["retailrocket"],
     "encoders": ["caser", "sasrec"],
-    "seeds": [0, 1],
-    "sequences": 300,
-    "epochs": 1,
-    "batch_size": 16,
-    "agent_args": {"size": 8},
+    **SMOKE_TRAINING,
 }
 
 
