@@ -55,7 +55,8 @@ class MetaUser(LearnedUser):
     not agree learns to lead users where it happens to be high. So the reward is r(s, a, c) - (1 -
     q) * (l(s, c) - m): m is the mean of l over the users that episodes begin with, or 0 where the
     log has no page without a click; q, as `user_model.level_share`, is the rank correlation of l in
-    the models of training and test users (at least 0; 0 without such pages).
+    the models of training and test users (at least 0; 0 without such pages), for users of whom
+    nothing but their clicks is known: the contexts of two models cannot be compared.
 
     ## Episode
     An episode is a user, drawn evenly, or named by `reset(options={"user": i})`. It begins with the
@@ -67,7 +68,8 @@ class MetaUser(LearnedUser):
     `user`; and what the same user did before, S sequences of at most T random slates, each of a
     session of its own: `support`, int64 (S, T, K + 1), the ids of the items shown and the slot that
     was clicked, -1 for none, and -1 in all places of a step that is not there; `support_reward`,
-    float32 (S, T), what the clicks were worth. A user's support is the same in every episode.
+    float32 (S, T), what the clicks were worth in this world, which is not the reward of the log
+    that a fit reads. A user's support is the same in every episode.
 
     ## Reference
     Wang, Ge, Li, Chen and Xu: M3Rec: an offline meta-level model-based reinforcement learning
