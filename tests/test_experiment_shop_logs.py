@@ -160,6 +160,21 @@ def test_a_log_is_drawn_and_divided_by_seed(log: str, place: Place) -> None:
     assert np.unique(drawn.sessions.event).tolist() == [0, 2]
 
 
+def test_long_visits_are_cut_into_sequences_that_stay_in_one_split(place: Place) -> None:
+    """Of 45 events 20, 20 and 5 are sequences; the items are those of the visit, in its order."""
+    path = place.raw("retailrocket/events.csv")
+    views = [f"{1_430_000_000_000 + 1000 * step},0,view,{100 + step}," for step in range(45)]
+    path.write_text("\n".join([*path.read_text("utf-8").splitlines(), *views]) + "\n", "utf-8")
+    dataset = shop_logs.read_shop_log("retailrocket", place, 0, 0)
+    dataset.validate()
+    sizes = np.bincount(dataset.sessions.user)
+    assert sizes[:3].tolist() == [20, 20, 5]
+    assert set(sizes[3:].tolist()) == {5}  # the others' visits
+    ids = np.array(dataset.catalog.item_id)[dataset.sessions.item[:45]]
+    assert ids.tolist() == [str(100 + step) for step in range(45)]
+    assert len(set(dataset.split[:3].tolist())) == 1
+
+
 def test_agents_are_trained_and_scored_on_a_drawn_log(place: Place) -> None:
     budget = {"epochs": 2, "batch_size": 16, "agent_args": {"size": 8}}
     dataset = shop_logs.read_shop_log("yoochoose", place, 60, 0)

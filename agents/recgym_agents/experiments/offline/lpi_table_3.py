@@ -184,12 +184,13 @@ EXPERIMENT = Experiment(
     method="""
 Two samples of the logs that the paper uses: 1% of YooChoose's sessions, of which some are drawn
 (the budget says how many), and the events of RetailRocket's busiest visitors; `--paper` takes the
-whole of what is there, 20 epochs long. Sequences of fewer than 3 clicks are left out, on
-RetailRocket also items in fewer than 3 sequences; the last 20 events are kept, and a purchase on
-RetailRocket is what is put into the cart. That sample has the first view of an item by a visitor
-only: there a click never repeats, and a purchase nearly always does.
+whole of what is there, 20 epochs long. Sequences of fewer than 3 clicks (RetailRocket: events) are
+left out, on RetailRocket also items of fewer than 3 events, and a purchase there is what is put
+into the cart. Of a YooChoose session the last 20 events are kept. RetailRocket's sample has few
+visitors of many events, so all of them are kept, in sequences of 20 in a row. It has the first view
+of an item by a visitor only: there a click never repeats, and a purchase nearly always does.
 
-Each seed draws the sequences, divides them 80 / 10 / 10, and begins a training. All policies are
+Each seed draws the users, divides them 80 / 10 / 10, and begins a training. All policies are
 the same network, [SASRec](../agents/logging.md) with one layer, one head and 64 numbers, trained by
 Adam with batches of 64 sequences (256 in the paper, whose log is a hundred times as long); what
 differs is what the agents' pages say. As in the paper the
