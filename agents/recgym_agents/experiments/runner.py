@@ -25,12 +25,11 @@ from recgym_agents.experiments.experiment import (
     Place,
     cell_id,
 )
+from recgym_agents.runs.processes import start
 from recgym_agents.runs.run_files import CHECKPOINT
 
 Report = Callable[[str, str], None]
 """Called with a cell's name and one line: what became of it."""
-
-_ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def _run_all(
         while waiting or running:
             while waiting and len(running) < workers:
                 cell, place = waiting.pop(0)
-                process, connection = _start(experiment, cell, budget, place)
+                process, connection = start(_work, experiment, cell, budget, place)
                 running[process.sentinel] = (cell_id(cell), process, connection)
             for sentinel in wait(list(running)):
                 name, process, connection = running.pop(sentinel)
@@ -133,27 +132,6 @@ def unfinished(experiment: Experiment, budget: Budget, runs: Path) -> list[Cell]
         raise RecGymError(f"{experiment.name}: two cells have the same factors")
     folder = runs / experiment.name
     return [cell for cell in cells if not _is_finished(folder, cell, budget)]
-
-
-def _start(
-    experiment: Experiment, cell: Cell, budget: Budget, place: Place
-) -> tuple[Any, Connection]:
-    """Starts a process for a cell; its threads are limited before any library is loaded."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=_work, args=(sender, experiment, cell, budget, place))
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    try:
-        process.start()
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-    sender.close()
-    return process, receiver
 
 
 def _end(process: Any, connection: Connection) -> tuple[str, str]:

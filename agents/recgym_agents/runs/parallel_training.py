@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
@@ -16,6 +15,7 @@ import torch
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_1, check_number
 from recgym_agents.runs.devices import torch_threads
+from recgym_agents.runs.processes import start
 from recgym_agents.runs.progress import WatchMany
 from recgym_agents.runs.run_folder import TrainConfig
 from recgym_agents.runs.training import train
@@ -62,7 +62,6 @@ def train_all(
     """
     check_number("jobs", jobs, AT_LEAST_1)
     check_number("threads", threads, AT_LEAST_1)
-    context = multiprocessing.get_context("spawn")
     waiting = list(enumerate(configs))
     running: dict[Connection, tuple[int, Any]] = {}
     failed: dict[int, str] = {}
@@ -70,10 +69,7 @@ def train_all(
         while waiting or running:
             while waiting and len(running) < jobs:
                 number, config = waiting.pop(0)
-                receiver, sender = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(sender, config, threads), daemon=True)
-                process.start()
-                sender.close()
+                process, receiver = start(_work, config, threads, daemon=True)
                 running[receiver] = number, process
             ready: list[Any] = wait(list(running))
             for connection in ready:
