@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import subprocess
-import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -23,8 +18,9 @@ from recgym_agents.algorithms.policy_gradient import PolicyGradient, PolicyGradi
 from recgym_agents.learning.rollout_loop import roll_out
 from recgym_agents.runs.evaluation import make_vector_env, run_episodes
 from recgym_agents.runs.saved_agents import PARAMS
-from recgym_agents.runs.training import CHECKPOINT, DONE, METRICS, train
+from recgym_agents.runs.training import CHECKPOINT, DONE, METRICS, TrainConfig, train
 from tests import small_world
+from tests.fixtures.killed_runs import train_until_killed
 from tests.fixtures.slate_mdp_runs import (
     WORLD,
     Stop,
@@ -34,7 +30,6 @@ from tests.fixtures.slate_mdp_runs import (
     random_log,
     stop_at,
 )
-from tests.test_training import SUICIDE
 
 
 @pytest.fixture(scope="module")
@@ -47,48 +42,54 @@ def log(tmp_path_factory: pytest.TempPathFactory) -> str:
 SCHEDULES = ["online", "offline", "online-offline"]
 
 
-@pytest.mark.parametrize("schedule", SCHEDULES)
-def test_a_stopped_run_ends_as_one_that_was_not(schedule: str, log: str, tmp_path: Path) -> None:
-    calls = 0
+class Whole(NamedTuple):
+    """A run that nothing stopped, and how often it told its progress."""
 
-    def watch(steps_done: int, metrics: dict[str, float]) -> None:
-        nonlocal calls
-        calls += 1
+    schedule: str
+    config: TrainConfig
+    calls: int
 
-    whole = config(schedule, log, tmp_path / "whole")
-    train(whole, watch)
-    found = lines(tmp_path / "whole")
+
+@pytest.fixture(scope="module", params=SCHEDULES)
+def whole(
+    request: pytest.FixtureRequest, log: str, tmp_path_factory: pytest.TempPathFactory
+) -> Whole:
+    told: list[int] = []
+    settings = config(request.param, log, tmp_path_factory.mktemp("whole") / "run")
+    train(settings, lambda steps_done, metrics: told.append(steps_done))
+    return Whole(request.param, settings, len(told))
+
+
+def test_a_stopped_run_ends_as_one_that_was_not(whole: Whole, tmp_path: Path) -> None:
+    schedule, settings, calls = whole
+    found = lines(Path(settings.out))
     assert {"loss", "gradient_norm", "return", "effective_sample_size"} <= set(found[-1])
     score = "validation_score" if schedule == "offline" else "validation_session_reward"
     assert all(score in line for line in found)
     for number in (2, calls // 2, calls):
         out = tmp_path / str(number)
         with pytest.raises(Stop):
-            train(replace(whole, out=str(out)), stop_at(number))
+            train(replace(settings, out=str(out)), stop_at(number))
         assert not (out / DONE).exists()
         with open(out / METRICS, "a", encoding="utf-8") as file:
             file.write('{"half a li')
-        train(replace(whole, out=str(out)))
-        assert_same_run(out, tmp_path / "whole")
+        train(replace(settings, out=str(out)))
+        assert_same_run(out, Path(settings.out))
 
 
-@pytest.mark.parametrize(
-    ("schedule", "where", "count"),
-    [("online", "step", 12), ("offline", "checkpoint", 3), ("online-offline", "checkpoint", 2)],
-)
-def test_a_killed_run_ends_as_one_that_was_not(
-    schedule: str, where: str, count: int, log: str, tmp_path: Path, repository: Path
-) -> None:
-    killed = config(schedule, log, tmp_path / "killed")
-    command = [sys.executable, "-c", SUICIDE, json.dumps(asdict(killed)), where, str(count)]
-    paths = os.pathsep.join(str(repository / folder) for folder in (".", "agents"))
-    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    process = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert process.returncode == -signal.SIGKILL, process.stderr
+KILLED = {
+    "online": ("step", 12),
+    "offline": ("checkpoint", 3),
+    "online-offline": ("checkpoint", 2),
+}
+
+
+def test_a_killed_run_ends_as_one_that_was_not(whole: Whole, tmp_path: Path) -> None:
+    killed = replace(whole.config, out=str(tmp_path / "killed"))
+    train_until_killed(killed, *KILLED[whole.schedule])
     assert not (tmp_path / "killed" / DONE).exists()
     train(killed)
-    train(replace(killed, out=str(tmp_path / "whole")))
-    assert_same_run(tmp_path / "killed", tmp_path / "whole")
+    assert_same_run(tmp_path / "killed", Path(whole.config.out))
 
 
 def test_another_seed_gives_another_run(log: str, tmp_path: Path) -> None:

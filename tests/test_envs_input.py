@@ -144,9 +144,10 @@ class TestBadInput:
         compiler.chmod(0o755)
         code = (
             "import gymnasium, numpy as np, recgym\n"
-            "env = gymnasium.make_vec('RecGAN-v0', 3, backend='torch', compile=True)\n"
+            "name = 'LongTermSatisfaction-v0'\n"
+            "env = gymnasium.make_vec(name, 3, backend='torch', compile=True)\n"
             "env.reset(seed=0)\n"
-            "try: env.step(np.tile(np.arange(5), (3, 1)))\n"
+            "try: env.step(np.tile(np.arange(3), (3, 1)))\n"
             "except recgym.RecGymError as error: print(error)\n"
         )
         places = {"CXX": str(compiler), "TORCHINDUCTOR_CACHE_DIR": str(tmp_path / "cache")}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -67,24 +68,39 @@ def observations(rows: int = 50) -> np.ndarray:
     return history
 
 
-@pytest.mark.parametrize("name", NAMES)
+class Trained(NamedTuple):
+    """An agent that several tests ask, and what it answered first."""
+
+    agent: Agent
+    slates: np.ndarray
+
+
+@pytest.fixture(scope="module", params=NAMES)
+def name(request: pytest.FixtureRequest) -> str:
+    """Of each agent; the tests of one stand together, and share it."""
+    return str(request.param)
+
+
+@pytest.fixture(scope="module")
+def first(name: str, model: str) -> Trained:
+    agent = trained(name, model)
+    return Trained(agent, agent.act(observations(), 0.5))
+
+
 @pytest.mark.parametrize("explore", [0.0, 0.5])
-def test_slates_are_distinct_items_that_were_not_clicked(
-    name: str, explore: float, model: str
-) -> None:
+def test_slates_are_distinct_items_that_were_not_clicked(first: Trained, explore: float) -> None:
     history = observations()
-    slate = trained(name, model).act(history, explore)
+    slate = first.agent.act(history, explore)
     assert slate.shape == (50, 3)
     assert slate.dtype == np.int64
     assert all(len(set(row)) == 3 for row in slate.tolist())
     assert not (slate[:, :, None] == history[:, None, :]).any()
 
 
-@pytest.mark.parametrize("name", NAMES)
 def test_a_loaded_agent_recommends_what_the_saved_one_did(
-    name: str, model: str, tmp_path: Path
+    name: str, first: Trained, tmp_path: Path
 ) -> None:
-    agent = trained(name, model)
+    agent = first.agent
     save_agent(tmp_path, agent, name, entry_for(name), {"seed": 0})
     loaded, about = load_agent(tmp_path)
     assert about == {"seed": 0}
@@ -103,7 +119,6 @@ def test_loaded_random_agents_differ_by_their_seed(model: str, tmp_path: Path) -
     assert (slates[0] != slates[1]).any()
 
 
-@pytest.mark.parametrize("name", NAMES)
 def test_agents_refuse_slates_that_they_could_not_fill(name: str, model: str) -> None:
     arguments = {"user_model": model, "slate_size": 28, "window": 3}
     world = EnvironmentSpec.of(make_vector_env("RecGAN-v0", arguments, 2, "disabled"))
@@ -117,23 +132,21 @@ def test_agents_refuse_slates_that_they_could_not_fill(name: str, model: str) ->
             assert all(len(set(row)) == 28 for row in agent.act(observations(), explore).tolist())
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_an_agent_goes_on_from_its_state(name: str, model: str) -> None:
-    first, second = trained(name, model), trained(name, model, seed=1)
-    second.set_state(*first.state())
+def test_an_agent_goes_on_from_its_state(name: str, first: Trained, model: str) -> None:
+    second = trained(name, model, seed=1)
+    second.set_state(*first.agent.state())
     for explore in (0.0, 0.5):
-        ours, theirs = (agent.act(observations(), explore) for agent in (first, second))
+        ours, theirs = (agent.act(observations(), explore) for agent in (first.agent, second))
         np.testing.assert_array_equal(ours, theirs)
-    (ours_arrays, ours_info), (theirs_arrays, theirs_info) = first.state(), second.state()
+    (ours_arrays, ours_info), (theirs_arrays, theirs_info) = first.agent.state(), second.state()
     assert ours_info == theirs_info
     for key, array in ours_arrays.items():
         np.testing.assert_array_equal(array, theirs_arrays[key])
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_the_same_seed_is_the_same_agent(name: str, model: str) -> None:
-    first, second = trained(name, model), trained(name, model)
-    np.testing.assert_array_equal(first.act(observations(), 0.5), second.act(observations(), 0.5))
+def test_the_same_seed_is_the_same_agent(name: str, first: Trained, model: str) -> None:
+    slates = trained(name, model).act(observations(), 0.5)
+    np.testing.assert_array_equal(slates, first.slates)
 
 
 def test_agents_meet_the_same_users_with_the_same_luck(model: str) -> None:

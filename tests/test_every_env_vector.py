@@ -90,7 +90,7 @@ def test_rows_are_single_environments_in_gymnasiums_own_vector(case: Case, mode:
 
 
 @each_case
-@pytest.mark.parametrize("n_rows", [1, 64])
+@pytest.mark.parametrize("n_rows", [1, 16])
 def test_one_row_or_many_are_single_environments(case: Case, n_rows: int) -> None:
     ours = RowStreams(6, case.name, n_rows, **case.arguments)
     theirs = single_rows(6, case.name, n_rows, "next-step", **case.arguments)

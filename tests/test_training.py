@@ -3,10 +3,8 @@ from __future__ import annotations
 import json
 import os
 import random
-import signal
-import subprocess
 import sys
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from recgym_agents.runs.evaluation import make_vector_env, run_episodes
 from recgym_agents.runs.run_metrics import describe_end
 from recgym_agents.runs.saved_agents import PARAMS, load_agent
 from recgym_agents.runs.training import CHECKPOINT, DONE, METRICS, TrainConfig, train
+from tests.fixtures.killed_runs import train_until_killed
 from tests.small_world import random_user_model
 from tests.stand_in_device import StandInDevice
 
@@ -125,31 +124,6 @@ def test_other_agents_resume_too(agent: str, model: str, tmp_path: Path) -> None
     assert_same_run(tmp_path / "whole", tmp_path / "stopped")
 
 
-SUICIDE = """
-import json, os, signal, sys
-import torch
-from recgym_agents.runs import training
-
-torch.set_num_threads(1)
-settings, where, count = json.loads(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-calls = 0
-
-def die(*ignored):
-    global calls
-    calls += 1
-    if calls == count:
-        os.kill(os.getpid(), signal.SIGKILL)
-
-def save_arrays(path, arrays, info):
-    die()  # the line of metrics is written, its checkpoint is not
-    save(path, arrays, info)
-
-save = training.save_arrays
-if where == "checkpoint":
-    training.save_arrays = save_arrays
-config = training.TrainConfig(**settings)
-training.train(config, die if where == "step" else lambda *ignored: None)
-"""
 LUCK = random.Random(5)
 
 
@@ -162,14 +136,9 @@ LUCK = random.Random(5)
     ],
 )
 def test_a_killed_run_ends_as_one_that_was_not(
-    where: str, count: int, whole: Path, model: str, tmp_path: Path, repository: Path
+    where: str, count: int, whole: Path, model: str, tmp_path: Path
 ) -> None:
-    settings = json.dumps(asdict(config(model, tmp_path)))
-    command = [sys.executable, "-c", SUICIDE, settings, where, str(count)]
-    paths = os.pathsep.join(str(repository / folder) for folder in (".", "agents"))
-    environment = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    process = subprocess.run(command, env=environment, capture_output=True, text=True)
-    assert process.returncode == -signal.SIGKILL, process.stderr
+    train_until_killed(config(model, tmp_path), where, count)
     assert (tmp_path / CHECKPOINT).exists()
     assert not (tmp_path / DONE).exists()
     train(config(model, tmp_path))
