@@ -278,7 +278,7 @@ def test_each_learns_what_is_clicked_next(name: str) -> None:
     one = agent(name, learning_rate=0.02, warm_up=5)
     batch = episodes()
     before = np.nanmean(one.gains(batch))
-    for _ in range(75):
+    for _ in range(120):
         report = one.update(batch)
     assert all(map(math.isfinite, report.values()))
     after = one.gains(batch)

@@ -147,7 +147,7 @@ def test_an_episode_is_truncated_after_its_horizon(case: Case) -> None:
     env.action_space.seed(0)
     env.reset(seed=0)
     truncations = 0
-    for _ in range(20):
+    for _ in range(40):
         env.reset()
         for step in range(1, steps + 1):
             _, _, terminated, truncated, _ = env.step(env.action_space.sample())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -166,6 +167,7 @@ def _information(correlation: float, budget: Budget, seed: int) -> Result:
     }
 
 
+@cache
 def divergence(correlation: float) -> float:
     """Returns the Jensen-Shannon divergence of correlated Gaussians from independent ones."""
     x, y = np.meshgrid(GRID, GRID)
