@@ -275,10 +275,10 @@ def test_weights_of_values_wait_for_the_warm_up() -> None:
 @pytest.mark.parametrize("name", OFFLINE)
 def test_each_learns_what_is_clicked_next(name: str) -> None:
     """After many updates on two episodes it ranks what was clicked in them first."""
-    one = agent(name, learning_rate=0.02, warm_up=5)
+    one = agent(name, learning_rate=0.01, warm_up=5)
     batch = episodes()
     before = np.nanmean(one.gains(batch))
-    for _ in range(120):
+    for _ in range(150):
         report = one.update(batch)
     assert all(map(math.isfinite, report.values()))
     after = one.gains(batch)
