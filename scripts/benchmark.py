@@ -18,7 +18,7 @@ from generation_speed import algorithm, generation
 from growth import growth
 from measurement import Figure, Section, alternate, machine, page
 from recgym.errors import RecGymError
-from recgym.files import atomic_write, write_json, write_text
+from recgym.files import atomic_write, read_json, write_json, write_text
 from recgym_agents.commands.command_line import run
 from scan_speed import catalog, scans
 from sequence_speed import sequences
@@ -92,26 +92,31 @@ def main(
     """Measures, prints every figure beside its target, and writes OUT/benchmark.md and .json.
 
     Args:
-        section: one section alone, which is printed and not written.
+        section: one section alone; the others stay as they are published.
         rounds: alternate rounds of each measurement.
         out: folder of the published pages.
 
     Raises:
         RecGymError: a figure misses its target; the pages are written all the same.
     """
+    raw = out / "benchmark.json"
+    published = read_json(raw) if raw.is_file() else {}
     done = []
     for name in SECTIONS if section == "all" else [section]:
-        done.append(SECTIONS[name](rounds))
-        print(done[-1].table(), flush=True)
-    if section == "all":
-        facts = machine()
-        command = f"python scripts/benchmark.py --rounds {rounds}"
-        write_text(out / "benchmark.md", page(done, facts, command))
-        results = {"command": command, "machine": facts, "sections": [one.plain() for one in done]}
-        write_json(out / "benchmark.json", results)
-        for stem, picture in ((s, p) for one in done for s, p in one.pictures.items()):
+        found = SECTIONS[name](rounds)
+        print(found.table(), flush=True)
+        command = f"python scripts/benchmark.py --section {name} --rounds {rounds}"
+        published[name] = {**found.plain(), "command": command, "machine": machine()}
+        for stem, picture in found.pictures.items():
+            assert picture is not None
             with atomic_write(out / f"{stem}.png") as temporary:
                 picture.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+        done.append(found)
+    write_text(
+        out / "benchmark.md",
+        page({name: published[name] for name in SECTIONS if name in published}),
+    )
+    write_json(raw, published)
     missed = [figure.name for one in done for figure in one.figures if figure.verdict == "FAIL"]
     if missed:
         raise RecGymError(f"targets missed: {'; '.join(missed)}")

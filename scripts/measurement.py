@@ -63,17 +63,24 @@ class Section:
     title: str
     figures: list[Figure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    pictures: dict[str, Picture] = field(default_factory=dict)
-    """By file stem; they are published beside the page."""
+    pictures: dict[str, Picture | None] = field(default_factory=dict)
+    """By file stem, published beside the page; None where they are there already."""
 
     def plain(self) -> dict[str, Any]:
-        """Returns all but the pictures, as plain JSON."""
+        """Returns all but the pictures themselves, as plain JSON."""
         figures = [asdict(figure) for figure in self.figures]
-        return {"title": self.title, "figures": figures, "notes": self.notes}
+        stems = list(self.pictures)
+        return {"title": self.title, "figures": figures, "notes": self.notes, "pictures": stems}
 
-    def table(self) -> str:
-        """Returns the section in Markdown."""
-        lines = [f"## {self.title}", ""]
+    @classmethod
+    def of(cls, plain: dict[str, Any]) -> Section:
+        """Returns a section that was published."""
+        figures = [Figure(**figure) for figure in plain["figures"]]
+        return cls(plain["title"], figures, plain["notes"], dict.fromkeys(plain["pictures"]))
+
+    def table(self, made: str = "") -> str:
+        """Returns the section in Markdown, with a line that says how it was made."""
+        lines = [f"## {self.title}", "", *([made, ""] if made else [])]
         lines += ["| figure | median | lowest - highest | target | |", "|---|---:|---:|---:|---|"]
         for one in self.figures:
             spread = f"{number(min(one.rounds))} - {number(max(one.rounds))}"
@@ -159,16 +166,27 @@ def machine() -> dict[str, str]:
     return facts
 
 
-def page(sections: list[Section], facts: dict[str, str], command: str) -> str:
-    """Returns the page of results."""
+def page(published: dict[str, dict[str, Any]]) -> str:
+    """Returns the page of results.
+
+    Args:
+        published: by a section's name, ``Section.plain`` with the "command" that measured it and
+            the "machine" that it ran on.
+    """
+    machines: list[dict[str, str]] = []
+    for one in published.values():
+        if one["machine"] not in machines:
+            machines.append(one["machine"])
     lines = [
         "# Benchmark",
         "",
-        f"Made by `{command}`. Each figure is the median over alternate rounds, beside the lowest",
-        "and the highest round; a ratio is taken round by round.",
-        "",
-        *[f"- {name}: {value}" for name, value in facts.items()],
-        "",
-        *[section.table() for section in sections],
+        "Each figure is the median over alternate rounds, beside the lowest and the highest round;",
+        "a ratio is taken round by round. Only figures of one machine can be compared.",
     ]
-    return "\n".join(lines).rstrip() + "\n"
+    for number, facts in enumerate(machines, 1):
+        lines += ["", f"Machine {number}:", ""]
+        lines += [f"- {name}: {value}" for name, value in facts.items()]
+    for one in published.values():
+        made = f"Made by `{one['command']}` on machine {machines.index(one['machine']) + 1}."
+        lines += ["", Section.of(one).table(made).rstrip()]
+    return "\n".join(lines) + "\n"

@@ -2,7 +2,8 @@
 
 ``python scripts/sequence_speed.py ITEMS`` prints the seconds of one update, those of its matrix
 products alone, and the most memory that the process took, in MB: a process each, because a peak is
-never unlearned.
+never unlearned. ``python scripts/sequence_speed.py epoch`` prints the seconds of an epoch over a
+log of the size of RetailRocket's.
 """
 
 from __future__ import annotations
@@ -25,9 +26,13 @@ from recgym_agents.zoo import OFFLINE
 
 ROWS, LENGTH = 256, 20
 """Sequences of an update, and events of each."""
-SIZES = (1_000, 10_000, 70_000, 300_000)
+SIZES = (1_000, 10_000, 70_000, 1_000_000)
 """Items; the one that is held to targets is the third."""
 HELD_TO = SIZES[2]
+SESSIONS, CLICKS, CATALOG = 126_168, 685_984, 36_968
+"""Of the log of an epoch: RetailRocket's sessions of 2 clicks and more."""
+UPDATES = 10
+"""That an epoch is reckoned from, after a first one."""
 
 
 def sequences(rounds: int) -> Section:
@@ -49,11 +54,19 @@ def sequences(rounds: int) -> Section:
         *(Figure(f"an update, {size:,} items", "s", [found[size][0][0]]) for size in SIZES[:2]),
         Figure(f"an update, {SIZES[-1]:,} items", "s", [found[SIZES[-1]][0][0]]),
     ]
+    epochs = []
+    for _ in range(rounds):
+        command = [sys.executable, __file__, "epoch"]
+        epochs.append(float(subprocess.run(command, capture_output=True, check=True).stdout))
+    log = f"{CLICKS:,} clicks in {SESSIONS:,} sessions, {CATALOG:,} items"
+    figures.append(Figure(f"an epoch of {log}", "s", epochs, at_most=240.0))
     title = f"Learning from {ROWS} sequences of {LENGTH} events: a policy and values over all items"
     note = (
         "The products are those that an update cannot do without, in the same blocks: the policy's"
         " scores once forwards and once again backwards, two for its gradients, and the values of"
-        " the next states."
+        " the next states. An update and its products run on one core, in processor time. The epoch"
+        f" takes both: the wall-clock time of {UPDATES} updates, from sessions whose lengths are"
+        " drawn so that they have as many clicks on average, times the updates of an epoch."
     )
     picture = _picture({size: values[0] for size, values in found.items()})
     return Section(title, figures, [note], {"benchmark-sequences": picture})
@@ -70,19 +83,41 @@ def _picture(found: dict[int, tuple[float, float, float]]) -> Picture:
     return picture
 
 
-def one_update(n_items: int) -> tuple[float, float, float]:
-    """Returns the seconds of an update and of its products, and the peak of memory in MB."""
-    rng = np.random.default_rng(0)
-    agent = OfflinePolicy(OFFLINE["sqn"][0], EnvironmentSpec(n_items, 10, LENGTH, None), 0)
-    batch = Episodes(
+def _agent(n_items: int) -> OfflinePolicy:
+    return OfflinePolicy(OFFLINE["sqn"][0], EnvironmentSpec(n_items, 10, LENGTH, None), 0)
+
+
+def _batch(n_items: int, length: np.ndarray) -> Episodes:
+    """Returns sequences of random items, of some lengths (``ROWS``,)."""
+    longest = int(length.max())
+    steps = np.arange(longest) < length[:, None]
+    item = np.random.default_rng(0).integers(n_items, size=steps.shape)
+    return Episodes(
         history=np.full((ROWS, LENGTH), n_items),
-        slate=np.zeros((ROWS, LENGTH, 0), np.int64),
-        item=rng.integers(n_items, size=(ROWS, LENGTH)),
-        reward=np.ones((ROWS, LENGTH), np.float32),
-        steps=np.ones((ROWS, LENGTH), np.bool_),
+        slate=np.zeros((*steps.shape, 0), np.int64),
+        item=np.where(steps, item, -1),
+        reward=steps.astype(np.float32),
+        steps=steps,
         terminated=np.ones(ROWS, np.bool_),
         propensity=None,
     )
+
+
+def epoch() -> float:
+    """Returns the seconds of an epoch, reckoned from some updates."""
+    lengths = 1 + np.random.default_rng(0).geometric(1 / (CLICKS / SESSIONS - 1), (UPDATES, ROWS))
+    agent = _agent(CATALOG)
+    batches = [_batch(CATALOG, np.minimum(length, LENGTH)) for length in lengths]
+    agent.update(batches[0])
+    start = time.perf_counter()
+    for batch in batches:
+        agent.update(batch)
+    return (time.perf_counter() - start) / UPDATES * SESSIONS / ROWS
+
+
+def one_update(n_items: int) -> tuple[float, float, float]:
+    """Returns the seconds of an update and of its products, and the peak of memory in MB."""
+    agent, batch = _agent(n_items), _batch(n_items, np.full(ROWS, LENGTH))
     agent.update(batch)  # the first one allocates the moments
     start = time.process_time()
     agent.update(batch)
@@ -107,5 +142,9 @@ def _products(n_items: int) -> float:
 
 
 if __name__ == "__main__":
-    torch.set_num_threads(1)
-    print(*one_update(int(sys.argv[1])))
+    if sys.argv[1] == "epoch":
+        torch.set_num_threads(2)
+        print(epoch())
+    else:
+        torch.set_num_threads(1)
+        print(*one_update(int(sys.argv[1])))
