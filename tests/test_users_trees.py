@@ -11,9 +11,10 @@ import torch
 from recgym.errors import RecGymError
 from recgym.users import tree_fitting, trees
 from recgym.users.fitting import fit_user_model
-from recgym.users.likelihood import FitConfig
+from recgym.users.likelihood import FitConfig, Task
+from recgym.users.page_arrays import Pages
 from recgym.users.trees import TreeUserConfig
-from tests.fixtures.user_logs import small_dataset
+from tests.fixtures.user_logs import event, sessions_of, small_dataset
 
 TWO_TREES = {
     "bias": np.array([0.5], np.float32),
@@ -65,6 +66,21 @@ def test_trees_are_filled_up_to_their_depth() -> None:
     assert arrays["leaf"].tolist() == [[0.25] * 4, [-1.0, -1.0, 5.0, 6.0]]
     assert arrays["split"].tolist() == [[0, 0, 0], [1, 0, 0]]
     assert arrays["threshold"][1].tolist() == [2.5, 0.0, 1.0]
+
+
+def test_what_is_counted_of_half_the_users_is_on_the_scale_of_all() -> None:
+    """The second half of the log is the first over again, by others."""
+    events = [event(0, [1, 2], 0, 1), event(0, [2, 3], 0, 2)]
+    twice = [*events, event(1, [1, 2], 0, 1), event(1, [2, 3], 0, 2)]
+    task = Task(Pages.of(sessions_of(twice), 2, 5), np.arange(4), np.arange(4), 0, "train")
+    config, side = TreeUserConfig(neighbours=2), np.zeros((5, 2), np.float32)
+    whole, half = (tree_fitting._counted(config, task, side, np.arange(n)) for n in (4, 2))
+    np.testing.assert_array_equal(half["neighbours"], whole["neighbours"])
+    np.testing.assert_allclose(half["similarities"], whole["similarities"], rtol=1e-6)
+    assert half["similarities"][1, 0] == pytest.approx(1 / (1 + tree_fitting.DAMPING / 2))
+    shown = np.array([0, 1, 2, 1, 0])
+    np.testing.assert_allclose(half["features"][:, -1], np.log((1 + shown) / 2), atol=1e-6)
+    np.testing.assert_allclose(whole["features"][:, -1], np.log((1 + 2 * shown) / 4), atol=1e-6)
 
 
 def test_a_fit_is_xgboosts_own_and_beats_what_needs_none() -> None:

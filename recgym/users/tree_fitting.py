@@ -89,12 +89,18 @@ def fit_member(
 
 
 def _counted(config: TreeUserConfig, task: Task, side: Array, chosen: Array) -> dict[str, Array]:
-    """Returns what is counted of the clicks on some of the pages, and the features with it."""
+    """Returns what is counted of the clicks on some of the pages, and the features with it.
+
+    What trees grow on is counted on fewer pages than what they read later, so counts are taken as
+    shares: how often an item was shown, of the pages, and the damping by as much as there are.
+    """
     pages = task.pages
     clicks = clicked_items(pages, chosen)
-    found = item_neighbours(clicks, pages.n_items, config.neighbours, DAMPING)
+    damping = DAMPING * len(chosen) / len(task.training)
+    found = item_neighbours(clicks, pages.n_items, config.neighbours, damping)
     names = ("neighbours", "similarities")
     features = with_popularity(side, pages, chosen)
+    features[:, -1] -= np.log(np.float32(len(chosen)))
     return dict(zip(names, found, strict=True)) | {"features": features}
 
 
