@@ -12,7 +12,10 @@ from recgym.users import FittedUserModel
 from recgym_agents.experiments.experiment import Finished, Place, Result
 from recgym_agents.experiments.worlds import transfer
 
-BUDGET = transfer.BUDGET | {"axes": {"users": [500, 3_000], "dynamics": [0.0, 1.0]}}
+BUDGET = transfer.BUDGET | {
+    "main_seeds": transfer.BUDGET["seeds"],
+    "axes": {"users": [500, 3_000], "dynamics": [0.0, 1.0]},
+}
 GAINS = {"train": 0.5, "test": 0.1, "truth": 0.2}
 
 
@@ -44,7 +47,10 @@ def test_settings_change_one_thing_at_a_time() -> None:
     assert settings[0] == transfer.MAIN
     for one in settings[1:]:
         assert sum(one[name] != value for name, value in transfer.MAIN.items()) == 1
-    assert len(transfer.cells(transfer.BUDGET)) == 6 * 5
+    cells = transfer.cells(transfer.BUDGET)
+    assert len(cells) == 12 + 5 * 5
+    seeds = [one["seed"] for one in cells if transfer.MAIN.items() <= one.items()]
+    assert seeds == list(range(1, 13))
 
 
 @pytest.mark.parametrize(

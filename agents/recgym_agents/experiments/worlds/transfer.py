@@ -72,6 +72,7 @@ WANTED = {"test": 0.08, "truth": 0.12}
 """World -> gain over greedy that is claimed."""
 BUDGET: Budget = {
     "seeds": [1, 2, 3, 4, 5],
+    "main_seeds": list(range(1, 13)),
     "axes": AXES,
     "main": MAIN,
     "epochs": None,
@@ -85,6 +86,7 @@ BUDGET: Budget = {
 }
 SMOKE: Budget = BUDGET | {
     "seeds": [0, 1],
+    "main_seeds": [0, 1],
     "axes": {"users": [60], "dynamics": [0.0]},
     "main": MAIN | {"users": 60},
     "epochs": 1,
@@ -108,7 +110,11 @@ def settings(budget: Budget) -> list[Cell]:
 
 def cells(budget: Budget) -> list[Cell]:
     """One cell a setting and seed, which draws the population too."""
-    return [one | {"seed": seed} for one in settings(budget) for seed in budget["seeds"]]
+    return [
+        one | {"seed": seed}
+        for one in settings(budget)
+        for seed in budget["main_seeds" if one == budget["main"] else "seeds"]
+    ]
 
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
@@ -360,6 +366,10 @@ the two policies that know the truth earn and by agreement, in that population a
 is not used here. With the new defaults the agent was trained again on seed 0: free to show what was
 just clicked, and not, which its defaults are and which stayed; and for rewards without the level,
 with all of it, and with the share that is kept now, from 64 and from 256 episodes at once.
+
+The claims are on the first setting. Its first five populations had been run and published before
+seven were added, because the gain in the model of other users differs much from population to
+population (+2% to +87% among the five, p .075); nothing else was changed.
 
 Agreement is what a user of a real log can compute without the truth: how far models of different
 users rank states by their level, and items within a state, alike
