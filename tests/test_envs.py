@@ -167,6 +167,7 @@ class TestTorch:
     @pytest.mark.usefixtures("compiler")
     @torch._dynamo.config.patch(error_on_recompile=True)
     def test_compiled_it_steps_as_it_does_without(self, user_model: str) -> None:
+        torch._dynamo.reset()  # whatever was compiled before
         envs = [
             SlateVectorEnv(
                 "learned-user",

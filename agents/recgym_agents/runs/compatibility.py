@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import gymnasium
@@ -29,9 +30,9 @@ def why_not(
         agent_args: settings of the agent that are not its defaults.
     """
     entry = entry_of(agent, agent_args or {}, {})
+    ids = not entry.library
     try:
-        own = make_vector_env(env, env_args or {}, 1, "disabled", ids=not entry.library)
-        spec = EnvironmentSpec.of(own, ids=not entry.library)
+        spec = _spec(env, env_args, ids) if env_args else _default_spec(env, ids)
         if entry.library:
             view = view_name(entry.config.suited(spec))
             gymnasium.make(env, view=view, **(env_args or {})).close()
@@ -40,3 +41,13 @@ def why_not(
     except RecGymError as error:
         return str(error)
     return ""
+
+
+@cache
+def _default_spec(env: str, ids: bool) -> EnvironmentSpec:
+    """Returns what agents are told of a world with its defaults, which all of them ask for."""
+    return _spec(env, {}, ids)
+
+
+def _spec(env: str, env_args: Mapping[str, Any], ids: bool) -> EnvironmentSpec:
+    return EnvironmentSpec.of(make_vector_env(env, env_args, 1, "disabled", ids=ids), ids=ids)
