@@ -17,6 +17,7 @@ import pytest
 
 from recgym_agents import compare
 from recgym_agents.commands import report as report_command
+from recgym_agents.runs.html_report import Section, html_text, sortable
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 BROWSER = next(filter(None, map(shutil.which, NAMES)), None)
@@ -67,9 +68,22 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     }
 
 
-def shown(page: str, width: int, folder: Path) -> dict[str, Any]:
-    """Loads a page in a frame of a width, and returns what ``PROBE`` tells."""
-    guarded = page.replace("<head>", "<head>" + GUARD).replace("</body>", PROBE + "</body>")
+SORTED = """<script>onload = () => {
+    const rows = () => [...document.querySelectorAll("tbody tr")].filter(row => !row.hidden)
+        .map(row => row.cells[1].textContent);
+    const [name, reward] = document.querySelectorAll("th"), found = [rows()];
+    for (const head of [reward, reward, name, name]) { head.click(); found.push(rows()); }
+    const input = document.querySelector("input");
+    input.value = "A  1";
+    input.dispatchEvent(new Event("input"));
+    parent.postMessage(JSON.stringify({ rows: [...found, rows()], fetched: fetched }), "*");
+}</script>"""
+"""Tells the second column as it is, by clicks on the headings, and by words."""
+
+
+def shown(page: str, width: int, folder: Path, probe: str = PROBE) -> dict[str, Any]:
+    """Loads a page in a frame of a width, and returns what a probe tells."""
+    guarded = page.replace("<head>", "<head>" + GUARD).replace("</body>", probe + "</body>")
     (folder / "page.html").write_text(guarded)
     (folder / "frame.html").write_text(FRAME.format(width=width))
     assert BROWSER is not None
@@ -96,6 +110,22 @@ def test_a_report_fits_its_window_and_fetches_nothing(
     assert told["letters"] >= 13
     assert told["images"]
     assert all(size > 0 for size in told["images"])
+    assert told["fetched"] == []
+
+
+def test_a_table_is_sorted_by_its_headings_and_filtered_by_words(tmp_path: Path) -> None:
+    cells = [("a", "900.5 ± 1.0"), ("c", "–"), ("b", "1,200 ± 3.0"), ("a", "-2.00")]
+    page = html_text("T", [Section("S", "", (sortable(["name", "reward"], cells, ""),))])
+    a, c, b, low = (value for _, value in cells)
+    told = shown(page, 1200, tmp_path, SORTED)
+    assert told["rows"] == [
+        [a, c, b, low],
+        [b, a, low, c],  # what is no number comes last
+        [low, a, b, c],
+        [c, b, low, a],
+        [low, a, b, c],
+        [a],
+    ]
     assert told["fetched"] == []
 
 

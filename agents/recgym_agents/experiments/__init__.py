@@ -26,6 +26,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("m3rec-recovery", "m3rec.recovery"),
             ("sb3", "worlds.sb3"),
             ("worlds", "worlds.board"),
+            ("board", "worlds.whole_board"),
             ("slate-mdp", "worlds.slate_mdp_board"),
             ("slateq", "worlds.slateq_table"),
             ("transfer", "worlds.transfer"),

@@ -72,11 +72,12 @@ class Claim:
 
 @dataclass(frozen=True)
 class Page:
-    """What a summary returns: claims, Markdown, and figures by file stem."""
+    """What a summary returns: claims, Markdown, and figures and HTML pages by file stem."""
 
     claims: tuple[Claim, ...]
     body: str
     figures: dict[str, Figure] = field(default_factory=dict)
+    html: dict[str, str] = field(default_factory=dict)
 
 
 def reads_nothing(cell: Cell) -> tuple[str, ...]:

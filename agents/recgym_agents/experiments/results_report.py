@@ -97,11 +97,13 @@ def dots(panels: dict[str, dict[str, Array]], unit: str) -> Figure:
 def write_page(
     experiment: Experiment, budget: Budget, outcome: Outcome, folder: Path, command: str
 ) -> Path:
-    """Writes ``NAME.md``, ``NAME.json`` and the figures into ``folder``; returns the page."""
+    """Writes ``NAME.md``, ``NAME.json``, figures and HTML into ``folder``; returns the page."""
     page = experiment.summarise(outcome.finished, budget)
     for stem, figure in page.figures.items():
         with atomic_write(folder / f"{stem}.png") as temporary:
             figure.savefig(temporary, format="png", dpi=110, metadata={"Software": None})
+    for stem, text in page.html.items():
+        write_text(folder / f"{stem}.html", text)
     write_json(folder / f"{experiment.name}.json", _published(budget, outcome))
     path = folder / f"{experiment.name}.md"
     write_text(path, _text(experiment, budget, outcome, page, command))

@@ -15,7 +15,7 @@ from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
 from recgym.files import read_json
 from recgym.metrics import Estimate, mean_and_error
-from recgym_agents.agent import Actor, EnvironmentSpec, Policy
+from recgym_agents.agent import Actor, EnvironmentSpec
 from recgym_agents.runs.environment_arguments import arguments_for, find_environment
 from recgym_agents.runs.saved_agents import check_spec
 from recgym_agents.user_support import Support
@@ -97,7 +97,7 @@ def make_vector_env(
 
 
 def evaluate(
-    agent: Policy, env_id: str, env_args: Mapping[str, Any], episodes: int, seed: int
+    agent: Actor, env_id: str, env_args: Mapping[str, Any], episodes: int, seed: int
 ) -> Evaluation:
     """Runs greedy episodes of users 0, 1, ..; the same seed gives every agent the same draws.
 

@@ -27,6 +27,8 @@ th, td { padding: .3rem .6rem; text-align: right; border-bottom: 1px solid #ddd 
 th { vertical-align: bottom; font-weight: 600 } td { white-space: nowrap }
 th:first-child, td:first-child { text-align: left; position: sticky; left: 0; background: #fff }
 .facts td { white-space: normal; text-align: left }
+.sortable th { cursor: pointer } [aria-sort=ascending]::after { content: " \\25b2" }
+[aria-sort=descending]::after { content: " \\25bc" } input { font: inherit }
 .best { font-weight: 700; background: #e3f0e6 }
 .said { border-left: .25rem solid #0072b2; padding-left: .8rem }
 figcaption { color: #444; font-size: .92rem; margin-top: .3rem }
@@ -35,6 +37,36 @@ pre { font-size: .85rem; line-height: 1.45 } pre span { display: block; margin-b
 pre span { padding-left: 1.5rem; text-indent: -1.5rem }
 img { width: 100%; max-width: 34rem; height: auto }
 @media (max-width: 30rem) { th, td { padding: .3rem .45rem } table { font-size: .87rem } }
+"""
+_SORT = """
+const table = document.querySelector("table.sortable"), body = table.tBodies[0];
+const value = cell => {
+  const number = parseFloat(cell.textContent.replaceAll(",", ""));
+  return isNaN(number) ? [1, cell.textContent] : [0, number];
+};
+const before = (a, b) => a[0] - b[0] || (a[1] > b[1] ? 1 : a[1] < b[1] ? -1 : 0);
+[...table.tHead.rows[0].cells].forEach((head, column) => {
+  const sort = () => {
+    const up = head.getAttribute("aria-sort") === "descending";
+    const rows = [...body.rows].sort((a, b) => {
+      const [one, other] = [a, b].map(row => value(row.cells[column]));
+      return one[0] === other[0] && !up ? -before(one, other) : before(one, other);
+    });
+    [...table.tHead.rows[0].cells].forEach(one => one.removeAttribute("aria-sort"));
+    head.setAttribute("aria-sort", up ? "ascending" : "descending");
+    body.append(...rows);
+  };
+  head.tabIndex = 0;
+  head.onclick = sort;
+  head.onkeydown = event => { if (event.key === "Enter") sort(); };
+});
+document.querySelector("input[type=search]").oninput = event => {
+  const words = event.target.value.toLowerCase().split(/\\s+/).filter(Boolean);
+  for (const row of body.rows) {
+    const text = row.textContent.toLowerCase();
+    row.hidden = !words.every(word => text.includes(word));
+  }
+};
 """
 
 
@@ -49,6 +81,11 @@ class Section:
 
 def write_html(path: Path, title: str, sections: Iterable[Section]) -> None:
     """Writes the sections as one HTML file."""
+    write_text(path, html_text(title, sections))
+
+
+def html_text(title: str, sections: Iterable[Section]) -> str:
+    """Returns the sections as the text of an HTML file."""
     body = [f"<h1>{html.escape(title)}</h1>"]
     for section in sections:
         body.append(f"<h2>{html.escape(section.heading)}</h2>")
@@ -56,8 +93,9 @@ def write_html(path: Path, title: str, sections: Iterable[Section]) -> None:
         body.extend(section.parts)
     head = '<meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     head += f"<title>{html.escape(title)}</title><style>{_STYLE}</style>"
-    text = f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(body)}</body></html>'
-    write_text(path, text + "\n")
+    return (
+        f'<!doctype html><html lang="en"><head>{head}</head><body>{"".join(body)}</body></html>\n'
+    )
 
 
 def table(
@@ -86,6 +124,17 @@ def table(
     title = f"<caption>{html.escape(caption)}</caption>" if caption else ""
     inner = f"<table>{title}<thead><tr>{top}</tr></thead><tbody>{body}</tbody></table>"
     return _explained(f'<div class="scroll" tabindex="0">{inner}</div>', meaning)
+
+
+def sortable(header: Sequence[str], rows: Iterable[Sequence[str]], meaning: str) -> str:
+    """Returns a table whose rows are sorted by a click on a heading, and filtered by words.
+
+    Numbers are sorted by what they begin with, and come before texts. Without scripts it is the
+    table as it is.
+    """
+    inner = table("", header, rows, meaning).replace("<table>", '<table class="sortable">', 1)
+    label = "rows with all of these words:"
+    return f'<p><label>{label} <input type="search"></label></p>{inner}<script>{_SORT}</script>'
 
 
 def facts(caption: str, values: Iterable[Sequence[str]], meaning: str) -> str:
