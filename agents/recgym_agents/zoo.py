@@ -27,6 +27,7 @@ from recgym_agents.algorithms.cascading_dqn_maml import (
 )
 from recgym_agents.algorithms.irecgan import IRecGAN, IRecGANConfig
 from recgym_agents.algorithms.linucb import LinUCB, LinUCBConfig
+from recgym_agents.algorithms.m3rec import M3Rec, M3RecConfig
 from recgym_agents.algorithms.melu import MeLU, MeLUConfig
 from recgym_agents.algorithms.meta_lstm import MetaLSTM, MetaLSTMConfig
 from recgym_agents.algorithms.meta_policy_gradient import (
@@ -314,6 +315,24 @@ AGENTS: Registry[Entry] = Registry(
             MetaLSTMConfig(),
             NEARLY_ON_POLICY,
             "REINFORCE, told by an LSTM what a user did before",
+        ),
+        "m3rec": Entry(
+            M3Rec,
+            M3RecConfig(),
+            NEARLY_ON_POLICY,
+            "a variational policy, told by a context what a user did before",
+        ),
+        "m3rec-no-mi": Entry(
+            M3Rec,
+            M3RecConfig(information=0.0),
+            NEARLY_ON_POLICY,
+            "M3Rec without the information between user and recommender",
+        ),
+        "m3rec-no-context": Entry(
+            M3Rec,
+            M3RecConfig(adapts=False),
+            NEARLY_ON_POLICY,
+            "M3Rec that reads no support",
         ),
         "melu": Entry(
             MeLU,
