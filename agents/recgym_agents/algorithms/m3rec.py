@@ -14,8 +14,9 @@ from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_range
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.adaptation import AdaptingAgent, UserData
 from recgym_agents.algorithms.meta_policy_gradient import clicked_items_loss, ranked
-from recgym_agents.learning.user_steps import UserBatch, UserSteps
+from recgym_agents.learning.user_steps import UserBatch, UserSteps, support_of_steps
 from recgym_agents.networks.context_policy import ContextPolicyNetwork, LatentPolicy, Normal
+from recgym_agents.networks.meta_user_latent import MetaUserLatent
 from recgym_agents.networks.pair_statistic import PairStatistic
 from recgym_agents.networks.per_user import Params
 from recgym_agents.networks.preferences import without
@@ -69,6 +70,26 @@ class M3RecConfig:
 class M3Rec(AdaptingAgent):
     """A policy whose latent variable follows from the user's state and from her context.
 
+    A user's context c is read from her support: each step is a normal factor over c, in any order,
+    and without support c is 0. From her state s and c follows z_rec, q(z_rec | s, c), and from z_rec
+    a softmax over items. All parts learn together, in one gradient step: the policy by REINFORCE on
+    what was clicked in slates that it drew; z_rec by the bound of Eq. 4; and c by both, and by the
+    likelihood of what users chose, as in the meta-level user model.
+
+    Adapting is reading c. No code of the authors is public. What the paper leaves open:
+
+    - c is read by an encoder of the agent's own, so that it acts in any environment that hands over
+      support. Contexts and latent variables are drawn in training; acting takes their means.
+    - p(s' | z, c) has variance 1, and s' is scaled to a length of about 1; p(z | c) is N(0, I).
+    - z_u is that of the environment's user model, where that is a meta-level one (M3Rec-v0) and item
+      ids are observed; it then stands still, and the bound of Eq. 7 moves z_rec alone. In any other
+      environment it is of a user policy that the agent learns beside its own, pi(x | z_u, A), by
+      likelihood and Eq. 1. That policy is learned in either case, since c is learned from it.
+    - Eq. 7 compares z_rec with z_u of the same step, and with that of another user.
+    - The environment is the user model. What the paper trains in the recovered reward is trained in
+      M3Rec-v0 with a model that `recgym fit --model m3rec` fitted. Without the adversary, that is
+      a fit with `rounds=0` of the game, and no agent of its own.
+
     References:
         - Wang, Ge, Li, Chen and Xu: M3Rec: an offline meta-level model-based reinforcement learning
           approach for cold-start recommendation. 2022, section 4.1.
@@ -84,9 +105,11 @@ class M3Rec(AdaptingAgent):
         self.network = ContextPolicyNetwork(
             spec, config.context, config.latent, config.hidden, config.rank, generator
         )
+        self.meta_user = MetaUserLatent.of(spec)
+        known = config.latent if self.meta_user is None else self.meta_user.config.latent
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
-            self.statistic = PairStatistic(config.latent, config.latent)
+            self.statistic = PairStatistic(known, config.latent)
         trained = [*self.network.parameters(), *self.statistic.parameters()]
         self.parameters = [p for p in trained if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, fused=True)
@@ -113,7 +136,9 @@ class M3Rec(AdaptingAgent):
         data = self.data(query, torch.as_tensor(query.reward), query.there)
         users, steps = data.slot.shape
         told = self._context(batch.support)
-        context = told.drawn(self._normal(told.mean)).repeat_interleave(steps, 0)
+        known = torch.as_tensor(batch.support.there.any((1, 2)))[:, None]
+        drawn = torch.where(known, told.drawn(self._normal(told.mean)), told.mean)
+        context = drawn.repeat_interleave(steps, 0)
         observation, there = data.observation.flatten(0, 1), data.weight.flatten()
         items = network.features(observation)
         state = network.encode(observation, items)
@@ -124,8 +149,11 @@ class M3Rec(AdaptingAgent):
         logits = logits.reshape(users, steps, -1)
         loss, report = clicked_items_loss(logits, data, config.discount, config.entropy)
         unlikely = self._unlikely(z_user, items, data)
-        joint = self.statistic(z_user, z_rec)[there > 0.0]
-        apart = self.statistic(z_user, z_rec.roll(steps, 0))[there > 0.0]
+        if self.meta_user is not None:
+            z_user = self._known_latent(batch.support, observation)
+        here = there > 0.0
+        joint = self.statistic(z_user[here], z_rec[here])
+        apart = self.statistic(z_user[here], z_rec.roll(steps, 0)[here])
         information = information_bound(joint, apart)
         loss = (
             loss
@@ -165,12 +193,21 @@ class M3Rec(AdaptingAgent):
         each = config.decoder * missed + config.latent_divergence * found.divergence
         return z, (each * there).sum() / there.sum().clamp(min=1.0)
 
+    def _known_latent(self, support: UserSteps, observation: Tensor) -> Tensor:
+        """Returns z_u (B, Z) of the environment's meta-level user model, at U times M steps."""
+        assert self.meta_user is not None
+        told = support_of_steps(support)
+        pages = np.concatenate([told.slate, told.click[..., None]], axis=3)
+        users = torch.arange(len(pages)).repeat_interleave(len(observation) // len(pages))
+        found: Tensor = self.meta_user(observation, torch.as_tensor(pages), users)
+        return found
+
     def _unlikely(self, z: Tensor, items: Tensor, data: UserData) -> Tensor:
         """Returns minus the mean log-likelihood of what users chose, pi(x | z_u, A)."""
-        slate, there = data.slate.flatten(0, 1), data.weight.flatten()
-        shown, none = self.network.user.towers(z, items, slate)
+        slate, slot, there = (x.flatten(0, 1) for x in (data.slate, data.slot, data.weight))
+        shown, none = self.network.user.towers(z, items[..., :-1, :], slate)
         options = torch.cat([shown, none[:, None]], 1)
-        each = functional.cross_entropy(options, data.slot.flatten(), reduction="none")
+        each = functional.cross_entropy(options, slot, reduction="none")
         return (each * there).sum() / there.sum().clamp(min=1.0)
 
     @torch.no_grad()

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -148,6 +149,9 @@ class ContextPolicyNetwork(ObservationReader):
         generator: draws the initial weights.
     """
 
+    scale: Tensor | None
+    """Mean and deviation of the candidates' features (2, D), where these are new at every step."""
+
     def __init__(
         self,
         spec: EnvironmentSpec,
@@ -158,10 +162,22 @@ class ContextPolicyNetwork(ObservationReader):
         generator: torch.Generator,
     ) -> None:
         super().__init__(spec, WINDOW, WEIGHTS, "elu", EMBEDDING, generator)
+        size = spec.candidate_features
+        self.register_buffer("scale", None)
+        if size:
+            scale = np.stack([np.zeros(size), np.ones(size)])
+            if spec.candidate_scale is not None:
+                scale, self.item_inputs = spec.candidate_scale, Inputs(size, size**0.5)
+            self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
         items = self.item_inputs
         self.reader = ContextEncoder(items, hidden[0], context, generator)
         shape = (self.state_inputs, context, items, latent, hidden, rank, generator)
         self.recommender, self.user = LatentPolicy(*shape), LatentPolicy(*shape)
+
+    def features(self, observation: Tensor) -> Tensor:
+        """Returns the items' features, those of candidates standardised."""
+        found = super().features(observation)
+        return found if self.scale is None else (found - self.scale[0]) / self.scale[1]
 
     def context(
         self, observation: Tensor, slate: Tensor, slot: Tensor, reward: Tensor, there: Tensor
