@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -29,7 +29,7 @@ class M3RecConfig:
 
     adapts: bool = True
     """Whether support is read; otherwise every user has the context of one who is not known."""
-    information: float = 0.1
+    information: float = 0.01
     """Weight of the bound on the mutual information of z_u and z_rec (Eq. 7)."""
     likelihood: float = 1.0
     """Weight of the likelihood of what users chose, of which the context and z_u are learned."""
@@ -51,8 +51,10 @@ class M3RecConfig:
     """Discount of later rewards, gamma; 0 where what is shown changes nothing of what follows."""
     entropy: float = 0.01
     """Weight of the policy's entropy over items, which keeps it drawing."""
-    learning_rate: float = 3e-3
+    learning_rate: float = 5e-3
     """Adam's step size."""
+    averaging: float = 0.99
+    """What acts is a running mean of the parameters: this much of it is kept at an update."""
     clip_norm: float = 5.0
     """The longest gradient: longer ones are cut to it."""
     remove_clicked: bool = True
@@ -64,27 +66,29 @@ class M3RecConfig:
         weights = ("information", "likelihood", "context_divergence", "latent_divergence")
         positive = dict.fromkeys(("learning_rate", "clip_norm"), POSITIVE)
         at_least_0 = dict.fromkeys((*weights, "decoder", "entropy"), AT_LEAST_0)
-        check_ranges(self, at_least_1 | at_least_0 | positive | {"discount": SHARE})
+        shares = dict.fromkeys(("discount", "averaging"), SHARE)
+        check_ranges(self, at_least_1 | at_least_0 | positive | shares)
 
 
 class M3Rec(AdaptingAgent):
     """A policy whose latent variable follows from the user's state and from her context.
 
     A user's context c is read from her support: each step is a normal factor over c, in any order,
-    and without support c is 0. From her state s and c follows z_rec, q(z_rec | s, c), and from z_rec
-    a softmax over items. All parts learn together, in one gradient step: the policy by REINFORCE on
-    what was clicked in slates that it drew; z_rec by the bound of Eq. 4; and c by both, and by the
-    likelihood of what users chose, as in the meta-level user model.
+    and without support c is 0. From her state s and c follows z_rec, q(z_rec | s, c), and from
+    z_rec a softmax over items. All parts learn together, in one gradient step: the policy by
+    REINFORCE on what was clicked in slates that it drew; z_rec by the bound of Eq. 4; and c by
+    both, and by the likelihood of what users chose, as in the meta-level user model. What acts is a
+    running mean of what was learned.
 
     Adapting is reading c. No code of the authors is public. What the paper leaves open:
 
     - c is read by an encoder of the agent's own, so that it acts in any environment that hands over
       support. Contexts and latent variables are drawn in training; acting takes their means.
     - p(s' | z, c) has variance 1, and s' is scaled to a length of about 1; p(z | c) is N(0, I).
-    - z_u is that of the environment's user model, where that is a meta-level one (M3Rec-v0) and item
-      ids are observed; it then stands still, and the bound of Eq. 7 moves z_rec alone. In any other
-      environment it is of a user policy that the agent learns beside its own, pi(x | z_u, A), by
-      likelihood and Eq. 1. That policy is learned in either case, since c is learned from it.
+    - z_u is that of the environment's user model, where that is a meta-level one (M3Rec-v0) and
+      item ids are observed; it then stands still, and the bound of Eq. 7 moves z_rec alone. In any
+      other environment it is of a user policy that the agent learns beside its own, pi(x | z_u, A),
+      by likelihood and Eq. 1. That policy is learned in either case, since c is learned from it.
     - Eq. 7 compares z_rec with z_u of the same step, and with that of another user.
     - The environment is the user model. What the paper trains in the recovered reward is trained in
       M3Rec-v0 with a model that `recgym fit --model m3rec` fitted. Without the adversary, that is
@@ -95,7 +99,7 @@ class M3Rec(AdaptingAgent):
           approach for cold-start recommendation. 2022, section 4.1.
     """
 
-    kept = ("network", "statistic", "optimizer", "rng")
+    kept = ("network", "learner", "statistic", "optimizer", "rng")
 
     def __init__(self, config: M3RecConfig, spec: EnvironmentSpec, seed: int) -> None:
         spec.check_candidates(config.remove_clicked)
@@ -105,19 +109,20 @@ class M3Rec(AdaptingAgent):
         self.network = ContextPolicyNetwork(
             spec, config.context, config.latent, config.hidden, config.rank, generator
         )
+        self.learner = copy.deepcopy(self.network)
         self.meta_user = MetaUserLatent.of(spec)
         known = config.latent if self.meta_user is None else self.meta_user.config.latent
         with torch.random.fork_rng(devices=()):
             torch.manual_seed(seed)
             self.statistic = PairStatistic(known, config.latent)
-        trained = [*self.network.parameters(), *self.statistic.parameters()]
+        trained = [*self.learner.parameters(), *self.statistic.parameters()]
         self.parameters = [p for p in trained if p.requires_grad]
         self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, fused=True)
 
     @torch.no_grad()
     def knowledge(self, steps: UserSteps) -> Params:
         """Returns the mean of p_f(c | tau)."""
-        return {"context": self._context(steps).mean}
+        return {"context": self._context(self.network, steps).mean}
 
     @torch.no_grad()
     def act_for(self, knowledge: Params, observation: np.ndarray, explore: float) -> np.ndarray:
@@ -127,15 +132,15 @@ class M3Rec(AdaptingAgent):
         observed = torch.as_tensor(observation)
         items = network.features(observed)
         z = network.recommender(network.encode(observed, items), context).mean
-        logits = self._logits(z, items, torch.tensor(self.excluded(observation)))
+        logits = self._logits(network, z, items, torch.tensor(self.excluded(observation)))
         return ranked(logits, self.spec.slate_size, self.rng if explore > 0.0 else None)
 
     def update(self, batch: UserBatch) -> dict[str, float]:
         """Takes one gradient step on the rewards of drawn slates, and on the bounds."""
-        config, network, query = self.config, self.network, batch.query
+        config, network, query = self.config, self.learner, batch.query
         data = self.data(query, torch.as_tensor(query.reward), query.there)
         users, steps = data.slot.shape
-        told = self._context(batch.support)
+        told = self._context(network, batch.support)
         known = torch.as_tensor(batch.support.there.any((1, 2)))[:, None]
         drawn = torch.where(known, told.drawn(self._normal(told.mean)), told.mean)
         context = drawn.repeat_interleave(steps, 0)
@@ -145,7 +150,7 @@ class M3Rec(AdaptingAgent):
         reached = self._reached(query)
         z_rec, rec_loss = self._latent(network.recommender, state, context, reached, there)
         z_user, user_loss = self._latent(network.user, state, context, reached, there)
-        logits = self._logits(z_rec, items, data.excluded.flatten(0, 1))
+        logits = self._logits(network, z_rec, items, data.excluded.flatten(0, 1))
         logits = logits.reshape(users, steps, -1)
         loss, report = clicked_items_loss(logits, data, config.discount, config.entropy)
         unlikely = self._unlikely(z_user, items, data)
@@ -164,9 +169,12 @@ class M3Rec(AdaptingAgent):
             - config.information * information
         )
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(loss)
         norm = nn.utils.clip_grad_norm_(self.parameters, config.clip_norm)
         self.optimizer.step()
+        with torch.no_grad():
+            for average, value in zip(self.network.parameters(), network.parameters(), strict=True):
+                average.lerp_(value, 1.0 - config.averaging)
         return report | {
             "loss": loss.item(),
             "gradient_norm": norm.item(),
@@ -174,13 +182,11 @@ class M3Rec(AdaptingAgent):
             "log_likelihood": -unlikely.item(),
         }
 
-    def _context(self, steps: UserSteps) -> Normal:
+    def _context(self, network: ContextPolicyNetwork, steps: UserSteps) -> Normal:
         """Returns p_f(c | tau) of U users, the prior's for all if support is not read."""
         there = steps.there if self.config.adapts else np.zeros_like(steps.there)
         data = self.data(steps, torch.as_tensor(steps.reward), there, support=True)
-        return self.network.context(
-            data.observation, data.slate, data.slot, data.value, data.weight
-        )
+        return network.context(data.observation, data.slate, data.slot, data.value, data.weight)
 
     def _latent(
         self, policy: LatentPolicy, state: Tensor, context: Tensor, reached: Tensor, there: Tensor
@@ -205,7 +211,7 @@ class M3Rec(AdaptingAgent):
     def _unlikely(self, z: Tensor, items: Tensor, data: UserData) -> Tensor:
         """Returns minus the mean log-likelihood of what users chose, pi(x | z_u, A)."""
         slate, slot, there = (x.flatten(0, 1) for x in (data.slate, data.slot, data.weight))
-        shown, none = self.network.user.towers(z, items[..., :-1, :], slate)
+        shown, none = self.learner.user.towers(z, items[..., :-1, :], slate)
         options = torch.cat([shown, none[:, None]], 1)
         each = functional.cross_entropy(options, slot, reduction="none")
         return (each * there).sum() / there.sum().clamp(min=1.0)
@@ -215,12 +221,15 @@ class M3Rec(AdaptingAgent):
         """Returns the next states (B, S), of length 1."""
         observed = np.int64 if self.spec.ids else np.float32
         after = torch.tensor(query.next_observation.astype(observed, copy=False)).flatten(0, 2)
-        state = self.network.encode(after, self.network.features(after))
-        return state / self.network.state_inputs.length
+        state = self.learner.encode(after, self.learner.features(after))
+        reached: Tensor = state / self.network.state_inputs.length
+        return reached
 
-    def _logits(self, z: Tensor, items: Tensor, excluded: Tensor) -> Tensor:
+    def _logits(
+        self, network: ContextPolicyNetwork, z: Tensor, items: Tensor, excluded: Tensor
+    ) -> Tensor:
         """Returns the policy's logits (B, N + 1) given z_rec (B, Z)."""
-        scores, _ = self.network.recommender.towers(z, items[..., :-1, :])
+        scores, _ = network.recommender.towers(z, items[..., :-1, :])
         return without(functional.pad(scores, (0, 1)), excluded)
 
     def _normal(self, like: Tensor) -> Tensor:
