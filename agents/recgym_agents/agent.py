@@ -50,8 +50,7 @@ class EnvironmentSpec:
     candidate_length: float = 1.0
     """The norm that a candidate's features usually have, where observations begin with them."""
     candidate_scale: np.ndarray | None = None
-    """Mean and standard deviation of each of these features (2, D), where observations begin with
-    them; a feature that never changes has a deviation of 1."""
+    """Mean and standard deviation of these features (2, D), where observations begin with them."""
 
     @staticmethod
     def of(env: Any, ids: bool = True) -> EnvironmentSpec:
@@ -64,16 +63,14 @@ class EnvironmentSpec:
         simulator = env.unwrapped.simulator.to("numpy", "cpu")
         space = simulator.observation_space
         size, candidate_features = math.prod(space.shape), 0
-        state_length, candidate_length = 1.0, 1.0
-        scale = None
+        state_length, candidate_length, scale = 1.0, 1.0, None
         if np.issubdtype(space.dtype, np.floating):
             observed = _first_observations(simulator)
             if hasattr(simulator, "candidates"):
                 candidates = simulator.candidates(observed)
                 candidate_features = candidates.shape[2]
                 candidate_length = usual_length(candidates)
-                spread = candidates.std(axis=(0, 1))
-                scale = np.stack([candidates.mean(axis=(0, 1)), np.where(spread > 0, spread, 1.0)])
+                scale = np.stack([candidates.mean(axis=(0, 1)), candidates.std(axis=(0, 1))])
             state_length = usual_length(observed[:, simulator.n_items * candidate_features :])
         models = [s for s in getattr(simulator, "members", [simulator]) if hasattr(s, "user_model")]
         return EnvironmentSpec(

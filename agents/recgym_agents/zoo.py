@@ -190,8 +190,8 @@ FLOORS: dict[str, tuple[NeighboursConfig, str]] = {
 """What learned agents must beat on logs."""
 NEARLY_ON_POLICY = UserLoopConfig(kept_users=192, batch_users=32, updates=12)
 """Updates by what the policy itself showed to the users of the last three rounds."""
-MANY_USERS = UserLoopConfig(num_envs=128, without=0.2, kept_users=256, batch_users=128, updates=6)
-"""The same of the last two rounds, which are larger: what tells users apart is seen in many."""
+TELLING_USERS_APART = UserLoopConfig(without=0.2, kept_users=192, batch_users=64, updates=12)
+"""The same with larger updates, since what tells users apart is seen in many."""
 
 AGENTS: Registry[Entry] = Registry(
     "agent",
@@ -321,19 +321,19 @@ AGENTS: Registry[Entry] = Registry(
         "m3rec": Entry(
             M3Rec,
             M3RecConfig(),
-            MANY_USERS,
+            TELLING_USERS_APART,
             "a variational policy, told by a context what a user did before",
         ),
         "m3rec-no-mi": Entry(
             M3Rec,
             M3RecConfig(information=0.0),
-            MANY_USERS,
+            TELLING_USERS_APART,
             "M3Rec without the information between user and recommender",
         ),
         "m3rec-no-context": Entry(
             M3Rec,
             M3RecConfig(adapts=False),
-            MANY_USERS,
+            TELLING_USERS_APART,
             "M3Rec that reads no support",
         ),
         "melu": Entry(

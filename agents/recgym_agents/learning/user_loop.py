@@ -37,8 +37,7 @@ class UserLoopConfig(PlaysOnly):
     support_slates: int = 20
     """Slates of each of these at most."""
     without: float = 0.1
-    """Share of users whose support is kept from the agent, so that it learns to do without. Of
-    others who have several sequences, it is told of some of them, seldom of all."""
+    """Share of users whose support is kept from the agent, so that it learns to do without."""
     explore: float = 0.2
     """Probability of a random item in a slot; policies that draw their slates draw them anyway."""
     kept_users: int = 512
@@ -149,8 +148,8 @@ class UserLoop(Loop):
         """
         config, spec = self.config, self.agent.spec
         support, observation = self._meet(spec)
-        told = self._told(*support.slate.shape[:2])
-        support = support._replace(slate=np.where(told[:, :, None, None], support.slate, -1))
+        told = self.rng.random(len(observation)) >= config.without
+        support = support._replace(slate=np.where(told[:, None, None, None], support.slate, -1))
         played = play(
             self.agent.adapt(support), self.env, observation, config.slates, config.explore
         )
@@ -164,19 +163,6 @@ class UserLoop(Loop):
             "reward": float(played.reward[played.there].mean()),
             "click_rate": float((played.slot[played.there] < spec.slate_size).mean()),
         }
-
-    def _told(self, users: int, sequences: int) -> np.ndarray:
-        """Draws which sequences of each user the agent is told of, bool (U, S).
-
-        None of the users without; of others the first n, where fewer are likelier than more: the
-        logarithm of n is spread evenly.
-        """
-        told = self.rng.random(users) >= self.config.without
-        count = np.ones(users)
-        if sequences > 1:
-            count = np.floor((sequences + 1.0) ** self.rng.random(users))
-        first: np.ndarray = np.arange(sequences) < count[:, None]
-        return told[:, None] & first
 
     def _meet(self, spec: EnvironmentSpec) -> tuple[Support, np.ndarray]:
         """Returns the support of new users, and what is observed of them first."""

@@ -167,7 +167,9 @@ class ContextPolicyNetwork(ObservationReader):
         if size:
             scale = np.stack([np.zeros(size), np.ones(size)])
             if spec.candidate_scale is not None:
-                scale, self.item_inputs = spec.candidate_scale, Inputs(size, size**0.5)
+                mean, deviation = spec.candidate_scale
+                scale = np.stack([mean, np.where(deviation > 0.0, deviation, 1.0)])
+                self.item_inputs = Inputs(size, size**0.5)
             self.register_buffer("scale", torch.as_tensor(scale, dtype=torch.float32))
         items = self.item_inputs
         self.reader = ContextEncoder(items, hidden[0], context, generator)

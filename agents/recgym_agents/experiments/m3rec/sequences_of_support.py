@@ -41,10 +41,10 @@ from recgym_agents.user_support import Support
 WORLD = HiddenWorld("interest-exploration", "train", 10)
 ENVIRONMENT = "InterestExploration-v0"
 SIZES = (0, 1, 2, 5)
-"""Sequences of support that agents are scored with; they are trained with the most of them."""
+"""Sequences of support that agents are scored with."""
+TOLD = 1
+"""Sequences that agents are told of in training, if any."""
 AGENTS = ("m3rec", "m3rec-no-mi", "m3rec-no-context", "popularity", "meta-pg")
-TOLD = {"meta-pg": 1}
-"""Sequences in training of agents to which more take too long: gradients of them are slow."""
 PLANNERS = {
     "random": "random slates",
     "search": "best ranking of what is observed, by search",
@@ -115,7 +115,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
 def _agent(cell: Cell, budget: Budget, place: Place) -> Result:
     """Trains an agent, and scores it with the users that policies of the same seed meet."""
     arguments: dict[str, Any] = {"population": WORLD.population, "observe": "clicks"}
-    arguments |= {"support": TOLD.get(cell["policy"], max(SIZES)), "horizon": WORLD.horizon}
+    arguments |= {"support": TOLD, "horizon": WORLD.horizon}
     config = TrainConfig(
         env=ENVIRONMENT,
         agent=cell["policy"],
@@ -265,11 +265,10 @@ and of whom is observed what they did with the last slate. Support are sequences
 slates. What can be earned there is measured by [hidden-interests](hidden-interests.md); the
 policies of that page are played here anew, with the users of this one.
 
-Each agent is trained with users of whom it is told up to five sequences, with its defaults but
+Each agent is trained with users of whom it is told one sequence, or none, with its defaults but
 for sessions of 10 slates, and keeps the policy of the best validation. Then 600 other users meet
-every policy and every agent with the same luck, once for each number of sequences. One user is one
-session. m3rec-no-mi and m3rec-no-context see the same users in training. meta-pg is told one
-sequence in training, since its gradients of more take five times as long.
+every policy and every agent with the same luck, once for each number of sequences, of which
+training never had more than one. All agents that adapt see the same users first in training.
 
 What is closed of a gap is (r - floor) / (oracle - floor), of mean rewards. The floor of the first
 claim is the best in the mean of those without support that see what agents see: random slates,
@@ -282,7 +281,8 @@ this world has none.
 
 Settings of m3rec were chosen by one seed of this world, with users of other draws, by reward with
 one sequence: the weight of the mutual information (.1, .01), the divergences' weights (three
-values), the step size (three), how fresh what it learns from is (three), entropy (two).
+values), the step size (four), how many users an update has and how fresh they are (four), the
+entropy's weight (two), and how many sequences training tells of (one, five, or up to five).
 
 Rule: paired t-tests over seeds at 1%, with Holm's correction among the first claim and the three
 steps of the third, and among the other four.""",
