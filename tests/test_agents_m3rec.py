@@ -76,6 +76,15 @@ def test_who_adapts_earns_what_who_knows_does_and_others_do_not() -> None:
     assert floor <= 0.7 * LIKED
 
 
+def test_rewards_of_support_are_read_or_not() -> None:
+    support = random_support(np.arange(20) % 2, np.random.default_rng(0))
+    other = support._replace(reward=support.reward * 3.0)
+    for reads in (True, False):
+        agent = agent_of(reads_rewards=reads)
+        found, again = (agent.adapt(one).knowledge["context"] for one in (support, other))
+        assert bool((found != again).any()) == reads
+
+
 def test_without_context_all_users_are_one() -> None:
     agent, rng = agent_of("m3rec-no-context"), np.random.default_rng(0)
     agent.update(met_users(agent, rng))

@@ -262,6 +262,12 @@ AGENTS: Registry[Entry] = Registry(
             FROM_EPISODES,
             "the policy of REINFORCE, with a critic that values states",
         ),
+        "gan-pg": Entry(
+            PolicyGradient,
+            PolicyGradientConfig(),
+            IN_LARGE_ROUNDS,
+            "REINFORCE in large rounds: trained in RecGAN-v0, the GAN-PG that M3Rec is held to",
+        ),
         "irecgan": Entry(
             IRecGAN,
             IRecGANConfig(),

@@ -29,6 +29,9 @@ class M3RecConfig:
 
     adapts: bool = True
     """Whether support is read; otherwise every user has the context of one who is not known."""
+    reads_rewards: bool = True
+    """Whether the rewards of support are read; not where those of the users served are of another
+    kind than those of training, as in M3Rec-v0, which pays what it recovered."""
     information: float = 0.01
     """Weight of the bound on the mutual information of z_u and z_rec (Eq. 7)."""
     likelihood: float = 1.0
@@ -185,7 +188,8 @@ class M3Rec(AdaptingAgent):
     def _context(self, network: ContextPolicyNetwork, steps: UserSteps) -> Normal:
         """Returns p_f(c | tau) of U users, the prior's for all if support is not read."""
         there = steps.there if self.config.adapts else np.zeros_like(steps.there)
-        data = self.data(steps, torch.as_tensor(steps.reward), there, support=True)
+        reward = torch.as_tensor(steps.reward) * self.config.reads_rewards
+        data = self.data(steps, reward, there, support=True)
         return network.context(data.observation, data.slate, data.slot, data.value, data.weight)
 
     def _latent(
