@@ -13,7 +13,7 @@ from recgym_agents.runs.evaluation import make_vector_env
 from recgym_agents.user_support import Support
 from recgym_agents.zoo import entry_of
 
-AGENTS = ("cascading-dqn-maml", "meta-pg", "meta-lstm", "melu", "linucb")
+AGENTS = ("cascading-dqn-maml", "meta-pg", "meta-lstm", "m3rec", "melu", "linucb")
 ONE, MANY = 1, 500
 LIMITS = {ONE: 0.05, MANY: 2.0}
 """Seconds that adapting to so many users may take on two cores, all at once."""

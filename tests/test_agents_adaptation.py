@@ -17,7 +17,7 @@ from recgym_agents.zoo import entry_of
 
 SPEC = EnvironmentSpec(n_items=4, slate_size=2, window=2, features=np.eye(4, dtype=np.float32))
 KEEP = {"remove_clicked": False}
-LEARNERS = ("cascading-dqn-maml", "meta-pg", "meta-lstm", "melu")
+LEARNERS = ("cascading-dqn-maml", "meta-pg", "meta-lstm", "m3rec", "melu")
 USERS = 24
 NOBODY = np.full((1, 2), 4)
 RNG = np.random.default_rng(0)

@@ -92,7 +92,7 @@ def test_the_last_users_are_kept() -> None:
     assert len(drawn.support.there) == 5
 
 
-@pytest.mark.parametrize("name", ["cascading-dqn-maml", "meta-pg", "meta-lstm", "melu"])
+@pytest.mark.parametrize("name", ["cascading-dqn-maml", "meta-pg", "meta-lstm", "m3rec", "melu"])
 def test_it_goes_on_from_its_state(name: str) -> None:
     """Loop and agent, bit for bit."""
     first = loop_for("InterestEvolution-v0", HIDDEN, name)

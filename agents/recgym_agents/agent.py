@@ -49,6 +49,8 @@ class EnvironmentSpec:
     """The Euclidean norm that an observation of numbers usually has, without the candidates."""
     candidate_length: float = 1.0
     """The norm that a candidate's features usually have, where observations begin with them."""
+    candidate_scale: np.ndarray | None = None
+    """Mean and standard deviation of these features (2, D), where observations begin with them."""
 
     @staticmethod
     def of(env: Any, ids: bool = True) -> EnvironmentSpec:
@@ -61,13 +63,14 @@ class EnvironmentSpec:
         simulator = env.unwrapped.simulator.to("numpy", "cpu")
         space = simulator.observation_space
         size, candidate_features = math.prod(space.shape), 0
-        state_length, candidate_length = 1.0, 1.0
+        state_length, candidate_length, scale = 1.0, 1.0, None
         if np.issubdtype(space.dtype, np.floating):
             observed = _first_observations(simulator)
             if hasattr(simulator, "candidates"):
                 candidates = simulator.candidates(observed)
                 candidate_features = candidates.shape[2]
                 candidate_length = usual_length(candidates)
+                scale = np.stack([candidates.mean(axis=(0, 1)), candidates.std(axis=(0, 1))])
             state_length = usual_length(observed[:, simulator.n_items * candidate_features :])
         models = [s for s in getattr(simulator, "members", [simulator]) if hasattr(s, "user_model")]
         return EnvironmentSpec(
@@ -81,6 +84,7 @@ class EnvironmentSpec:
             candidate_features=candidate_features,
             state_length=state_length,
             candidate_length=candidate_length,
+            candidate_scale=scale,
         )
 
     def check_ids(self, agent: str) -> None:

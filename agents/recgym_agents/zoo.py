@@ -27,6 +27,7 @@ from recgym_agents.algorithms.cascading_dqn_maml import (
 )
 from recgym_agents.algorithms.irecgan import IRecGAN, IRecGANConfig
 from recgym_agents.algorithms.linucb import LinUCB, LinUCBConfig
+from recgym_agents.algorithms.m3rec import M3Rec, M3RecConfig
 from recgym_agents.algorithms.melu import MeLU, MeLUConfig
 from recgym_agents.algorithms.meta_lstm import MetaLSTM, MetaLSTMConfig
 from recgym_agents.algorithms.meta_policy_gradient import (
@@ -189,6 +190,8 @@ FLOORS: dict[str, tuple[NeighboursConfig, str]] = {
 """What learned agents must beat on logs."""
 NEARLY_ON_POLICY = UserLoopConfig(kept_users=192, batch_users=32, updates=12)
 """Updates by what the policy itself showed to the users of the last three rounds."""
+TELLING_USERS_APART = UserLoopConfig(without=0.2, kept_users=192, batch_users=64, updates=12)
+"""The same with larger updates, since what tells users apart is seen in many."""
 
 AGENTS: Registry[Entry] = Registry(
     "agent",
@@ -259,6 +262,12 @@ AGENTS: Registry[Entry] = Registry(
             FROM_EPISODES,
             "the policy of REINFORCE, with a critic that values states",
         ),
+        "gan-pg": Entry(
+            PolicyGradient,
+            PolicyGradientConfig(),
+            IN_LARGE_ROUNDS,
+            "REINFORCE in large rounds: trained in RecGAN-v0, the GAN-PG that M3Rec is held to",
+        ),
         "irecgan": Entry(
             IRecGAN,
             IRecGANConfig(),
@@ -314,6 +323,24 @@ AGENTS: Registry[Entry] = Registry(
             MetaLSTMConfig(),
             NEARLY_ON_POLICY,
             "REINFORCE, told by an LSTM what a user did before",
+        ),
+        "m3rec": Entry(
+            M3Rec,
+            M3RecConfig(),
+            TELLING_USERS_APART,
+            "a variational policy, told by a context what a user did before",
+        ),
+        "m3rec-no-mi": Entry(
+            M3Rec,
+            M3RecConfig(information=0.0),
+            TELLING_USERS_APART,
+            "M3Rec without the information between user and recommender",
+        ),
+        "m3rec-no-context": Entry(
+            M3Rec,
+            M3RecConfig(adapts=False),
+            TELLING_USERS_APART,
+            "M3Rec that reads no support",
         ),
         "melu": Entry(
             MeLU,

@@ -24,6 +24,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("irecgan-table1", "irecgan.table_1"),
             ("click-likelihood", "irecgan.click_likelihood"),
             ("m3rec-recovery", "m3rec.recovery"),
+            ("m3rec-support", "m3rec.sequences_of_support"),
             ("sb3", "worlds.sb3"),
             ("worlds", "worlds.board"),
             ("board", "worlds.whole_board"),
