@@ -96,6 +96,26 @@ def rank_correlation(first: Array, second: Array) -> float:
     return float(one @ other / spread) if spread else 0.0
 
 
+def kendall_tau(first: Array, second: Array) -> Array:
+    """Returns Kendall's tau-b along the last axis; 0 where one does not vary.
+
+    Of all pairs, how many are in the same order less how many are in the opposite one, over the
+    geometric mean of how many are not tied in each.
+
+    Args:
+        first: (..., P) numbers of P things.
+        second: (..., P) other numbers of the same things.
+
+    >>> kendall_tau(np.array([1.0, 2.0, 9.0]), np.array([5.0, 4.0, 7.0])).round(3)
+    np.float64(0.333)
+    """
+    one, other = np.triu_indices(first.shape[-1], 1)
+    orders = [np.sign(values[..., one] - values[..., other]) for values in (first, second)]
+    untied = np.sqrt(np.abs(orders[0]).sum(axis=-1) * np.abs(orders[1]).sum(axis=-1))
+    agreed = (orders[0] * orders[1]).sum(axis=-1)
+    return agreed / np.where(untied > 0.0, untied, 1.0)
+
+
 def _mean_over_states(first: Array, second: Array) -> float:
     pairs = zip(first, second, strict=True)
     return float(np.mean([rank_correlation(one, other) for one, other in pairs]))
