@@ -20,6 +20,7 @@ from recgym.data import Dataset
 from recgym.errors import RecGymError
 from recgym.files import write_json
 from recgym.ope import OffPolicyEstimate
+from recgym.settings import AT_LEAST_0, AT_LEAST_1, check_number
 from recgym.simulators.learned_user import load_user_model
 from recgym.users.folder import FittedUserModel
 from recgym.users.realism import realism_of, training_clicks
@@ -206,6 +207,8 @@ def _report_realism(
     user_model: Path, data: Path, out: Path | None, episodes: int, seed: int
 ) -> None:
     """Writes the realism report of a user model, and prints its numbers."""
+    check_number("episodes", episodes, AT_LEAST_1)
+    check_number("seed", seed, AT_LEAST_0)
     place = out or Path("runs") / "realism" / user_model.name
     if place.is_file():
         raise RecGymError(f"{place}: is a file; --out names a folder with --realism")

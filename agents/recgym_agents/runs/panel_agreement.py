@@ -22,7 +22,8 @@ from recgym.users.folder import FittedUserModel
 from recgym.users.kinds import kind_of
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.runs.evaluation import ROWS, make_vector_env, run_episodes
-from recgym_agents.runs.policy_panel import PANEL, PanelPolicy, TrainingUsers
+from recgym_agents.runs.policy_panel import PANEL, PanelPolicy
+from recgym_agents.runs.training_users import TrainingUsers
 
 MEMBERS = ("train", "test")
 """The two worlds, by the users whose member answers."""

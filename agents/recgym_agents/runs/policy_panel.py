@@ -7,159 +7,121 @@ fitted on these; nothing of other users, so that the world of those is new to al
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from recgym.arrays import Array
-from recgym.users.folder import FittedUserModel
-from recgym.users.gan import Params
-from recgym.users.kinds import functions_of
+from recgym.simulators.views import top
+from recgym.spaces import random_slates
 from recgym_agents.agent import EnvironmentSpec
-from recgym_agents.algorithms.baselines import top_slates
+from recgym_agents.runs.training_users import TrainingUsers
 from recgym_agents.user_support import Support
 
-USERS = 100
-"""Training users over whose states an item's mean reward is taken."""
-SHORTLIST = 300
-"""Items of the highest mean reward: those that policies choose from which judge a user's state."""
-STATES, OTHERS = 8, 50
-"""Before a click, and items after it, over which the mean reward after the click is taken."""
 STEPS_AHEAD = 10.0
 """Slates for which the policy that looks ahead counts on what a click leads to."""
-BLOCK = 64
-"""States whose items are judged at once."""
 
 
 @dataclass(frozen=True, eq=False)
-class TrainingUsers:
-    """What the policies of the panel know."""
+class Seen:
+    """What a policy is asked with."""
 
-    model: FittedUserModel
-    tables: Params
-    """of the member "train", from its kind's ``prepare``"""
-    clicks: Array
-    """(N,) of training users in the log"""
-    reward: Array
-    """(N,) of a click, as the member expects, mean over users"""
-    shortlist: Array
-    """(M,) items of the highest mean reward"""
-    utility: Array
-    """(M,) of choosing each item of the shortlist, mean over users"""
-    reward_after: Array
-    """(M,) mean reward of other items after a click on each item of the shortlist"""
+    history: Array
+    """(B, W) items that users clicked, the last click last, padded with N on the left"""
+    n_items: int
+    """N"""
+    slate_size: int
+    """K"""
+    rng: np.random.Generator
 
-    @staticmethod
-    def of(model: FittedUserModel, clicks: Array) -> TrainingUsers:
-        """Asks the member "train" for all that does not depend on the state.
+    def best(self, items: Array, scores: Array) -> Array:
+        """Returns the K items of the highest scores that were not seen to be clicked, (B, K).
 
         Args:
-            model: the fitted user model.
-            clicks: (N,) how often training users clicked each item in the log.
+            items: (M,) that there is a choice of.
+            scores: (M,), or of each user (B, M).
         """
-        tables = functions_of(model.config).prepare(
-            model.config, model.members["train"], model.features
-        )
-        histories = model.histories["train"][:USERS]
-        utilities, rewards = _judged(model, tables, histories, np.arange(model.n_items))
-        reward = rewards.mean(axis=0)
-        shortlist = np.argsort(-reward, kind="stable")[:SHORTLIST]
-        before = np.repeat(histories[None, :STATES, 1:], len(shortlist), axis=0)
-        clicked = np.broadcast_to(shortlist[:, None, None], (*before.shape[:2], 1))
-        after = np.concatenate([before, clicked], axis=2)
-        others = shortlist[:: -(-len(shortlist) // OTHERS)]
-        later = _judged(model, tables, after.reshape(-1, after.shape[2]), others)[1]
-        return TrainingUsers(
-            model=model,
-            tables=tables,
-            clicks=clicks,
-            reward=reward,
-            shortlist=shortlist,
-            utility=utilities.mean(axis=0)[shortlist],
-            reward_after=later.mean(axis=1).reshape(before.shape[:2]).mean(axis=1),
-        )
-
-    def judged(self, history: Array) -> tuple[Array, Array]:
-        """Returns utilities and rewards of the shortlist (B, M) for users who clicked (B, W)."""
-        return _judged(self.model, self.tables, history, self.shortlist)
-
-    def over_all(self, scores: Array) -> Array:
-        """Returns scores of the shortlist (B, M) as scores of all items (B, N)."""
-        spread = np.full((len(scores), self.model.n_items), -np.inf)
-        spread[:, self.shortlist] = scores
-        return spread
-
-    def likeness(self, history: Array, clicks: int) -> Array:
-        """Returns the mean cosine (B, N) of items' features to those of the last clicks."""
-        lengths = np.linalg.norm(self.model.features, axis=1, keepdims=True)
-        unit = self.model.features / np.where(lengths > 0.0, lengths, 1.0)
-        nothing = np.zeros_like(unit[:1])
-        mean: Array = np.concatenate([unit, nothing])[history[:, -clicks:]].mean(axis=1)
-        return mean @ unit.T
+        clicked = np.zeros((len(self.history), self.n_items + 1), np.bool_)
+        np.put_along_axis(clicked, self.history, True, axis=1)
+        chosen: Array = items[top(np.where(clicked[:, items], -np.inf, scores), self.slate_size)]
+        return chosen
 
 
-Scores = Callable[[TrainingUsers, Array, np.random.Generator], Array]
-"""Of a policy: every item's score (B, N), given histories (B, W); the K highest are shown."""
+Policy = Callable[[TrainingUsers, Seen], Array]
+"""Returns slates (B, K)."""
 
 
-def _random(known: TrainingUsers, history: Array, rng: np.random.Generator) -> Array:
-    return rng.random((len(history), known.model.n_items))
+def _random(known: TrainingUsers, seen: Seen) -> Array:
+    n_rows = len(seen.history)
+    return random_slates(seen.rng, seen.n_items, seen.slate_size, n_rows, seen.history)
 
 
-def _everybody(scores: Array, history: Array) -> Array:
-    return np.tile(scores, (len(history), 1))
+def _same_for_all(score: Array, seen: Seen) -> Array:
+    """Shows the items of the highest score (N,)."""
+    items = np.argsort(-score, kind="stable")[: seen.history.shape[1] + seen.slate_size]
+    return seen.best(items, score[items])
 
 
-def _one_among_the_worst(known: TrainingUsers, history: Array, rng: np.random.Generator) -> Array:
-    rewards = known.over_all(known.judged(history)[1])
-    best = top_slates(rewards, history, 1)
-    scores = _everybody(-known.reward, history)
-    np.put_along_axis(scores, best, np.inf, axis=1)
-    return scores
+def _alike(known: TrainingUsers, seen: Seen, clicks: int, sign: float = 1.0) -> Array:
+    """Shows the items whose features are most like those of the last clicks, or least (-1)."""
+    mean = known.directions[seen.history[:, -clicks:]].mean(axis=1)
+    return seen.best(np.arange(seen.n_items), sign * mean @ known.directions[:-1].T)
 
 
-PANEL: dict[str, tuple[str, Scores]] = {
+def _greedy(known: TrainingUsers, seen: Seen, ahead: float = 0.0) -> Array:
+    """Shows the items of the highest reward now, with so much of the mean reward after them."""
+    _, rewards = known.judged(seen.history)
+    return seen.best(known.shortlist, rewards + ahead * known.reward_after)
+
+
+def _one_among_the_worst(known: TrainingUsers, seen: Seen) -> Array:
+    first = _greedy(known, replace(seen, slate_size=1))
+    spoken_for = np.concatenate([seen.history, first], axis=1)
+    others = replace(seen, history=spoken_for, slate_size=seen.slate_size - 1)
+    return np.concatenate([first, _same_for_all(-known.reward, others)], axis=1)
+
+
+def _tastes(known: TrainingUsers, seen: Seen) -> Array:
+    return seen.best(known.shortlist, known.judged(seen.history)[0] - known.utility)
+
+
+PANEL: dict[str, tuple[str, Policy]] = {
     "random": ("items drawn evenly", _random),
     "popular": (
         "the items that training users clicked most often in the log",
-        lambda known, history, rng: _everybody(known.clicks, history),
+        lambda known, seen: _same_for_all(known.clicks, seen),
     ),
     "rare": (
         "the items that they clicked least often",
-        lambda known, history, rng: _everybody(-known.clicks, history),
+        lambda known, seen: _same_for_all(-known.clicks, seen),
     ),
     "alike": (
         "the items whose features are most like those of the last click",
-        lambda known, history, rng: known.likeness(history, 1),
+        lambda known, seen: _alike(known, seen, 1),
     ),
     "unlike": (
         "the items whose features are least like those of the last three clicks",
-        lambda known, history, rng: -known.likeness(history, 3),
+        lambda known, seen: _alike(known, seen, 3, -1.0),
     ),
     "fixed": (
         "the items of the highest reward, mean over training users",
-        lambda known, history, rng: _everybody(known.reward, history),
+        lambda known, seen: _same_for_all(known.reward, seen),
     ),
-    "greedy": (
-        "the items of the highest reward now",
-        lambda known, history, rng: known.over_all(known.judged(history)[1]),
-    ),
+    "greedy": ("the items of the highest reward now", _greedy),
     "one among the worst": (
         "the item of the highest reward now, beside those of the lowest mean reward",
         _one_among_the_worst,
     ),
     "tastes": (
         "the items that a user would rather choose now than training users would in the mean",
-        lambda known, history, rng: known.over_all(known.judged(history)[0] - known.utility),
+        _tastes,
     ),
     "ahead": (
         "the items of the highest reward now and of what their click makes others worth",
-        lambda known, history, rng: known.over_all(
-            known.judged(history)[1] + STEPS_AHEAD * known.reward_after
-        ),
+        lambda known, seen: _greedy(known, seen, STEPS_AHEAD),
     ),
 }
-"""Name -> what is shown, in words, and the scores. No item is shown that was seen to be clicked."""
+"""Name -> what is shown, in words, and how. No item is shown that was seen to be clicked."""
 
 
 class PanelPolicy:
@@ -174,7 +136,7 @@ class PanelPolicy:
 
     def __init__(self, spec: EnvironmentSpec, known: TrainingUsers, name: str, seed: int) -> None:
         self.spec, self.known = spec, known
-        self.scores = PANEL[name][1]
+        self.policy = PANEL[name][1]
         self.rng = np.random.default_rng(seed)
 
     def adapt(self, support: Support) -> PanelPolicy:
@@ -183,19 +145,6 @@ class PanelPolicy:
 
     def act(self, observation: np.ndarray) -> np.ndarray:
         """Returns slates (B, K)."""
-        scores = self.scores(self.known, observation, self.rng)
-        return top_slates(scores, observation, self.spec.slate_size)
-
-
-def _judged(
-    model: FittedUserModel, tables: Params, histories: Array, items: Array
-) -> tuple[Array, Array]:
-    """Returns utilities and rewards of items (M,), both (S, M), after histories (S, W)."""
-    functions, config = functions_of(model.config), model.config
-    found = []
-    for start in range(0, len(histories), BLOCK):
-        state = functions.initial(config, tables, histories[start : start + BLOCK])
-        slates = np.broadcast_to(items, (len(state["history"]), len(items)))
-        found.append(functions.respond(config, tables, state, slates))
-    utilities, rewards = (np.concatenate(parts)[:, :-1] for parts in zip(*found, strict=True))
-    return utilities, rewards
+        seen = Seen(observation, self.spec.n_items, self.spec.slate_size, self.rng)
+        slates: np.ndarray = self.policy(self.known, seen)
+        return slates
