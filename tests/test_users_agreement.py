@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 
 from recgym import RecGymError
 from recgym.users import Agreement, agreement_of
-from recgym.users.agreement import compare_rewards, item_rewards, rank_correlation
+from recgym.users.agreement import compare_rewards, item_rewards, kendall_tau, rank_correlation
 from tests.fixtures.user_model import random_user_model
 
 
@@ -25,6 +25,25 @@ def test_rank_correlations_by_hand() -> None:
     tied = rank_correlation(np.array([1.0, 4.0, 4.0]), np.array([1.0, 2.0, 3.0]))
     assert tied == pytest.approx(1.5 / np.sqrt(1.5 * 2))
     assert rank_correlation(np.zeros(3), np.arange(3.0)) == 0.0
+
+
+def test_kendalls_tau_by_hand() -> None:
+    # Of 6 pairs of 1 2 3 4 and 2 1 4 3, two are in the opposite order: (4 - 2) / 6
+    assert kendall_tau(np.arange(4.0), np.array([2.0, 1.0, 4.0, 3.0])) == pytest.approx(1 / 3)
+    # 0 1 1 and 0 1 2 have two pairs in one order; the first has two that are not tied
+    tied = kendall_tau(np.array([0.0, 1.0, 1.0]), np.array([0.0, 1.0, 2.0]))
+    assert tied == pytest.approx(2 / np.sqrt(2 * 3))
+    assert kendall_tau(np.zeros(3), np.arange(3.0)) == 0.0
+    rows = np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]])
+    assert kendall_tau(rows, rows[:1]).tolist() == [1.0, -1.0]
+
+
+@settings(deadline=None)
+@given(arrays(np.int64, (2, 7), elements=st.integers(-3, 3)))
+def test_kendalls_tau_is_that_of_another_library(both: Any) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    expected = np.nan_to_num(stats.kendalltau(*both).statistic)  # where one does not vary
+    assert kendall_tau(*both) == pytest.approx(expected)
 
 
 def test_two_tables_of_rewards_by_hand() -> None:

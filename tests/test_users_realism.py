@@ -164,7 +164,7 @@ def test_the_page_needs_no_network_and_says_what_was_found(
     log: Dataset, model: FittedUserModel, tmp_path: Path
 ) -> None:
     found = realism_of(model, log)
-    page = write_realism(tmp_path, "<mine>", model, found).read_text()
+    page = write_realism(tmp_path, "<mine>", model, found, "it is a test").read_text()
     assert "&lt;mine&gt;" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
     assert page.count("data:image/svg+xml;base64,") == 5

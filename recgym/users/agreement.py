@@ -9,12 +9,13 @@ import numpy as np
 from recgym.arrays import Array
 from recgym.errors import RecGymError
 from recgym.users.folder import FittedUserModel
+from recgym.users.gan import Params
 from recgym.users.kinds import functions_of
 
 STATES = 200
 """Of each member's synthetic users, those whose states are compared."""
 BLOCK = 64
-"""States whose whole catalogue is scored at once."""
+"""States whose items are judged at once."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +67,29 @@ def agreement_of(
 
 def item_rewards(model: FittedUserModel, member: str, histories: Array) -> Array:
     """Returns the expected reward of a click on each item (S, N), after histories (S, W)."""
+    tables = functions_of(model.config).prepare(model.config, model.members[member], model.features)
+    return judged_items(model, tables, histories, np.arange(model.n_items))[1]
+
+
+def judged_items(
+    model: FittedUserModel, tables: Params, histories: Array, items: Array
+) -> tuple[Array, Array]:
+    """Returns the utilities of choosing items (M,), and rewards, (S, M), after histories (S, W).
+
+    Args:
+        model: the fitted user model.
+        tables: of one of its members, from its kind's ``prepare``.
+        histories: click histories, item ids.
+        items: their ids.
+    """
     functions, config = functions_of(model.config), model.config
-    tables = functions.prepare(config, model.members[member], model.features)
     found = []
     for start in range(0, len(histories), BLOCK):
         state = functions.initial(config, tables, histories[start : start + BLOCK])
-        every = np.broadcast_to(np.arange(model.n_items), (len(state["history"]), model.n_items))
-        found.append(functions.respond(config, tables, state, every)[1][:, :-1])
-    return np.concatenate(found)
+        slates = np.broadcast_to(items, (len(state["history"]), len(items)))
+        found.append(functions.respond(config, tables, state, slates))
+    utilities, rewards = (np.concatenate(parts)[:, :-1] for parts in zip(*found, strict=True))
+    return utilities, rewards
 
 
 def compare_rewards(first: Array, second: Array) -> Agreement:
@@ -94,6 +110,26 @@ def rank_correlation(first: Array, second: Array) -> float:
     one, other = (_ranks(values) - (len(values) - 1) / 2 for values in (first, second))
     spread = np.sqrt((one @ one) * (other @ other))
     return float(one @ other / spread) if spread else 0.0
+
+
+def kendall_tau(first: Array, second: Array) -> Array:
+    """Returns Kendall's tau-b along the last axis; 0 where one does not vary.
+
+    Of all pairs, how many are in the same order less how many are in the opposite one, over the
+    geometric mean of how many are not tied in each.
+
+    Args:
+        first: (..., P) numbers of P things.
+        second: (..., P) other numbers of the same things.
+
+    >>> kendall_tau(np.array([1.0, 2.0, 9.0]), np.array([5.0, 4.0, 7.0])).round(3)
+    np.float64(0.333)
+    """
+    one, other = np.triu_indices(first.shape[-1], 1)
+    orders = [np.sign(values[..., one] - values[..., other]) for values in (first, second)]
+    untied = np.sqrt(np.abs(orders[0]).sum(axis=-1) * np.abs(orders[1]).sum(axis=-1))
+    agreed = (orders[0] * orders[1]).sum(axis=-1)
+    return agreed / np.where(untied > 0.0, untied, 1.0)
 
 
 def _mean_over_states(first: Array, second: Array) -> float:

@@ -160,8 +160,7 @@ def realism_of(model: FittedUserModel, dataset: Dataset, seed: int = 0) -> Reali
         )
     simulated = replayed(model, pages, np.random.default_rng(seed))
     floors = scoring.floors(dataset)
-    clicked = logged(pages_of(model.config, dataset.pages("train"), model.n_items))
-    popularity = np.log1p(np.bincount(clicked.item[clicked.item >= 0], minlength=model.n_items))
+    popularity = np.log1p(training_clicks(model, dataset))
     return Realism(
         scores=scoring.score_choices(logits, pages.target).means(),
         floors={name: floors[name].means() for name in scoring.CHOICE_MODELS},
@@ -176,6 +175,12 @@ def realism_of(model: FittedUserModel, dataset: Dataset, seed: int = 0) -> Reali
         level_share=model.level_share,
         agreement=dict(model.scores.get("agreement", {})),
     )
+
+
+def training_clicks(model: FittedUserModel, dataset: Dataset) -> Array:
+    """Returns how often training users clicked each item (N,) on the pages of a log."""
+    item = logged(pages_of(model.config, dataset.pages("train"), model.n_items)).item
+    return np.bincount(item[item >= 0], minlength=model.n_items)
 
 
 def reliability(probabilities: Array, chosen: Array) -> Reliability:

@@ -20,11 +20,14 @@ from recgym.data import Dataset
 from recgym.errors import RecGymError
 from recgym.files import write_json
 from recgym.ope import OffPolicyEstimate
+from recgym.settings import AT_LEAST_0, AT_LEAST_1, check_number
 from recgym.simulators.learned_user import load_user_model
-from recgym.users.realism import realism_of
+from recgym.users.folder import FittedUserModel
+from recgym.users.realism import realism_of, training_clicks
 from recgym_agents.commands.train import Settings, settings
 from recgym_agents.runs.evaluation import ESTIMATES, evaluate, evaluation_file
 from recgym_agents.runs.log_evaluation import evaluate_on_log
+from recgym_agents.runs.panel_agreement import PanelAgreement, environment_of, panel_agreement
 from recgym_agents.runs.realism_report import write_realism
 from recgym_agents.runs.run import world_of
 from recgym_agents.runs.run_folder import check_folder
@@ -54,7 +57,8 @@ def main(
 
     Args:
         folder: of the agent; none with "--realism".
-        episodes: how many; episode e is of user e modulo the number of users.
+        episodes: how many; episode e is of user e modulo the number of users. With "--realism", of
+            each policy of the panel in each of its worlds.
         env: environment id, or module:id; that of the training if not given (there is none after a
             log alone).
         split: "test" scores on the user model of other users than the agent learned from.
@@ -83,7 +87,7 @@ def main(
             raise RecGymError("--realism: takes a user model, and no agent; leave out FOLDER")
         if data is None:
             raise RecGymError("--realism: needs the log that the model was fitted on; add --data")
-        _report_realism(realism, data, out, seed)
+        _report_realism(realism, data, out, episodes, seed)
         return
     if folder is None:
         raise RecGymError("name the folder of an agent, or a user model with --realism")
@@ -199,20 +203,40 @@ def _record(one: OffPolicyEstimate) -> dict[str, object]:
     return {"method": one.method, "n": one.n, "warnings": warnings} | numbers
 
 
-def _report_realism(user_model: Path, data: Path, out: Path | None, seed: int) -> None:
+def _report_realism(
+    user_model: Path, data: Path, out: Path | None, episodes: int, seed: int
+) -> None:
     """Writes the realism report of a user model, and prints its numbers."""
+    check_number("episodes", episodes, AT_LEAST_1)
+    check_number("seed", seed, AT_LEAST_0)
     place = out or Path("runs") / "realism" / user_model.name
     if place.is_file():
         raise RecGymError(f"{place}: is a file; --out names a folder with --realism")
     check_folder(place)
-    model = load_user_model(user_model)
-    realism = realism_of(model, Dataset.load(data), seed)
+    model, dataset = load_user_model(user_model), Dataset.load(data)
+    realism = realism_of(model, dataset, seed)
+    panel = _played(str(user_model), model, dataset, episodes, seed)
     place.mkdir(parents=True, exist_ok=True)
     table = Table(title=Text(f"how real {os.fsencode(user_model).decode('utf-8', 'replace')} is"))
     table.add_column("measure")
     table.add_column("value", justify="right")
-    for name, value in realism.summary().items():
+    of_panel = {} if isinstance(panel, str) else panel.summary()
+    for name, value in (realism.summary() | of_panel).items():
         table.add_row(name.replace("_", " "), f"{value:.4f}")
     console = Console()
     console.print(table)
-    console.print(f"wrote {write_realism(place, user_model.name, model, realism)}")
+    if isinstance(panel, str):
+        console.print(f"note: no panel of policies: {panel}", markup=False, highlight=False)
+    console.print(f"wrote {write_realism(place, user_model.name, model, realism, panel)}")
+
+
+def _played(
+    name: str, model: FittedUserModel, dataset: Dataset, episodes: int, seed: int
+) -> PanelAgreement | str:
+    """Returns how alike both members' worlds rank the panel, or why that is not known."""
+    env, arguments = environment_of(name, model)
+    clicks = training_clicks(model, dataset)
+    try:
+        return panel_agreement(model, clicks, env, arguments, episodes, seed)
+    except RecGymError as error:
+        return str(error)

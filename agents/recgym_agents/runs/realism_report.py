@@ -14,6 +14,8 @@ from recgym.files import write_json
 from recgym.users import FittedUserModel
 from recgym.users.realism import FEATURES, Realism
 from recgym_agents.runs.html_report import Section, facts, image, said, table, write_html
+from recgym_agents.runs.panel_agreement import PanelAgreement
+from recgym_agents.runs.panel_section import panel_section
 
 REAL, SIMULATED = "#444444", "#0072b2"
 RULES = {"random": "random", "item_ctr": "item click rate"}
@@ -21,7 +23,13 @@ MOST_RANKS = 1_000
 """Items of the popularity curve, the most clicked."""
 
 
-def write_realism(folder: Path, name: str, model: FittedUserModel, realism: Realism) -> Path:
+def write_realism(
+    folder: Path,
+    name: str,
+    model: FittedUserModel,
+    realism: Realism,
+    panel: PanelAgreement | str,
+) -> Path:
     """Writes ``realism.html`` and ``realism.json`` into a folder; returns the page.
 
     Args:
@@ -29,14 +37,16 @@ def write_realism(folder: Path, name: str, model: FittedUserModel, realism: Real
         name: what the model is called on the page.
         model: the fitted user model.
         realism: what was measured of it.
+        panel: how alike it and a model of other users rank policies, or why that is not known.
     """
     path = folder / "realism.html"
-    write_html(path, f"How real is the user model {name}?", _sections(model, realism))
-    write_json(folder / "realism.json", realism.summary())
+    write_html(path, f"How real is the user model {name}?", _sections(model, realism, panel))
+    of_panel = {} if isinstance(panel, str) else panel.summary() | {"panel": panel.by_policy()}
+    write_json(folder / "realism.json", realism.summary() | of_panel)
     return path
 
 
-def _sections(model: FittedUserModel, found: Realism) -> list[Section]:
+def _sections(model: FittedUserModel, found: Realism, panel: PanelAgreement | str) -> list[Section]:
     auc = found.discrimination
     told = f"{auc.auc:.2f} ({auc.low:.2f} .. {auc.high:.2f})"
     verdict = (
@@ -71,6 +81,7 @@ def _sections(model: FittedUserModel, found: Realism) -> list[Section]:
             found.identified + ".",
             (_identified(found),),
         ),
+        panel_section(panel),
         Section(
             "How the classifier works",
             "Logistic regression on features of a session and their squares, cross-fitted on two "
