@@ -1,0 +1,252 @@
+"""What offline scores say of the value online: agents learn from logs, and play in their worlds."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, cast
+
+from recgym.data import Dataset
+from recgym_agents.agent import Policy
+from recgym_agents.experiments.experiment import (
+    Budget,
+    Cell,
+    Experiment,
+    Place,
+    Result,
+    folder_of,
+)
+from recgym_agents.experiments.offline.offline_to_online_page import (
+    AFTER,
+    CLAIMED,
+    NOTHING,
+    QUARTER,
+    summarise,
+)
+from recgym_agents.experiments.offline.world_logs import (
+    LOGS,
+    MAIN,
+    WORLDS,
+    ClickRates,
+    World,
+    make_log,
+    most_clicked,
+    score_in_world,
+    score_on_log,
+    without_losses,
+)
+from recgym_agents.runs.next_items import ItemScorer
+from recgym_agents.runs.saved_agents import load_agent
+from recgym_agents.runs.training import TrainConfig, train
+from recgym_agents.zoo import AGENTS, FLOORS
+
+LOGGER = "reinforce-top-k"
+"""What is trained online, and makes the better logs."""
+TUNED = "lpi-rl"
+"""What goes on online after a log."""
+METHOD = """
+"""
+POLICIES = (
+    *("logging", "reward-weighted", "ips", "lpi-cb", "lpi-rl", "ips-pg", "sqn", "sac-ss"),
+    *("bcq", "cql", "decision-transformer"),
+)
+BUDGET: Budget = {
+    "worlds": list(WORLDS),
+    "seeds": [0, 1],
+    "claim_seeds": list(range(10)),
+    "policies": list(POLICIES),
+    "logger_steps": 64_000,
+    "sessions": {"short": 5_000, "long": 800},
+    "epochs": 4,
+    "batch_size": 64,
+    "reports": 4,
+    "episodes": {"short": 2_000, "long": 500},
+    "online_steps": 32_000,
+    "validation_episodes": 200,
+}
+SMOKE: Budget = BUDGET | {
+    "worlds": [MAIN, "KnownUsers"],
+    "claim_seeds": [0, 1],
+    "policies": ["logging", "ips", *CLAIMED],
+    "logger_steps": 512,
+    "sessions": {"short": 60, "long": 20},
+    "epochs": 1,
+    "reports": 1,
+    "episodes": {"short": 20, "long": 10},
+    "online_steps": 512,
+    "validation_episodes": 10,
+}
+LARGE: Budget = BUDGET | {
+    "seeds": [0, 1, 2, 3, 4],
+    "policies": [*POLICIES, "pg-offline", "snqn", "sa2c", "rem", "ensemble-ucb", "sqn-supervised"],
+    "logger_steps": 256_000,
+    "sessions": {"short": 20_000, "long": 4_000},
+    "epochs": 8,
+    "reports": 8,
+    "episodes": {"short": 8_000, "long": 2_000},
+    "online_steps": 128_000,
+}
+
+
+def cells(budget: Budget) -> list[Cell]:
+    """Each world and seed with all its logs; more worlds for the claims; and learning online."""
+    found: list[Cell] = [
+        {"part": "scores", "world": world, "seed": seed}
+        for world in budget["worlds"]
+        for seed in budget["seeds"]
+    ]
+    found += [{"part": "claims", "world": MAIN, "seed": seed} for seed in budget["claim_seeds"]]
+    return found
+
+
+def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
+    """Runs a part of the experiment in one world."""
+    return (_scores if cell["part"] == "scores" else _claims)(cell, budget, place)
+
+
+def _scores(cell: Cell, budget: Budget, place: Place) -> Result:
+    """Trains the logging agent, then all agents on each of three logs; scores them both ways."""
+    world, seed = WORLDS[cell["world"]], cell["seed"]
+    logger = _train_online(LOGGER, budget["logger_steps"], cell, budget, place)
+    random = _random(cell, place)
+    episodes = budget["episodes"][world.sessions]
+    found: Result = {
+        "random slates": score_in_world(random, world, seed, episodes),
+        "trained agent": score_in_world(logger, world, seed, episodes),
+    }
+    for log, share in LOGS.items():
+        dataset = make_log(world, seed, logger, share, budget["sessions"][world.sessions])
+        found[log] = _on_one_log(dataset, log, cell, budget, place)
+    return found
+
+
+def _on_one_log(dataset: Dataset, log: str, cell: Cell, budget: Budget, place: Place) -> Result:
+    """Trains every agent on a log; returns what it earned, and its scores, by agent."""
+    world, seed = WORLDS[cell["world"]], cell["seed"]
+    episodes = budget["episodes"][world.sessions]
+    sessions = dataset.sessions
+    found: Result = {
+        "log": {"value": float(sessions.reward.sum() / dataset.n_users), "pages": sessions.n_pages}
+    }
+    logging = _train_offline("logging", dataset, log, cell, budget, place)
+    for name in (*budget["policies"], *FLOORS):
+        agent = _train_offline(name, dataset, log, cell, budget, place)
+        near = None if name in FLOORS else cast(ItemScorer, logging)
+        found[name] = score_in_world(agent, world, seed, episodes)
+        found[name] |= score_on_log(agent, cast(ItemScorer, agent), near, dataset)
+    counted = most_clicked(dataset, logging.spec, world)
+    found["popularity"] = score_in_world(counted, world, seed, episodes)
+    found["popularity"] |= score_on_log(counted, ClickRates(counted), None, dataset)
+    return found
+
+
+def _claims(cell: Cell, budget: Budget, place: Place) -> Result:
+    """Trains some agents on random sessions, and one online, from nothing and after them."""
+    world, seed = WORLDS[cell["world"]], cell["seed"]
+    size, episodes = (budget[what][world.sessions] for what in ("sessions", "episodes"))
+    dataset = make_log(world, seed, _random(cell, place), 0.0, size)
+    found: Result = {"log": float(dataset.sessions.reward.sum() / dataset.n_users)}
+    for name in CLAIMED:
+        agent = _train_offline(name, dataset, "random", cell, budget, place)
+        found[name] = score_in_world(agent, world, seed, episodes)["value"]
+    few = budget["online_steps"] // 4
+    read = dataset.pages("train").n_pages * budget["epochs"]
+    online = {"schedule": "online", "patience": 0}
+    after = {
+        "schedule": "offline-online",
+        "log_share": read / (read + few),
+        "batch_size": budget["batch_size"],
+        "patience": 0,
+    }
+    log = _saved(dataset, "random", budget, place)
+    ways: dict[str, tuple[int, dict[str, Any], Path | None]] = {
+        NOTHING: (budget["online_steps"], online, None),
+        QUARTER: (few, online, None),
+        AFTER: (read + few, after, log),
+    }
+    for name, (steps, loop_args, path) in ways.items():
+        agent = _train_online(TUNED, steps, cell, budget, place, loop_args, path)
+        found[name] = score_in_world(agent, world, seed, episodes)["value"]
+    return found
+
+
+def _random(cell: Cell, place: Place) -> Policy:
+    return _train(cell, place, {"agent": "random", "steps": 0, "validation_episodes": 0})
+
+
+def _train_online(
+    agent: str,
+    steps: int,
+    cell: Cell,
+    budget: Budget,
+    place: Place,
+    loop_args: dict[str, Any] | None = None,
+    log: Path | None = None,
+) -> Policy:
+    settings = {
+        "agent": agent,
+        "steps": steps,
+        "loop_args": loop_args or {},
+        "log": None if log is None else str(log),
+        "reports": budget["reports"],
+        "validation_episodes": budget["validation_episodes"],
+    }
+    return _train(cell, place, settings)
+
+
+def _train_offline(
+    name: str, dataset: Dataset, log: str, cell: Cell, budget: Budget, place: Place
+) -> Policy:
+    """Trains an agent on a log; one that weighs by rewards, on a log without losses."""
+    config = AGENTS.find(name).config
+    if getattr(config, "weight", None) in ("reward", "return"):
+        dataset, log = without_losses(dataset), f"{log}, no losses"
+    epochs = 1 if name in FLOORS else budget["epochs"]
+    settings = {
+        "agent": name,
+        "steps": dataset.pages("train").n_pages * epochs,
+        "loop_args": {"batch_size": budget["batch_size"]},
+        "log": str(_saved(dataset, log, budget, place)),
+        "reports": 1 if name in FLOORS else budget["reports"],
+    }
+    return _train(cell, place, settings)
+
+
+def _train(cell: Cell, place: Place, settings: dict[str, Any]) -> Policy:
+    """Trains an agent in a cell's world, or goes on with its training, and returns it."""
+    world: World = WORLDS[cell["world"]]
+    folder = folder_of(place.folder, settings)
+    train(
+        TrainConfig(
+            env=world.env,
+            seed=cell["seed"],
+            out=str(folder),
+            env_args=world.arguments(cell["seed"]),
+            agent_args=dict(world.agent_args),
+            **settings,
+        )
+    )
+    return load_agent(folder)[0].inner
+
+
+def _saved(dataset: Dataset, log: str, budget: Budget, place: Place) -> Path:
+    """Writes a log once for what was spent on it; returns its folder."""
+    spent = {name: budget[name] for name in ("sessions", "logger_steps")}
+    folder = folder_of(place.folder, {"log": log} | spent)
+    if not folder.exists():
+        dataset.save(folder)
+    return folder
+
+
+EXPERIMENT = Experiment(
+    name="offline-to-online",
+    title="What offline scores say of the value online",
+    reproduces="no table: agents that learned from logs, in the worlds that made the logs",
+    method=METHOD,
+    budget=BUDGET,
+    smoke_budget=SMOKE,
+    paper_budget=LARGE,
+    cells=cells,
+    run_cell=run_cell,
+    summarise=summarise,
+    reads_arrays=False,
+)
