@@ -10,6 +10,7 @@ import gymnasium
 from recgym.errors import RecGymError
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.stable_baselines import view_name
+from recgym_agents.runs.environment_arguments import with_own
 from recgym_agents.runs.evaluation import make_vector_env
 from recgym_agents.zoo import entry_of
 
@@ -30,11 +31,12 @@ def why_not(
     """
     entry = entry_of(agent, agent_args or {}, {})
     try:
-        own = make_vector_env(env, env_args or {}, 1, "disabled", ids=not entry.library)
+        arguments = with_own(agent, entry.env_args, env, env_args or {})
+        own = make_vector_env(env, arguments, 1, "disabled", ids=not entry.library)
         spec = EnvironmentSpec.of(own, ids=not entry.library)
         if entry.library:
             view = view_name(entry.config.suited(spec))
-            gymnasium.make(env, view=view, **(env_args or {})).close()
+            gymnasium.make(env, view=view, **arguments).close()
         else:
             entry.builder(entry.config, spec, 0).policy()
     except RecGymError as error:
