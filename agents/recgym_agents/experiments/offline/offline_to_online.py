@@ -121,8 +121,8 @@ def cells(budget: Budget) -> list[Cell]:
     claims = [{"part": "claims", "world": MAIN, "seed": seed} for seed in budget["claim_seeds"]]
     return claims + [
         {"part": "scores", "world": world, "seed": seed}
-        for world in budget["worlds"]
         for seed in budget["seeds"]
+        for world in budget["worlds"]
     ]
 
 
