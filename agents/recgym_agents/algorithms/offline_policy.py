@@ -28,7 +28,7 @@ from recgym_agents.networks.item_scores import (
     supported_first,
 )
 from recgym_agents.networks.plackett_luce import gumbel_top_k
-from recgym_agents.networks.repeat_bonus import expected_under, log_probability
+from recgym_agents.networks.repeat_bonus import Repeats, expected_under, log_probability
 from recgym_agents.networks.sequence_policy import SequencePolicy
 from recgym_agents.networks.slate_heads import exclude
 from recgym_agents.offline_losses import (
@@ -208,8 +208,13 @@ class OfflinePolicy(BaseAgent):
         config, spec = self.config, self.spec
         return logged_steps(batch, spec.window, spec.n_items, config.discount, config.last)
 
-    def _histories(self, steps: LoggedSteps) -> np.ndarray:
-        return steps.histories(self.spec.window, self.spec.n_items)
+    def _repeats(self, steps: LoggedSteps) -> Repeats | None:
+        """Returns what earlier clicks add to the policy's logits at each step, if anything."""
+        if not self.config.repeats:
+            return None
+        clicks = steps.histories(self.spec.window, self.spec.n_items)
+        found: Repeats | None = self.network.repeats(clicks)
+        return found
 
     def _log_pi(self, state: Tensor, steps: LoggedSteps) -> Tensor:
         """Returns log-probabilities of what was done (S,), of the return that followed if told."""
@@ -219,8 +224,7 @@ class OfflinePolicy(BaseAgent):
             highest = network.highest_return.copy_(known.amax()).clone()
             state = network.for_return(state, steps.returns / highest.clamp(min=1e-6))
         if not self.config.sampled:
-            repeats = network.repeats(self._histories(steps))
-            return log_probability(state, network.policy, steps.item, repeats)
+            return log_probability(state, network.policy, steps.item, self._repeats(steps))
         share = (self.clicks + 1.0) / (self.clicks + 1.0).sum()
         drawn = torch.as_tensor(self.rng.choice(len(share), self.config.sampled, p=share))
         log_share = torch.as_tensor(np.log(share).astype(np.float32))
@@ -257,7 +261,7 @@ class OfflinePolicy(BaseAgent):
             return torch.ones_like(steps.reward)
         if config.weight == "improvement":
             policy, values = self.network.policy, self.network.values
-            repeats = self.network.repeats(self._histories(steps))
+            repeats = self._repeats(steps)
             means = [expected_under(state, policy, own, repeats) for own in values]
             mean = torch.stack(means).mean(0)
             return improvement_weights(valued.logged - mean, config.beta, config.weight_cap)
@@ -276,7 +280,8 @@ class OfflinePolicy(BaseAgent):
         """
         steps = self._steps(batch)
         states = self.network.states(steps.clicks, steps.counts).flatten(0, 1)
-        history, found = self._histories(steps), []
+        history = steps.histories(self.spec.window, self.spec.n_items)
+        found = []
         for first in range(0, len(steps.item), ROWS):
             rows = slice(first, first + ROWS)
             scores = self._ranking(states[steps.now[rows]], history[rows])
