@@ -199,8 +199,9 @@ def _trust(scored: list[Finished]) -> str:
     text = (
         "Estimates of the reward of a page, where the policy's users are as the log has them,"
         " against the reward of a page when the policy is played. *warned* are estimates of an"
-        " effective sample size below 50 pages, of weights that are too far from 1 on average, or of"
-        " equal terms, as the direct method has them of a slate that never changes; the error and the effective pages are medians, and *held* is how many 95% intervals hold"
+        " effective sample size below 50 pages, of weights that are too far from 1 on average, or"
+        " of equal terms, as the direct method has them of a slate that never changes; the error"
+        " and the effective pages are medians, and *held* is how many 95% intervals hold"
         " what was earned."
     )
     return f"{text}\n\n{table(header, rows)}"
