@@ -69,6 +69,9 @@ are those of `recgym evaluate --log` ([the method](../method/off-policy-evaluati
 each slot, and the *direct_method* adds up what each item of a slate earned when shown. A score that
 is the same for all policies has the correlation 0.
 
+How much is trained was settled in worlds of seed 100, which is not used here; of lpi-rl, cql, sqn
+and ips-pg, lpi-rl goes on online because it earned most there after a log.
+
 Intervals are Student's, over worlds and seeds; ± is the standard error over seeds. That agents earn
 more than the policy that logged: p < .01 in a two-sided paired t-test over worlds, Holm-corrected
 over the agents. lpi-rl *reaches* what it reaches from nothing where the 95% interval of the
