@@ -14,11 +14,12 @@ from recgym.errors import RecGymError
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms import offline_policy
 from recgym_agents.algorithms.offline_config import OfflinePolicyConfig
-from recgym_agents.algorithms.offline_policy import OfflinePolicy, supported_first
+from recgym_agents.algorithms.offline_policy import OfflinePolicy
 from recgym_agents.algorithms.offline_steps import LoggedSteps, logged_steps
 from recgym_agents.algorithms.offline_values import Draws, Valued, q_learning
 from recgym_agents.learning.episodes import EpisodeLog, Episodes
 from recgym_agents.learning.sequence_loop import SequenceLoopConfig
+from recgym_agents.networks.item_scores import supported_first
 from recgym_agents.networks.sequence_policy import SequencePolicy
 from recgym_agents.zoo import OFFLINE
 

@@ -82,6 +82,32 @@ def test_an_agent_of_ones_own_is_one_row(tmp_path: Path, monkeypatch: pytest.Mon
         register("first-items", FirstItems, FirstItemsConfig(), None)
 
 
+def test_an_agent_can_have_arguments_of_its_environment_that_are_not_given(tmp_path: Path) -> None:
+    def trained_in(**given: Any) -> dict[str, Any]:
+        folder = tmp_path / str(len(given))
+        settings = {"steps": 8, "seed": 0, "out": str(folder), "reports": 1}
+        loop = QUICK["LoopConfig"]
+        given |= {"horizon": 3}
+        train(
+            TrainConfig(
+                "RecGAN-v0",
+                "mopo",
+                env_args=given,
+                loop_args=loop,
+                validation_episodes=2,
+                **settings,
+            )
+        )
+        found: dict[str, Any] = load_agent(folder)[1]["env_args"]
+        return found
+
+    assert trained_in() == {"ensemble": 5, "pessimism": 1.0, "horizon": 3}
+    assert trained_in(ensemble=2) == {"ensemble": 2, "pessimism": 1.0, "horizon": 3}
+    refused = "mopo: learns in an environment with the arguments ensemble, pessimism, and SlateMDP"
+    with pytest.raises(RecGymError, match=refused):
+        train(TrainConfig("SlateMDP-v0", "mopo", 8, 0, str(tmp_path / "refused")))
+
+
 def test_every_loop_says_what_a_trainer_asks_of_it() -> None:
     asked = {name for name in vars(Schedule) if name[0] != "_"}
     assert {"patience", "log_use", "needs_propensities", "needs_slates", "acts"} <= asked
@@ -97,7 +123,7 @@ def test_which_agents_can_act_in_a_world(env: str) -> None:
     if env in MEETS_NO_CLICKS:
         expected |= NEEDS_CLICKS
     if env != "RecGAN-v0":
-        expected.add("user-greedy-ensemble")
+        expected |= {"user-greedy-ensemble", "mopo"}
     if env not in ("RecGAN-v0", "RecGAN-LSTM-v0"):
         expected |= {"user-greedy", "slateq-user"}
     assert lacking == expected

@@ -165,7 +165,10 @@ def _variant(name: str, entry: Entry) -> list[str]:
                 for field in dataclasses.fields(entry.config)
                 if (value := getattr(entry.config, field.name)) != getattr(first.config, field.name)
             ]
-            return [f"It is [{other}]({other}.md) with {', '.join(changes)}.", ""]
+            given = [f"`{argument}={_text(value)}`" for argument, value in entry.env_args.items()]
+            where = f"in an environment with {', '.join(given)}, unless `--env-args` say otherwise"
+            differs = ["with " + ", ".join(changes)] * bool(changes) + [where] * bool(given)
+            return [f"It is [{other}]({other}.md) {', '.join(differs)}.", ""]
     raise KeyError(name)
 
 

@@ -7,7 +7,7 @@ row from a package of one's own.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from recgym.errors import RecGymError
@@ -71,6 +71,8 @@ class Entry:
     """One line for the generated tables."""
     library: bool = False
     """Whether a library trains it, by its own loop, and keeps it in a file of its own."""
+    env_args: Mapping[str, Any] = field(default_factory=dict)
+    """Arguments of the environment that it learns in, where they are not given."""
 
     @property
     def schedule(self) -> Schedule:
@@ -219,6 +221,13 @@ AGENTS: Registry[Entry] = Registry(
             replace(AS_PRINTED, head="additive"),
             SMALL_LOOP,
             "deep Q-learning, the values of a slate's items added up",
+        ),
+        "mopo": Entry(
+            SlateDQN,
+            SlateDQNConfig(),
+            LoopConfig(),
+            "cascading DQN in user models fitted to a log, paid less where they disagree",
+            env_args={"ensemble": 5, "pessimism": 1.0},
         ),
         "slateq": Entry(
             SlateQ,
@@ -434,4 +443,4 @@ def entry_of(agent: str, agent_args: Mapping[str, Any], loop_args: Mapping[str, 
         raise RecGymError(f"{agent}: has no loop_args ({why}); leave them out")
     config = changed(entry.config, agent_args, agent)
     loop = None if entry.loop is None else changed(entry.loop, loop_args, "loop")
-    return Entry(entry.builder, config, loop, entry.about, entry.library)
+    return replace(entry, config=config, loop=loop)

@@ -97,6 +97,11 @@ class OfflinePolicyConfig(SequencePolicyConfig):
                 raise RecGymError(f"{setting}: needs action values; set values=q")
         if self.importance and self.sampled:
             raise RecGymError("importance=true: needs exact probabilities; set sampled=0")
+        if self.repeats and (self.acts_by != "policy" or self.support > 0.0 or self.sampled):
+            raise RecGymError(
+                "repeats=true: is of a policy that ranks items by exact probabilities; set"
+                " acts_by=policy, support=0 and sampled=0"
+            )
         if self.weight == "advantage" and not self.negatives:
             raise RecGymError(
                 "weight=advantage: is over sampled items; set negatives to at least 1"

@@ -23,11 +23,12 @@ from recgym_agents.algorithms.offline_values import (
 )
 from recgym_agents.learning.episodes import Episodes, click_sequences
 from recgym_agents.networks.item_scores import (
-    expected_value,
     log_softmax_of,
     sampled_log_softmax_of,
+    supported_first,
 )
 from recgym_agents.networks.plackett_luce import gumbel_top_k
+from recgym_agents.networks.repeat_bonus import Repeats, expected_under, log_probability
 from recgym_agents.networks.sequence_policy import SequencePolicy
 from recgym_agents.networks.slate_heads import exclude
 from recgym_agents.offline_losses import (
@@ -135,11 +136,11 @@ class OfflinePolicy(BaseAgent):
         """Returns what all items are ranked by (B, N), clicked ones too, for clicks (B, W)."""
         nothing = np.zeros((len(observation), 0), np.int64)
         state = self.network.states(*click_sequences(observation, nothing, self.spec.n_items))
-        scores: np.ndarray = self._ranking(state[:, 0]).numpy(force=True)
+        scores: np.ndarray = self._ranking(state[:, 0], observation).numpy(force=True)
         return scores
 
-    def _ranking(self, state: Tensor) -> Tensor:
-        """Returns the policy's logits (S, N), or values, whichever rank items."""
+    def _ranking(self, state: Tensor, history: np.ndarray) -> Tensor:
+        """Returns the policy's logits (S, N), or values, whichever rank items after clicks."""
         config, network = self.config, self.network
         likely: Tensor | None = None
         if config.acts_by == "policy" or config.support > 0.0:
@@ -149,7 +150,8 @@ class OfflinePolicy(BaseAgent):
                 asked = network.for_return(state, share)
             likely = network.policy.of_all(asked)
             if config.acts_by == "policy":
-                return likely
+                repeats = network.repeats(history)
+                return likely if repeats is None else repeats.added_to(likely)
         members = torch.stack([head.of_all(state) for head in network.values])
         value: Tensor = optimistic(members, config.optimism)
         if likely is None:
@@ -206,6 +208,14 @@ class OfflinePolicy(BaseAgent):
         config, spec = self.config, self.spec
         return logged_steps(batch, spec.window, spec.n_items, config.discount, config.last)
 
+    def _repeats(self, steps: LoggedSteps) -> Repeats | None:
+        """Returns what earlier clicks add to the policy's logits at each step, if anything."""
+        if not self.config.repeats:
+            return None
+        clicks = steps.histories(self.spec.window, self.spec.n_items)
+        found: Repeats | None = self.network.repeats(clicks)
+        return found
+
     def _log_pi(self, state: Tensor, steps: LoggedSteps) -> Tensor:
         """Returns log-probabilities of what was done (S,), of the return that followed if told."""
         network = self.network
@@ -214,7 +224,7 @@ class OfflinePolicy(BaseAgent):
             highest = network.highest_return.copy_(known.amax()).clone()
             state = network.for_return(state, steps.returns / highest.clamp(min=1e-6))
         if not self.config.sampled:
-            return log_softmax_of(state, network.policy, steps.item)
+            return log_probability(state, network.policy, steps.item, self._repeats(steps))
         share = (self.clicks + 1.0) / (self.clicks + 1.0).sum()
         drawn = torch.as_tensor(self.rng.choice(len(share), self.config.sampled, p=share))
         log_share = torch.as_tensor(np.log(share).astype(np.float32))
@@ -251,7 +261,9 @@ class OfflinePolicy(BaseAgent):
             return torch.ones_like(steps.reward)
         if config.weight == "improvement":
             policy, values = self.network.policy, self.network.values
-            mean = torch.stack([expected_value(state, policy, own) for own in values]).mean(0)
+            repeats = self._repeats(steps)
+            means = [expected_under(state, policy, own, repeats) for own in values]
+            mean = torch.stack(means).mean(0)
             return improvement_weights(valued.logged - mean, config.beta, config.weight_cap)
         if self.updates < config.warm_up:
             return torch.ones_like(steps.reward)
@@ -268,10 +280,11 @@ class OfflinePolicy(BaseAgent):
         """
         steps = self._steps(batch)
         states = self.network.states(steps.clicks, steps.counts).flatten(0, 1)
+        history = steps.histories(self.spec.window, self.spec.n_items)
         found = []
         for first in range(0, len(steps.item), ROWS):
             rows = slice(first, first + ROWS)
-            scores = self._ranking(states[steps.now[rows]])
+            scores = self._ranking(states[steps.now[rows]], history[rows])
             item = steps.item[rows].numpy(force=True)
             found.append(ndcg(*rank_counts(scores.numpy(force=True), item), CUTOFF))
         gains = np.full(batch.item.shape, np.nan)
@@ -284,17 +297,3 @@ class OfflinePolicy(BaseAgent):
         scored = ~np.isnan(gains)
         mean: np.ndarray = np.nansum(gains, axis=1) / np.maximum(scored.sum(axis=1), 1)
         return mean
-
-
-def supported_first(value: Tensor, likely: Tensor, support: float) -> Tensor:
-    """Returns what ranks the supported items by value, and below them the others by likelihood.
-
-    Args:
-        value: of items (S, N).
-        likely: their logits (S, N).
-        support: see ``best_supported``.
-    """
-    below = likely - likely.amax(1, keepdim=True)
-    supported = below >= torch.tensor(support).log()
-    lowest = value.masked_fill(~supported, torch.inf).amin(1, keepdim=True)
-    return value.where(supported, lowest + below)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from recgym_agents.learning.episodes import Episodes, click_sequences
+from recgym_agents.learning.episodes import Episodes, click_sequences, observed
 from recgym_agents.policy_losses import discounted_returns
 
 
@@ -37,6 +37,12 @@ class LoggedSteps(NamedTuple):
     """Rows of the states in which slates were shown (R,)."""
     passed: Tensor
     """What those slates showed and was not clicked (R, K), -1 elsewhere."""
+
+    def histories(self, window: int, n_items: int) -> np.ndarray:
+        """Returns what was observed before each step (S, W), N where nothing was clicked."""
+        before = observed(self.clicks, self.counts[:, :-1], window, n_items)
+        found: np.ndarray = before[self.done]
+        return found
 
 
 def logged_steps(

@@ -31,6 +31,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("slate-mdp", "worlds.slate_mdp_board"),
             ("slateq", "worlds.slateq_table"),
             ("transfer", "worlds.transfer"),
+            ("offline-to-online", "offline.offline_to_online"),
             ("ope-coverage", "offline.ope_coverage"),
             ("lpi-table3", "offline.lpi_table_3"),
             ("lpi-fig2", "offline.lpi_figure_2"),

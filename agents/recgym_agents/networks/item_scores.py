@@ -147,6 +147,20 @@ def best_supported(
     return highest, item
 
 
+def supported_first(value: Tensor, likely: Tensor, support: float) -> Tensor:
+    """Returns what ranks the supported items by value, and below them the others by likelihood.
+
+    Args:
+        value: of items (S, N).
+        likely: their logits (S, N).
+        support: as above.
+    """
+    below = likely - likely.amax(1, keepdim=True)
+    supported = below >= torch.tensor(support).log()
+    lowest = value.masked_fill(~supported, torch.inf).amin(1, keepdim=True)
+    return value.where(supported, lowest + below)
+
+
 @torch.no_grad()
 def expected_value(state: Tensor, policy: Scores, values: Scores) -> Tensor:
     """Returns ``sum_i pi(i) value_i`` (S,), where pi is the softmax of the policy's scores."""

@@ -12,6 +12,7 @@ from torch.nn import functional
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_1, SHARE, check_ranges
 from recgym_agents.networks.item_scores import Scores
+from recgym_agents.networks.repeat_bonus import RepeatBonus, Repeats
 from recgym_agents.networks.sequence_encoders import SequenceEncoder, sequence_encoder
 from recgym_agents.networks.slate_heads import linear
 from recgym_agents.networks.window_encoder import states_after
@@ -33,6 +34,9 @@ class SequencePolicyConfig:
     """Share of the numbers in items' vectors and in states that an update leaves out."""
     tied: bool = True
     """Let the policy score items by the vectors that the encoder reads them as."""
+    repeats: bool = False
+    """Learn how much likelier the policy makes items that were clicked lately, by how many clicks
+    ago it was."""
 
     def __post_init__(self) -> None:
         """Raises RecGymError for a setting out of its range, or two that do not agree."""
@@ -80,6 +84,7 @@ class SequencePolicy(nn.Module):
         )
         self.policy_weight = None if config.tied else self._weights((n_items, size), generator)
         self.policy_bias = nn.Parameter(torch.zeros(n_items))
+        self.repeat_bonus = RepeatBonus(window) if config.repeats else None
         if members:
             self.value_weight = self._weights((members, n_items, size), generator, 0.1)
             self.value_bias = nn.Parameter(torch.zeros(members, n_items))
@@ -127,9 +132,13 @@ class SequencePolicy(nn.Module):
         found: Tensor = state + self.of_return(share[:, None])
         return found
 
+    def repeats(self, history: np.ndarray) -> Repeats | None:
+        """Returns what the clicks before each state (S, W) add to the policy's logits, if any."""
+        return None if self.repeat_bonus is None else self.repeat_bonus(history, self.n_items)
+
     @property
     def policy(self) -> Scores:
-        """The logits of the policy."""
+        """The logits of the policy, without what repeats add."""
         weight = self.items[:-1] if self.policy_weight is None else self.policy_weight
         return Scores(weight, self.policy_bias)
 

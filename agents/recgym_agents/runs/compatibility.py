@@ -11,6 +11,7 @@ import gymnasium
 from recgym.errors import RecGymError
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.stable_baselines import view_name
+from recgym_agents.runs.environment_arguments import with_own
 from recgym_agents.runs.evaluation import make_vector_env
 from recgym_agents.zoo import entry_of
 
@@ -32,10 +33,11 @@ def why_not(
     entry = entry_of(agent, agent_args or {}, {})
     ids = not entry.library
     try:
-        spec = _spec(env, env_args, ids) if env_args else _default_spec(env, ids)
+        arguments = with_own(agent, entry.env_args, env, env_args or {})
+        spec = _spec(env, arguments, ids) if arguments else _default_spec(env, ids)
         if entry.library:
             view = view_name(entry.config.suited(spec))
-            gymnasium.make(env, view=view, **(env_args or {})).close()
+            gymnasium.make(env, view=view, **arguments).close()
         else:
             entry.builder(entry.config, spec, 0).policy()
     except RecGymError as error:

@@ -59,7 +59,36 @@ def arguments_for(spec: EnvSpec, env_args: Mapping[str, Any], ids: bool) -> dict
             raise RecGymError(
                 f"environment argument {name!r}: set by training and evaluation, omit it"
             )
-    known = inspect.signature(SIMULATORS.find(spec.kwargs["simulator"])).parameters
+    known = _parameters(spec)
     shows_items = "observe" in known and known["observe"].default == "features"
     observed = {"observe": "items"} if ids and shows_items else {}
     return {**observed, **env_args}
+
+
+def with_own(
+    agent: str, own: Mapping[str, Any], env_id: str | None, env_args: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Returns the arguments of the environment that an agent learns in.
+
+    Args:
+        agent: its name, for messages.
+        own: the arguments that it learns with where they are not given, see ``Entry``.
+        env_id: the environment; None for a log alone.
+        env_args: those that are given.
+
+    Raises:
+        RecGymError: there is no such environment, or it does not know the agent's own arguments.
+    """
+    known = _parameters(find_environment(env_id)) if own and env_id is not None else own
+    unknown = [name for name in own if name not in known]
+    if unknown:
+        raise RecGymError(
+            f"{agent}: learns in an environment with the arguments {', '.join(own)}, and {env_id}"
+            f" has no {', '.join(unknown)}; choose one of a fitted user model, such as RecGAN-v0"
+        )
+    return {**own, **env_args}
+
+
+def _parameters(spec: EnvSpec) -> Mapping[str, inspect.Parameter]:
+    """Returns what the simulator of an environment is made with."""
+    return inspect.signature(SIMULATORS.find(spec.kwargs["simulator"])).parameters

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from recgym_agents.runs.assembly import (
     validation_of,
 )
 from recgym_agents.runs.devices import on_device
+from recgym_agents.runs.environment_arguments import with_own
 from recgym_agents.runs.run_files import (
     CHECKPOINT,
     DONE,
@@ -67,6 +69,8 @@ def train(config: TrainConfig, watch: Watch = lambda steps, metrics: None) -> No
             cannot be written, or a training that diverges (the last good checkpoint is kept).
     """
     entry = entry_of(config.agent, config.agent_args, config.loop_args)
+    own = with_own(config.agent, entry.env_args, config.env, config.env_args)
+    config = replace(config, env_args=own)
     if entry.library:
         train_stable_baselines(config, entry, watch)
         return
