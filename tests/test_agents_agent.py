@@ -30,6 +30,8 @@ def test_an_environment_in_torch_is_described_as_in_numpy(
     np.testing.assert_equal(in_torch.pop("features"), in_numpy.pop("features"))
     for length in ("state_length", "candidate_length"):
         assert in_torch.pop(length) == pytest.approx(in_numpy.pop(length), rel=1e-6)
+    scales = [one.pop("candidate_scale") for one in (in_torch, in_numpy)]
+    np.testing.assert_allclose(*(np.zeros(0) if one is None else one for one in scales), atol=1e-6)
     assert in_torch == in_numpy
 
 
