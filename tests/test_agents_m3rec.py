@@ -92,6 +92,35 @@ def test_without_context_all_users_are_one() -> None:
     assert not agent.adapt(support).knowledge["context"].any()
 
 
+def test_without_context_it_learns_as_it_acts() -> None:
+    agent, contexts = agent_of("m3rec-no-context"), []
+    agent.learner.recommender.register_forward_pre_hook(
+        lambda _, given: contexts.append(given[1].abs().max().item())
+    )
+    agent.update(met_users(agent, np.random.default_rng(0)))
+    assert contexts == [0.0]
+
+
+def test_steps_that_are_not_there_say_nothing_of_information() -> None:
+    """Every other user leaves half-way; what is written of her after that changes nothing."""
+    batch = met_users(agent_of(), np.random.default_rng(0), users=6)
+    there = batch.query.there.copy()
+    there[::2, :, STEPS // 2 :] = False
+    found = []
+    for item in (0, 5):
+        observation = np.where(there[..., None], batch.query.observation, item)
+        query = batch.query._replace(there=there, observation=observation)
+        found.append(agent_of().update(batch._replace(query=query))["information"])
+    assert found[0] == found[1] != 0.0
+
+
+def test_one_user_alone_has_no_other_to_be_told_apart_from() -> None:
+    agent, rng = agent_of(), np.random.default_rng(0)
+    report = agent.update(met_users(agent, rng, users=1))
+    assert report["information"] == 0.0
+    assert np.isfinite(list(report.values())).all()
+
+
 def test_a_context_does_not_depend_on_the_order_and_grows_surer() -> None:
     encoder = ContextEncoder(Inputs(3, 1.0), 8, 2, torch.Generator().manual_seed(0))
     generator = torch.Generator().manual_seed(1)

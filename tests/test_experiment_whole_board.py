@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from recgym import ENVIRONMENTS
+from recgym.data import Dataset
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import Finished, Place
 from recgym_agents.experiments.worlds import whole_board
@@ -49,7 +50,8 @@ def test_the_best_come_first_with_their_share_and_what_trains_them() -> None:
     assert "| popularity | 3.00 ± 0.00 |  |" in rows[3]  # a floor has no share of its own
     assert "-50%" in rows[4]
     html = page.html["board"]
-    trained = "recgym train --env SlateMDP-v0 --agent cascading-dqn --steps 4000 --seed 0 --out"
+    trained = "recgym train --env SlateMDP-v0 --agent cascading-dqn --steps 4000 --seed 0"
+    trained += " --reports 2 --validation-episodes 50 --out runs/board/SlateMDP-v0/cascading-dqn"
     assert trained in html
     assert html.count("<td>recgym reproduce board</td>") == 2  # the planner, and who needs a log
 
@@ -72,6 +74,15 @@ def test_items_are_counted_once_whoever_is_adapted_to() -> None:
     for _ in range(2):
         seen.adapt(None).act(np.zeros((3, 2)))  # type: ignore[arg-type]
     assert seen.items == {1, 2, 3}
+
+
+def test_a_log_has_the_slates_of_its_budget(tmp_path: Path) -> None:
+    cell, place = {"env": WORLD, "seed": 0}, Place(tmp_path, tmp_path, tmp_path / "cell")
+    pages = [
+        Dataset.load(whole_board.random_log(cell, {"steps": steps}, place)).sessions.n_pages
+        for steps in (400, 1_600)
+    ]
+    assert pages == pytest.approx([400, 1_600], rel=0.2)
 
 
 @pytest.mark.parametrize("policy", ["random", "logging", "planner"])

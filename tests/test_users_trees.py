@@ -78,9 +78,9 @@ def test_what_is_counted_of_half_the_users_is_on_the_scale_of_all() -> None:
     np.testing.assert_array_equal(half["neighbours"], whole["neighbours"])
     np.testing.assert_allclose(half["similarities"], whole["similarities"], rtol=1e-6)
     assert half["similarities"][1, 0] == pytest.approx(1 / (1 + tree_fitting.DAMPING / 2))
-    shown = np.array([0, 1, 2, 1, 0])
-    np.testing.assert_allclose(half["features"][:, -1], np.log((1 + shown) / 2), atol=1e-6)
-    np.testing.assert_allclose(whole["features"][:, -1], np.log((1 + 2 * shown) / 4), atol=1e-6)
+    shown = np.log((1 + np.array([0, 2, 4, 2, 0])) / 4)
+    for one in (half, whole):
+        np.testing.assert_allclose(one["features"][:, -1], shown, atol=1e-6)
 
 
 def test_a_fit_is_xgboosts_own_and_beats_what_needs_none() -> None:

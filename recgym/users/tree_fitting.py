@@ -92,15 +92,15 @@ def _counted(config: TreeUserConfig, task: Task, side: Array, chosen: Array) -> 
     """Returns what is counted of the clicks on some of the pages, and the features with it.
 
     What trees grow on is counted on fewer pages than what they read later, so counts are taken as
-    shares: how often an item was shown, of the pages, and the damping by as much as there are.
+    shares: how often an item was shown, of the pages; and what is added to counts, by as much.
     """
     pages = task.pages
-    clicks = clicked_items(pages, chosen)
-    damping = DAMPING * len(chosen) / len(task.training)
-    found = item_neighbours(clicks, pages.n_items, config.neighbours, damping)
+    clicks, share = clicked_items(pages, chosen), len(chosen) / len(task.training)
+    found = item_neighbours(clicks, pages.n_items, config.neighbours, share * DAMPING)
     names = ("neighbours", "similarities")
     features = with_popularity(side, pages, chosen)
-    features[:, -1] -= np.log(np.float32(len(chosen)))
+    shown = np.expm1(features[:, -1])
+    features[:, -1] = np.log(share + shown) - np.log(np.float32(len(chosen)))
     return dict(zip(names, found, strict=True)) | {"features": features}
 
 

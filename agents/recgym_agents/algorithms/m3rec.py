@@ -144,7 +144,7 @@ class M3Rec(AdaptingAgent):
         data = self.data(query, torch.as_tensor(query.reward), query.there)
         users, steps = data.slot.shape
         told = self._context(network, batch.support)
-        known = torch.as_tensor(batch.support.there.any((1, 2)))[:, None]
+        known = torch.as_tensor(batch.support.there.any((1, 2)) & config.adapts)[:, None]
         drawn = torch.where(known, told.drawn(self._normal(told.mean)), told.mean)
         context = drawn.repeat_interleave(steps, 0)
         observation, there = data.observation.flatten(0, 1), data.weight.flatten()
@@ -160,9 +160,12 @@ class M3Rec(AdaptingAgent):
         if self.meta_user is not None:
             z_user = self._known_latent(batch.support, observation)
         here = there > 0.0
-        joint = self.statistic(z_user[here], z_rec[here])
-        apart = self.statistic(z_user[here], z_rec.roll(steps, 0)[here])
-        information = information_bound(joint, apart)
+        both = here & here.roll(steps, 0)  # as are the steps of the user before
+        information = torch.zeros(())
+        if users > 1 and both.any():
+            joint = self.statistic(z_user[here], z_rec[here])
+            apart = self.statistic(z_user[both], z_rec.roll(steps, 0)[both])
+            information = information_bound(joint, apart)
         loss = (
             loss
             + rec_loss

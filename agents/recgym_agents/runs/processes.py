@@ -10,16 +10,16 @@ from typing import Any
 
 PRELOADED = ["recgym_agents.runs.training"]
 """What takes the time of a start: torch, and all that trains."""
-_ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
 
 
 def start(
     work: Callable[..., None], *arguments: Any, daemon: bool = False
 ) -> tuple[Any, Connection]:
-    """Starts a process; its libraries use one thread, unless it says otherwise itself.
+    """Starts a process, in this one's environment; libraries use one thread unless told otherwise.
 
-    Where the platform can, it is forked from a server that has loaded ``PRELOADED`` and nothing
-    else (no thread runs in it, and no device is in use); elsewhere it starts from nothing.
+    Where the platform can, it is forked from a server that has loaded ``PRELOADED`` and does
+    nothing: no device is in use there, and no computation has begun.
 
     Args:
         work: called in the process with the end of a pipe, and ``arguments``.
@@ -34,16 +34,25 @@ def start(
     if "forkserver" in methods:
         context.set_forkserver_preload(PRELOADED)
     receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=work, args=(sender, *arguments), daemon=daemon)
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
+    before = dict(os.environ)
+    process = context.Process(
+        target=_begin, args=({**before, **ONE_THREAD}, work, sender, *arguments), daemon=daemon
+    )
+    os.environ.update(ONE_THREAD)  # which libraries read as they are loaded, in the server
     try:
         process.start()
     finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
+        for name in ONE_THREAD:
+            os.environ.pop(name)
+        os.environ.update(before)
     sender.close()
     return process, receiver
+
+
+def _begin(
+    environment: dict[str, str], work: Callable[..., None], sender: Connection, *arguments: Any
+) -> None:
+    """Gives a process the environment of today, not that of the server's start."""
+    os.environ.clear()
+    os.environ.update(environment)
+    work(sender, *arguments)

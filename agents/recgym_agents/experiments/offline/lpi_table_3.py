@@ -184,11 +184,12 @@ EXPERIMENT = Experiment(
     method="""
 Two samples of the logs that the paper uses: 1% of YooChoose's sessions, of which some are drawn
 (the budget says how many), and the events of RetailRocket's busiest visitors; `--paper` takes the
-whole of what is there, 20 epochs long. Sequences of fewer than 3 clicks (RetailRocket: events) are
-left out, on RetailRocket also items of fewer than 3 events, and a purchase there is what is put
-into the cart. Of a YooChoose session the last 20 events are kept. RetailRocket's sample has few
-visitors of many events, so all of them are kept, in sequences of 20 in a row. It has the first view
-of an item by a visitor only: there a click never repeats, and a purchase nearly always does.
+whole of what is there, 20 epochs long. YooChoose's sessions of fewer than 3 clicks are left out,
+and of the others the last 20 events are kept. RetailRocket's visitors of fewer than 3 events are
+left out, then items of fewer than 3 events; a purchase is what is put into the cart. Its sample has
+few visitors of many events, so all are kept, in sequences of 20 in a row; the last of a visitor may
+be shorter. It has the first view of an item by a visitor only: there a click never repeats, and a
+purchase nearly always does.
 
 Each seed draws the users, divides them 80 / 10 / 10, and begins a training. All policies are
 the same network, [SASRec](../agents/logging.md) with one layer, one head and 64 numbers, trained by

@@ -261,7 +261,8 @@ def _train(cell: Cell, place: Place, settings: dict[str, Any]) -> Policy:
 
 def _saved(dataset: Dataset, log: str, budget: Budget, place: Place) -> Path:
     """Writes a log once for what was spent on it; returns its folder."""
-    spent = {name: budget[name] for name in ("sessions", "logger_steps")}
+    names = ("sessions", "logger_steps", "reports", "validation_episodes")
+    spent = {name: budget[name] for name in names}
     folder = folder_of(place.folder, {"log": log} | spent)
     if not folder.exists():
         dataset.save(folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -44,7 +45,7 @@ FLOORS = ("random", "popularity", "user-greedy")
 LUCK = 1_000
 """Added to a seed for the luck of its test sessions."""
 LOG_ROWS = 64
-"""Sessions that are logged at once."""
+"""Sessions that are logged at once, and first, to see how long they are."""
 BUDGET: Budget = {
     "seeds": [0, 1, 2, 3, 4],
     "steps": 4_000,
@@ -106,6 +107,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
         reports=budget["reports"],
         validation_episodes=budget["validation_episodes"],
     )
+    shutil.rmtree(folder, ignore_errors=True)  # half a training has half the seconds
     start = time.process_time()
     train(config)
     seconds = time.process_time() - start
@@ -116,12 +118,13 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
 
 
 def random_log(cell: Cell, budget: Budget, place: Place) -> str:
-    """Returns the folder of a log of random slates, as many as other agents show in training."""
-    folder = place.folder / "log"
+    """Returns the folder of a log of random slates, about as many as others show in training."""
+    folder = folder_of(place.folder, {"log": "random", "steps": budget["steps"]})
     if not folder.exists():
         env = make_vector_env(cell["env"], {}, LOG_ROWS, "disabled")
         show = uniform_policy(env.simulator.n_items, env.simulator.slate_size)
-        sessions = -(-budget["steps"] // env.simulator.horizon)
+        some = collect(env, show, LOG_ROWS, seed=cell["seed"])  # tells how long sessions are
+        sessions = -(-budget["steps"] * LOG_ROWS // some.n_pages)
         log = collect(env, show, sessions, seed=cell["seed"])
         dataset = as_dataset(env, log, f"random slates of {cell['env']}", cell["seed"])
         split = split_users(dataset.n_users, cell["seed"], (0.9, 0.1, 0.0))
@@ -180,7 +183,7 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
 MEANING = (
     "Mean ± standard error over seeds, each a training and a luck of the test sessions. A share is"
     " of the headroom between the best of random, popularity and user-greedy and a planner that"
-    " knows the world and sees its state, with a 95% interval."
+    " knows the world and sees its state, with a 95% interval. A command is that of the first seed."
 )
 
 
@@ -201,16 +204,17 @@ def _row(env: str, policy: str, runs: dict[str, list[Finished]], budget: Budget)
         f"{by_seed(own, 'distinct').mean():,.0f}",
         f"{steps:,}",
         f"{by_seed(own, 'training_seconds').mean():,.1f}",
-        _command(env, policy, steps),
+        _command(env, policy, steps, budget),
     )
 
 
-def _command(env: str, policy: str, steps: int) -> str:
-    """Returns what trains one agent as its cell does."""
+def _command(env: str, policy: str, steps: int, budget: Budget) -> str:
+    """Returns what trains one agent as the cell of the first seed does."""
     if AGENTS.find(policy).schedule.log_use == "must":
         return "recgym reproduce board"  # which collects its log
     return (
-        f"recgym train --env {env} --agent {policy} --steps {steps} --seed 0"
+        f"recgym train --env {env} --agent {policy} --steps {steps} --seed {budget['seeds'][0]}"
+        f" --reports {budget['reports']} --validation-episodes {budget['validation_episodes']}"
         f" --out {Path('runs') / 'board' / env / policy}"
     )
 
@@ -229,8 +233,8 @@ EXPERIMENT = Experiment(
     method=f"""
 Every agent that can act in an environment with the defaults of both is trained for
 {BUDGET["steps"]:,} slates and plays {BUDGET["episodes"]} test sessions, which are the same for all
-agents of a seed. Agents that learn from logs alone read one of random slates, as many as the others
-show in training. This is a short training, at which an agent that learns from few steps stands
+agents of a seed. Agents that learn from logs alone read one of random slates, about as many as the
+others show in training. This is a short training, at which an agent that learns from few steps stands
 above one that ends higher: the pages of single environments train longer. Nothing was tuned here.
 
 The planner ([planners](../method/planners.md)) plays {BUDGET["planned_episodes"]} sessions a seed.
