@@ -234,8 +234,8 @@ EXPERIMENT = Experiment(
 Every agent that can act in an environment with the defaults of both is trained for
 {BUDGET["steps"]:,} slates and plays {BUDGET["episodes"]} test sessions, which are the same for all
 agents of a seed. Agents that learn from logs alone read one of random slates, about as many as the
-others show in training. This is a short training, at which an agent that learns from few steps stands
-above one that ends higher: the pages of single environments train longer. Nothing was tuned here.
+others show in training. This is a short training, at which an agent that learns from few steps
+stands above one that ends higher: the pages of single environments train longer. Nothing was tuned.
 
 The planner ([planners](../method/planners.md)) plays {BUDGET["planned_episodes"]} sessions a seed.
 It sees what agents may not. Seconds are of one core's processor time.""",
