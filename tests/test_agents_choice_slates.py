@@ -68,7 +68,8 @@ def test_exact_slates_are_the_best_of_all(seed: int, size: int) -> None:
     )
     slate = exact_slates(found, size, NOTHING)
     assert len(set(slate[0].tolist())) == size
-    assert slate_value(found, slate).item() == pytest.approx(values.max().item(), rel=1e-5)
+    best = pytest.approx(values.max().item(), rel=1e-5, abs=1e-6)  # of numbers that cancel
+    assert slate_value(found, slate).item() == best
     for find in SEARCHES.values():
         other = slate_value(found, find(found, size, NOTHING)).item()
         assert other <= values.max().item() + 1e-5

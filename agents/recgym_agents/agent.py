@@ -62,8 +62,7 @@ class EnvironmentSpec:
         """
         simulator = env.unwrapped.simulator.to("numpy", "cpu")
         space = simulator.observation_space
-        size, candidate_features = math.prod(space.shape), 0
-        state_length, candidate_length, scale = 1.0, 1.0, None
+        candidate_features, state_length, candidate_length, scale = 0, 1.0, 1.0, None
         if np.issubdtype(space.dtype, np.floating):
             observed = _first_observations(simulator)
             if hasattr(simulator, "candidates"):
@@ -76,7 +75,7 @@ class EnvironmentSpec:
         return EnvironmentSpec(
             n_items=simulator.n_items,
             slate_size=simulator.slate_size,
-            window=size,
+            window=math.prod(space.shape),
             features=simulator.item_features,
             user_model=models[0].user_model if models else None,
             user_members=tuple(model.member for model in models),

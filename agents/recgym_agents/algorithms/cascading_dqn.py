@@ -113,9 +113,7 @@ class SlateDQN(BaseAgent):
     References:
         - Chen et al.: Generative adversarial user model for reinforcement learning based
           recommendation system. ICML 2019, section 5, Algorithm 1.
-        - Yu et al.: MOPO: model-based offline policy optimization. NeurIPS 2020: ``mopo``, which
-          pays less where an ensemble of fitted models disagrees; here the models are of users, and
-          they disagree by the standard deviation of their rewards.
+        - Yu et al.: MOPO: model-based offline policy optimization. NeurIPS 2020 (``mopo``).
     """
 
     kept = ("network", "target", "optimizer", "rng", "updates")
