@@ -228,15 +228,14 @@ def _claims(log: str, rules: dict[str, Scored]) -> list[Claim]:
         zip(learned, differences(rules, [(name, "item_ctr") for name in learned]), strict=True)
     )
     verdicts: dict[str, Verdict] = {name: judge(one, LEVEL) for name, one in found.items()}
-    short = [f"{name} {_points(found[name])}" for name in learned if verdicts[name] != "reproduced"]
-    said = f"{len(learned) - len(short)} of {len(learned)} are"
-    claims = [
-        Claim(
-            f"every learned model is above item-CTR on {log}",
-            judge_all(verdicts.values()),
-            said + (f"; not shown: {', '.join(short)}" if short else ""),
-        )
-    ]
+    short = [name for name in learned if verdicts[name] != "reproduced"]
+    evidence = f"{len(learned) - len(short)} of {len(learned)} are"
+    if short:
+        evidence += "; not shown: " + ", ".join(f"{name} {_points(found[name])}" for name in short)
+    together = judge_all(verdicts.values())
+    least = max((found[name].detectable for name in short), default=0.0)
+    evidence += limit(together, f"{100 * least:.1f} points")
+    claims = [Claim(f"every learned model is above item-CTR on {log}", together, evidence)]
     others = [name for name in learned if name not in OURS]
     ours = [name for name in OURS if name in rules]
     best = max(others, key=lambda name: rules[name].hits.mean())
