@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,9 +32,11 @@ def result(gain: dict[str, float]) -> Result:
     }
 
 
-def finished(main: dict[str, float], spread: float = 0.01) -> list[Finished]:
+def finished(
+    main: dict[str, float], spread: float = 0.01, budget: dict[str, Any] = BUDGET
+) -> list[Finished]:
     found = []
-    for cell in transfer.cells(BUDGET):
+    for cell in transfer.cells(budget):
         is_main = all(cell[name] == value for name, value in transfer.MAIN.items())
         shift = spread * (cell["seed"] - 3)
         gain = {world: (main[world] + shift) if is_main else 0.0 for world in main}
@@ -67,6 +70,14 @@ def test_a_claim_needs_the_gain_and_the_certainty(
     page = transfer.summarise(finished(GAINS | {"test": test, "truth": truth}, spread), BUDGET)
     assert [claim.verdict for claim in page.claims] == verdicts
     assert f"gain {100 * test:+.1f}%" in page.claims[0].evidence
+
+
+def test_populations_that_were_added_are_also_tested_alone() -> None:
+    budget = BUDGET | {"main_seeds": list(range(1, 9))}
+    body = transfer.summarise(finished(GAINS, 0.01, budget), budget).body
+    added = f"{100 * (GAINS['test'] + 0.01 * 4):+.1f}% in model of other users"  # seeds 6, 7, 8
+    assert f"- the 3 populations that were added later: {added}" in body
+    assert "- the 5 populations that were run first: " in body
 
 
 def test_the_tables_show_gains_and_agreement() -> None:
