@@ -17,7 +17,7 @@ from recgym_agents.experiments.m3rec.unknown_users import (
     random_policy,
 )
 
-EARNED = dict(zip(experiment.LABELS, (8, 9, 9.5, 10, 11.5, 11.7, 11.8, 12), strict=True))
+EARNED = dict(zip(experiment.POLICIES, (8, 9, 9.5, 10, 11.5, 11.7, 11.8, 12), strict=True))
 WORLDS = [
     HiddenWorld("interest-exploration", "train", 5),
     HiddenWorld("interest-evolution", "test", 60),

@@ -12,7 +12,7 @@ from recgym_agents.experiments.m3rec import sequences_of_support as experiment
 from recgym_agents.experiments.m3rec.unknown_users import Session, random_policy
 from recgym_agents.user_support import Support
 
-KNOWN = dict(zip(experiment.PLANNERS, (3.0, 3.4, 3.6, 3.8, 4.2, 4.4, 4.5, 4.6), strict=True))
+KNOWN = dict(zip(experiment.POLICIES, (3.0, 3.4, 3.6, 3.8, 4.2, 4.4, 4.5, 4.6), strict=True))
 ADAPTS = {0: 3.3, 1: 4.3, 2: 4.4, 5: 4.5}
 
 

@@ -18,6 +18,9 @@ ROWS = 256
 SHOWN = 20
 """Items of a list whose variety is counted."""
 
+COMPARED = 2_000
+"""Events of a log at which two policies are compared, at most."""
+
 
 class ItemScorer(Protocol):
     """Whatever scores all items for a user; every agent that learns from sequences does."""
@@ -140,6 +143,21 @@ def divergence(policy: ItemScorer, logging: ItemScorer, history: np.ndarray) -> 
         js.append(js_divergence(log_p, log_q))
         kl.append(kl_divergence(log_p, log_q))
     return Divergence(float(np.concatenate(js).mean()), float(np.concatenate(kl).mean()))
+
+
+def divergence_on(policy: ItemScorer, logging: ItemScorer, sessions: Sessions) -> Divergence:
+    """Compares two policies at events of a log, of those before which the user had clicked.
+
+    Args:
+        policy: the one that was learned.
+        logging: the one that logged, as it is estimated.
+        sessions: the log; of more than ``COMPARED`` events as many are drawn, always the same.
+    """
+    spec = policy.spec
+    history = sessions.histories(spec.window, spec.n_items)
+    history = history[(history < spec.n_items).any(axis=1)]
+    rows = np.random.default_rng(0).permutation(len(history))[:COMPARED]
+    return divergence(policy, logging, history[rows])
 
 
 def _log_softmax(scores: np.ndarray) -> np.ndarray:

@@ -17,13 +17,7 @@ from recgym_agents.experiments.experiment import (
     by_seed,
     having,
 )
-from recgym_agents.experiments.m3rec.unknown_users import (
-    HiddenWorld,
-    believing_policy,
-    knowing_policy,
-    random_policy,
-    searched_policy,
-)
+from recgym_agents.experiments.m3rec.unknown_users import POLICIES, HiddenWorld, mean_reward
 from recgym_agents.experiments.results_report import seeds_text, table
 from recgym_agents.experiments.verdicts import judge_bound, limit
 
@@ -31,16 +25,6 @@ WORLDS = {
     f"{name}, {population}": HiddenWorld(name, population, horizon)
     for name, horizon in (("interest-exploration", 10), ("interest-evolution", 500))
     for population in ("train", "test")
-}
-LABELS = {
-    "random": "random slates",
-    "search": "best ranking of what is observed, by search",
-    "last": "beliefs from the last slate",
-    "session": "beliefs from the session",
-    "support1": "beliefs from the session and 1 sequence",
-    "support2": "and 2 sequences",
-    "support5": "and 5 sequences",
-    "knows": "knows the user",
 }
 FLOORS = ("search", "last", "session")
 """They see what agents see: the candidates, and what was made of the last slate, or of all."""
@@ -66,26 +50,16 @@ def cells(budget: Budget) -> list[Cell]:
     return [
         {"world": world, "policy": policy, "seed": seed}
         for world in WORLDS
-        for policy in LABELS
+        for policy in POLICIES
         for seed in budget["seeds"]
     ]
 
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     """Scores a policy with the users of a seed."""
-    where, policy = WORLDS[cell["world"]], cell["policy"]
-    users, seed = budget["users"], cell["seed"]
-    if policy == "random":
-        reward = random_policy(where, users, seed)
-    elif policy == "knows":
-        reward = knowing_policy(where, users, seed)
-    elif policy == "search":
-        reward = searched_policy(where, users, seed, budget["generations"], budget["candidates"])
-    else:
-        sequences = int(policy.removeprefix("support")) if "support" in policy else 0
-        remembers = policy != "last"
-        reward = believing_policy(where, users, seed, budget["particles"], sequences, remembers)
-    return {"reward": float(reward.mean())}
+    where = WORLDS[cell["world"]]
+    reward = mean_reward(cell["policy"], where, budget["users"], cell["seed"], budget)
+    return {"reward": reward}
 
 
 def summarise(finished: list[Finished], budget: Budget) -> Page:
@@ -94,12 +68,12 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
     for world in WORLDS:
         earned = {
             policy: by_seed(having(finished, world=world, policy=policy), "reward")
-            for policy in LABELS
+            for policy in POLICIES
         }
         floor = max(FLOORS, key=lambda policy: earned[policy].mean())
         gap = earned["knows"] - earned[floor]
         rows = []
-        for policy, label in LABELS.items():
+        for policy, label in POLICIES.items():
             share = (earned[policy] - earned[floor]) / np.where(gap == 0.0, np.nan, gap)
             rows.append(
                 [
@@ -113,7 +87,8 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
         verdict = judge_bound(over.low, over.high, HEADROOM)
         evidence = (
             f"{100 * over.mean:.1f}% ({100 * over.low:.1f}% .. {100 * over.high:.1f}%) over"
-            f" {LABELS[floor]}; {100 * _over(earned, 'last'):.1f}% over beliefs from the last slate"
+            f" {POLICIES[floor]}; {100 * _over(earned, 'last'):.1f}% over beliefs from the last"
+            " slate"
         )
         detectable = detectable_difference(over.standard_error, over.n - 1)
         evidence += limit(verdict, f"{detectable:.1%} from the bound")

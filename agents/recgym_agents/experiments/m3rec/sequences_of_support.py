@@ -24,12 +24,10 @@ from recgym_agents.experiments.experiment import (
     having,
 )
 from recgym_agents.experiments.m3rec.unknown_users import (
+    POLICIES,
     HiddenWorld,
     Session,
-    believing_policy,
-    knowing_policy,
-    random_policy,
-    searched_policy,
+    mean_reward,
 )
 from recgym_agents.experiments.results_report import p_text, seeds_text, table
 from recgym_agents.experiments.verdicts import Difference, differences, judge, judge_all, limit
@@ -45,16 +43,6 @@ SIZES = (0, 1, 2, 5)
 TOLD = 1
 """Sequences that agents are told of in training, if any."""
 AGENTS = ("m3rec", "m3rec-no-mi", "m3rec-no-context", "popularity", "meta-pg")
-PLANNERS = {
-    "random": "random slates",
-    "search": "best ranking of what is observed, by search",
-    "last": "beliefs from the last slate",
-    "session": "beliefs from the session",
-    "support1": "beliefs from the session and 1 sequence",
-    "support2": "and 2 sequences",
-    "support5": "and 5 sequences",
-    "knows": "knows the user",
-}
 OBSERVING = ("random", "search", "last")
 """Policies without support that see what an agent sees: the observation."""
 UNCONDITIONED = ("m3rec-no-context", "popularity")
@@ -84,7 +72,7 @@ SMOKE: Budget = BUDGET | {
 
 def cells(budget: Budget) -> list[Cell]:
     """One cell a policy and seed."""
-    quick, slow = (*PLANNERS, *AGENTS[:-1]), AGENTS[-1:]
+    quick, slow = (*POLICIES, *AGENTS[:-1]), AGENTS[-1:]
     return [
         {"policy": policy, "seed": seed}
         for some in (quick, slow)
@@ -95,21 +83,10 @@ def cells(budget: Budget) -> list[Cell]:
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     """Scores a policy with the users of a seed; an agent with every size of support."""
-    policy, users, seed = cell["policy"], budget["users"], cell["seed"]
+    policy = cell["policy"]
     if policy in AGENTS:
         return _agent(cell, budget, place)
-    if policy == "random":
-        reward = random_policy(WORLD, users, seed)
-    elif policy == "knows":
-        reward = knowing_policy(WORLD, users, seed)
-    elif policy == "search":
-        tried = budget["generations"], budget["candidates"]
-        reward = searched_policy(WORLD, users, seed, *tried)
-    else:
-        sequences = int(policy.removeprefix("support")) if "support" in policy else 0
-        remembers = policy != "last"
-        reward = believing_policy(WORLD, users, seed, budget["particles"], sequences, remembers)
-    return {"reward": float(reward.mean())}
+    return {"reward": mean_reward(policy, WORLD, budget["users"], cell["seed"], budget)}
 
 
 def _agent(cell: Cell, budget: Budget, place: Place) -> Result:
@@ -150,7 +127,7 @@ def agent_rewards(agent: Any, users: int, seed: int, sequences: int) -> np.ndarr
 
 def summarise(finished: list[Finished], budget: Budget) -> Page:
     """Builds the tables and the figure, and judges the claims."""
-    known = {policy: by_seed(having(finished, policy=policy), "reward") for policy in PLANNERS}
+    known = {policy: by_seed(having(finished, policy=policy), "reward") for policy in POLICIES}
     earned = {
         agent: {size: by_seed(having(finished, policy=agent), f"reward{size}") for size in SIZES}
         for agent in AGENTS
@@ -188,7 +165,7 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
             "one sequence closes at least half of the gap between the best policy without support"
             " that sees what agents see and who knows the user",
             half,
-            f"{_share(ours[1], floor, oracle)} of the gap over {PLANNERS.get(best, best)}",
+            f"{_share(ours[1], floor, oracle)} of the gap over {POLICIES.get(best, best)}",
         ),
         _claim(
             "the same, over beliefs from the whole session by who knows the rules of the world",
@@ -203,7 +180,7 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
     )
     rows = [
         [label, seeds_text(known[name]), _share(known[name], floor, oracle)]
-        for name, label in PLANNERS.items()
+        for name, label in POLICIES.items()
     ]
     agents = [
         [name, *(f"{seeds_text(by[s])} ({_share(by[s], floor, oracle)})" for s in SIZES)]
@@ -214,7 +191,7 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
             "![reward against support](m3rec-support.png)",
             "## Agents by sequences of support",
             "Reward a session, mean ± standard error over seeds, and in brackets the share of the"
-            f" gap between {PLANNERS.get(best, best)} and who knows the user.",
+            f" gap between {POLICIES.get(best, best)} and who knows the user.",
             table(["agent", *map(str, SIZES)], agents),
             "## Who knows the rules",
             table(["policy", "reward", "share of the gap"], rows),
@@ -245,7 +222,7 @@ def _figure(earned: dict[str, dict[int, np.ndarray]], known: dict[str, np.ndarra
         errors = [one.standard_error for one in found]
         axes.errorbar(range(len(SIZES)), means, errors, label=agent, capsize=2, **style(index))
     for name, line in (("knows", "-"), ("session", "--"), ("last", ":")):
-        axes.axhline(known[name].mean(), color="0.5", linestyle=line, label=PLANNERS[name])
+        axes.axhline(known[name].mean(), color="0.5", linestyle=line, label=POLICIES[name])
     plain(axes)
     axes.set_xticks(range(len(SIZES)), list(map(str, SIZES)))
     axes.set_xlabel("sequences of support")

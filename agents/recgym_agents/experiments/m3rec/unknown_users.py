@@ -5,6 +5,7 @@ Policies are scored in the same sessions: one seed is one draw of users, support
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -202,3 +203,41 @@ def searched_policy(
         elite = weights[np.argsort(-reward)[: max(candidates // 8, 2)]]
         mean, spread = elite.mean(axis=0), elite.std(axis=0) + 0.02
     return index_rewards(where, users, seed, mean[None])
+
+
+POLICIES = {
+    "random": "random slates",
+    "search": "best ranking of what is observed, by search",
+    "last": "beliefs from the last slate",
+    "session": "beliefs from the session",
+    "support1": "beliefs from the session and 1 sequence",
+    "support2": "and 2 sequences",
+    "support5": "and 5 sequences",
+    "knows": "knows the user",
+}
+"""Policies by name, which know the rules of a world, and what each goes by."""
+
+
+def mean_reward(
+    policy: str, where: HiddenWorld, users: int, seed: int, budget: Mapping[str, Any]
+) -> float:
+    """Returns what a policy of ``POLICIES`` earns a session.
+
+    Args:
+        policy: its name.
+        where: the world.
+        users: who meet it.
+        seed: of the users and their luck, the same for all policies.
+        budget: has "particles" of beliefs, and "generations" and "candidates" of the search.
+    """
+    if policy == "random":
+        reward = random_policy(where, users, seed)
+    elif policy == "knows":
+        reward = knowing_policy(where, users, seed)
+    elif policy == "search":
+        reward = searched_policy(where, users, seed, budget["generations"], budget["candidates"])
+    else:
+        sequences = int(policy.removeprefix("support")) if "support" in policy else 0
+        remembers = policy != "last"
+        reward = believing_policy(where, users, seed, budget["particles"], sequences, remembers)
+    return float(reward.mean())

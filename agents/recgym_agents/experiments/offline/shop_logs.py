@@ -15,7 +15,7 @@ from recgym.data.event_logs import DIVISION
 from recgym.data.sessions import rank_within
 from recgym.errors import RecGymError
 from recgym_agents.experiments.experiment import Budget, Cell, Place, Result, folder_of
-from recgym_agents.runs.next_items import ItemScorer, RankedEvents, divergence, rank_events
+from recgym_agents.runs.next_items import ItemScorer, RankedEvents, divergence_on, rank_events
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train
 from recgym_agents.zoo import FLOORS
@@ -46,9 +46,6 @@ WINDOW = 20
 """Clicks observed; sequences are cut to as many events."""
 LENGTHS = {"1-2": (1, 2), "3-5": (3, 5), "6 and more": (6, WINDOW)}
 """Events before the one that is ranked."""
-EVENTS_COMPARED = 2_000
-"""Test events, of those with a click before them, at which policies are compared with the logging
-policy."""
 
 
 def raw_logs(cell: Cell) -> tuple[str, ...]:
@@ -130,7 +127,8 @@ def train_one(
         keep: the policy of the best validation, or the one that training ends with.
         **changes: settings of the agent that are not its defaults.
     """
-    log = place.folder / "log"
+    size = {"users": dataset.n_users, "pages": dataset.sessions.n_pages}
+    log = folder_of(place.folder, {"log": size})
     if not log.exists():
         dataset.save(log)
     steps = dataset.pages("train").n_pages
@@ -178,10 +176,7 @@ def score_one(agent: ItemScorer, logging: ItemScorer | None, dataset: Dataset) -
             found[f"{kind} HR@{k}"] = float(ranked.hit_rate(k)[chosen].mean())
             found[f"{kind} nDCG@{k}"] = float(ranked.ndcg(k)[chosen].mean())
     if logging is not None:
-        history = test.histories(WINDOW, dataset.catalog.n_items)
-        history = history[(history < dataset.catalog.n_items).any(axis=1)]
-        rows = np.random.default_rng(0).permutation(len(history))[:EVENTS_COMPARED]
-        apart = divergence(agent, logging, history[rows])
+        apart = divergence_on(agent, logging, test)
         found |= {"js": apart.js, "kl": apart.kl}
     return found
 

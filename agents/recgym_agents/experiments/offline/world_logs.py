@@ -19,7 +19,7 @@ from recgym_agents.agent import Actor, EnvironmentSpec, Policy
 from recgym_agents.experiments.experiment import Result
 from recgym_agents.runs.evaluation import ROWS, evaluate, make_vector_env
 from recgym_agents.runs.log_evaluation import evaluate_on_log
-from recgym_agents.runs.next_items import ItemScorer, divergence, rank_events
+from recgym_agents.runs.next_items import ItemScorer, divergence_on, rank_events
 from recgym_agents.zoo import entry_of
 
 ANY_ITEM = {"remove_clicked": False}
@@ -28,9 +28,6 @@ DIVISION = (0.7, 0.1, 0.2)
 LUCK = 1_000
 """Added to a seed for the luck of the sessions that a policy is scored in."""
 CUTOFF = 10
-EVENTS_COMPARED = 2_000
-"""Test events, of those with a click before them, at which policies are compared with the logging
-policy."""
 
 
 @dataclass(frozen=True)
@@ -168,10 +165,7 @@ def score_on_log(
         "distinct": ranked.distinct,
     }
     if logging is not None:
-        history = test.histories(agent.spec.window, dataset.catalog.n_items)
-        history = history[(history < dataset.catalog.n_items).any(axis=1)]
-        rows = np.random.default_rng(0).permutation(len(history))[:EVENTS_COMPARED]
-        found["js"] = divergence(scorer, logging, history[rows]).js
+        found["js"] = divergence_on(scorer, logging, test).js
     return found | {"ope": estimates_on_log(agent, dataset)}
 
 
