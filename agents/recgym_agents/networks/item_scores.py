@@ -153,7 +153,7 @@ def supported_first(value: Tensor, likely: Tensor, support: float) -> Tensor:
     Args:
         value: of items (S, N).
         likely: their logits (S, N).
-        support: as above.
+        support: see ``best_supported``.
     """
     below = likely - likely.amax(1, keepdim=True)
     supported = below >= torch.tensor(support).log()
