@@ -14,7 +14,7 @@ from recgym.errors import RecGymError
 from recgym.users import FittedUserModel
 from recgym_agents.agent import EnvironmentSpec, Transitions
 from recgym_agents.algorithms.slateq import SlateQ, SlateQConfig
-from recgym_agents.networks.known_user import KnownUser
+from recgym_agents.networks.known_user import KnownUser, known_user_of
 from recgym_agents.runs.evaluation import make_vector_env
 from recgym_agents.runs.planned_sessions import simulator_state
 from tests.small_world import random_user_model
@@ -23,9 +23,9 @@ N, K = 30, 3
 CONFIG = SlateQConfig(choice="user-model", hidden=(8,), rank=4, window=3, discount=0.5)
 
 
-def world_of(model: FittedUserModel, split: str = "train", reward: str = "identified") -> Any:
+def world_of(model: FittedUserModel, **arguments: Any) -> Any:
     """Users who have clicked up to five items, or none."""
-    given = {"user_model": model, "split": split, "slate_size": K, "reward": reward}
+    given = {"user_model": model, "slate_size": K} | arguments
     env = make_vector_env("RecGAN-v0", given, 40, "disabled")
     env.reset(seed=0)
     for _ in range(5):
@@ -46,7 +46,7 @@ def world_of(model: FittedUserModel, split: str = "train", reward: str = "identi
 )
 def test_it_answers_as_the_environment_does(shape: dict[str, Any], split: str) -> None:
     model = random_user_model(**shape)
-    world, state, observation, _ = world_of(model, split)
+    world, state, observation, _ = world_of(model, split=split)
     logits, rewards = world.score(state, np.tile(np.arange(N), (40, 1)))
     user, history = KnownUser.of(model, split), torch.as_tensor(observation)
     answers = user(history)
@@ -97,7 +97,7 @@ def test_it_learns_what_a_click_adds_to_its_reward(reward: str) -> None:
     q, _ = agent.network(*(torch.as_tensor(x) for x in (observation, batch.slate, item)))
     gap = (
         rewards[:, 20]
-        - agent.network.known.reward_of(  # type: ignore[union-attr]
+        - agent.network.known.reward_of(
             torch.as_tensor(observation), torch.as_tensor(item)
         ).numpy()
     )
@@ -117,3 +117,37 @@ def test_a_stored_policy_knows_the_user_without_the_environment() -> None:
         alone.policy()
     alone.load_policy(*agent.policy())
     np.testing.assert_array_equal(alone.act(observation), agent.act(observation))
+
+
+@pytest.mark.parametrize("pessimism", [None, 0.5])
+def test_users_of_an_ensemble_are_those_that_its_members_agree_on(pessimism: float | None) -> None:
+    model = random_user_model(bags=3)
+    world, state, observation, spec = world_of(model, ensemble=3, pessimism=pessimism)
+    slates = np.tile(np.arange(N), (40, 1))
+    members, own = world.members, [state] * 3
+    if pessimism is not None:
+        own = world._states(state)
+    scores = [one.score(inner, slates) for one, inner in zip(members, own, strict=True)]
+    logits, rewards = (np.stack(parts)[..., :-1] for parts in zip(*scores, strict=True))
+    expected = rewards.mean(0) - (pessimism or 0.0) * rewards.std(0)
+    user, history = known_user_of(spec), torch.as_tensor(observation)
+    assert user is not None
+    answers = user(history)
+    np.testing.assert_allclose(answers.logits[:, :N], logits.mean(0), atol=1e-5)
+    np.testing.assert_allclose(answers.rewards[:, :N], expected, atol=1e-5)
+    paid = user.reward_of(history, torch.as_tensor([-1, 7] * 20))
+    np.testing.assert_allclose(paid, np.where(np.arange(40) % 2, expected[:, 7], 0.0), atol=1e-5)
+
+
+def test_pessimism_is_stored_with_a_policy() -> None:
+    """Where members differ about an item, it is shown by those who take the mean for true."""
+    model = random_user_model(bags=3)
+    slates = []
+    for pessimism in (0.0, 3.0):
+        *_, observation, spec = world_of(model, ensemble=3, pessimism=pessimism)
+        agent = SlateQ(CONFIG, spec, seed=0)
+        alone = SlateQ(CONFIG, replace(spec, user_model=None, user_members=()), seed=1)
+        alone.load_policy(*agent.policy())
+        slates.append(alone.act(observation))
+        np.testing.assert_array_equal(slates[-1], agent.act(observation))
+    assert (slates[0] != slates[1]).any()

@@ -41,6 +41,8 @@ class EnvironmentSpec:
     """The fitted user model behind the environment, for agents that plan with it."""
     user_members: tuple[str, ...] = ()
     """The members of the user model that the environment's episodes draw from."""
+    pessimism: float = 0.0
+    """Standard deviations of the members' rewards that the environment takes off their mean."""
     ids: bool = True
     """Whether observations are read as item ids, or as the numbers that they are."""
     candidate_features: int = 0
@@ -79,6 +81,7 @@ class EnvironmentSpec:
             features=simulator.item_features,
             user_model=models[0].user_model if models else None,
             user_members=tuple(model.member for model in models),
+            pessimism=getattr(simulator, "pessimism", 0.0),
             ids=ids and len(space.shape) == 1 and space.dtype == np.int64,
             candidate_features=candidate_features,
             state_length=state_length,
@@ -102,9 +105,8 @@ class EnvironmentSpec:
         """Returns the ids that are no candidates (B, X): the clicked ones, if they are removed."""
         if remove_clicked and self.ids:
             return observation
-        return namespace(observation).asarray(
-            observation[:, :0], dtype=namespace(observation).int64
-        )
+        xp = namespace(observation)
+        return xp.asarray(observation[:, :0], dtype=xp.int64)
 
     def check_candidates(self, remove_clicked: bool) -> None:
         """Checks that a slate can always be filled.
@@ -145,8 +147,7 @@ class Transitions(NamedTuple):
     """What happened in B steps."""
 
     observation: np.ndarray
-    """What was observed before the step, (B, W): clicked items, oldest first, N where there is
-    none; or other numbers."""
+    """Observed before the step (B, W): clicked items, oldest first, N for none; or other numbers."""
     slate: np.ndarray
     """Items shown (B, K)."""
     item: np.ndarray
@@ -158,8 +159,7 @@ class Transitions(NamedTuple):
     next_observation: np.ndarray
     """What was observed after the step (B, W), never that of the next episode."""
     next_slate: np.ndarray = np.empty((0, 0), np.int64)
-    """Items shown after that (B, K), -1 where nothing was yet, or the episode had ended; (0, 0)
-    where it is not known."""
+    """Items shown after that (B, K), -1 where none were (yet); (0, 0) where it is not known."""
 
 
 class Actor(Protocol):

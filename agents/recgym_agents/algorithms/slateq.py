@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
@@ -20,7 +20,13 @@ from recgym_agents.losses import hesitation_loss, logit_loss, q_target
 from recgym_agents.networks.choice_slates import SEARCHES, Appraisal, Search, slate_value
 from recgym_agents.networks.encoders import Activation, ObservationReader
 from recgym_agents.networks.item_towers import ItemTowers
-from recgym_agents.networks.known_user import KnownUser, gan_model_of
+from recgym_agents.networks.known_user import (
+    KnownUser,
+    KnownUsers,
+    known_user_info,
+    known_user_of,
+    stored_known_user,
+)
 from recgym_agents.networks.slate_heads import with_forced
 
 
@@ -37,7 +43,8 @@ class SlateQConfig:
     """Why a user does not click: she is attracted by an item, and clicks it with a probability that
     depends on how attractive it is; or clicking none is one more option (the paper's conditional
     logit). Both are learned. Or what users choose, and what a click is worth now, is read off the
-    environment's user model, so that what comes later is all that is left to learn."""
+    environment's user model, so that what comes later is all that is left to learn; of an ensemble,
+    off what its members say in the mean, rewards less ``pessimism`` standard deviations."""
     no_click: Literal["valued", "worthless"] = "valued"
     """Whether what follows a slate without a click has a value of its own, or none, as in the code
     of the paper's authors."""
@@ -85,11 +92,11 @@ class SlateQNetwork(ObservationReader):
         super().__init__(spec, *read, generator)
         sizes = (self.state_inputs, self.item_inputs, config.hidden, config.rank)
         self.value = ItemTowers(*sizes, generator)
-        self.known: KnownUser | None = None
-        if config.choice != "user-model":
+        self.known: KnownUser | KnownUsers | None = None
+        if config.choice == "user-model":
+            self.known = known_user_of(spec)
+        else:
             self.choice = ItemTowers(*sizes, generator)
-        elif (model := gan_model_of(spec)) is not None:
-            self.known = KnownUser.of(model, spec.user_members[0])
         self.valued = config.no_click == "valued"
         self.link: nn.Parameter | None = None
         if config.choice == "hesitation":
@@ -241,7 +248,7 @@ class SlateQ(BaseAgent):
         known = self.averaged.known
         if known is not None:
             self.spec.check_ids("slateq with choice='user-model'")
-            return arrays_of(self.averaged), {"user_model": asdict(known.config)}
+            return arrays_of(self.averaged), known_user_info(known)
         if self.config.choice == "user-model":
             raise RecGymError(
                 "choice='user-model': the environment has no user model of the GAN kind to know"
@@ -251,5 +258,5 @@ class SlateQ(BaseAgent):
     def load_policy(self, arrays: Arrays, info: Any) -> None:
         """Acts with the parameters ``arrays``."""
         if "user_model" in info:
-            self.averaged.known = KnownUser.stored(info["user_model"], within(arrays, "known."))
+            self.averaged.known = stored_known_user(info, within(arrays, "known."))
         load_arrays_into(self.averaged, arrays)

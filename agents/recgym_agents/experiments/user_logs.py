@@ -74,7 +74,7 @@ def divide_again(dataset: Dataset, seed: int) -> Dataset:
 
 
 def fit_division(
-    log: str, epochs: int | None, seed: int, place: Place, folder: Path
+    log: str, epochs: int | None, seed: int, place: Place, folder: Path, bags: int = 0
 ) -> FittedUserModel:
     """Fits both user models of a division of the users, unless the folder has them.
 
@@ -84,12 +84,13 @@ def fit_division(
         seed: of the division and of the fits.
         place: where the raw log is.
         folder: where the models are kept.
+        bags: models of other training users, drawn with replacement.
     """
     if not (folder / "params.safetensors").exists():
         dataset = divide_again(read_log(log, place), seed)
         config, fit = preset(dataset.info["name"], "gan-pw")
         fit = replace(fit, epochs=epochs or fit.epochs)
-        fit_user_model(dataset, config, fit, seed=seed).save(folder)
+        fit_user_model(dataset, config, fit, bags=bags, seed=seed).save(folder)
     return FittedUserModel.load(folder)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -10,20 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from recgym.simulators.ensemble import lower_bound
 from recgym.users import FittedUserModel, gan
 from recgym.users.gan import GANUserConfig
 from recgym.users.identified import level_to_hold, respond_identified, with_level
 from recgym_agents.agent import EnvironmentSpec
+from recgym_agents.checkpointing import Arrays, within
 from recgym_agents.networks.paper_heads import score_eager
 
 ROWS = 64
 """Users for whom the whole catalogue is scored at once, where it takes much memory."""
-
-
-def gan_model_of(spec: EnvironmentSpec) -> FittedUserModel | None:
-    """Returns the user model behind an environment, if it is of the GAN kind."""
-    model = spec.user_model
-    return model if model is not None and isinstance(model.config, GANUserConfig) else None
 
 
 class Answers(NamedTuple):
@@ -116,3 +113,62 @@ class KnownUser(nn.Module):
             for some in (encoding[i : i + ROWS] for i in range(0, len(encoding), ROWS))
         ]
         return torch.cat(parts)
+
+
+class KnownUsers(nn.Module):
+    """Several members of a user model: who they all agree that a user is.
+
+    Which of them answers in an episode is not known. They are taken for one user, whose logits are
+    their mean, and whose clicks are worth their mean less some standard deviations.
+
+    Args:
+        members: of one user model.
+        pessimism: standard deviations of the members' rewards that are taken off their mean.
+    """
+
+    def __init__(self, members: Sequence[KnownUser], pessimism: float) -> None:
+        super().__init__()
+        self.members: Any = nn.ModuleList(members)  # of KnownUser
+        self.pessimism = pessimism
+        self.config = members[0].config
+        self.none = members[0].none
+
+    def forward(self, history: Tensor) -> Answers:
+        """Returns what users do, see ``KnownUser.forward``."""
+        answers = [member(history) for member in self.members]
+        logits = torch.stack([one.logits for one in answers]).mean(0)
+        return Answers(logits, lower_bound([one.rewards for one in answers], self.pessimism))
+
+    def reward_of(self, history: Tensor, item: Tensor) -> Tensor:
+        """Returns what clicks on items (B,) are worth, (B,); 0 where it is -1, no click."""
+        rewards = [member.reward_of(history, item) for member in self.members]
+        found: Tensor = lower_bound(rewards, self.pessimism)
+        return found
+
+
+def known_user_of(spec: EnvironmentSpec) -> KnownUser | KnownUsers | None:
+    """Returns the users of an environment's user model, if it is of the GAN kind."""
+    model = spec.user_model
+    if model is None or not isinstance(model.config, GANUserConfig):
+        return None
+    members = [KnownUser.of(model, name) for name in spec.user_members]
+    return members[0] if len(members) == 1 else KnownUsers(members, spec.pessimism)
+
+
+def known_user_info(user: KnownUser | KnownUsers) -> dict[str, Any]:
+    """Returns what is stored of users beside their arrays."""
+    info: dict[str, Any] = {"user_model": asdict(user.config)}
+    if isinstance(user, KnownUsers):
+        info |= {"members": len(user.members), "pessimism": user.pessimism}
+    return info
+
+
+def stored_known_user(info: Mapping[str, Any], arrays: Arrays) -> KnownUser | KnownUsers:
+    """Returns the users of whom ``known_user_info`` and the ``state_dict`` were stored."""
+    if "members" not in info:
+        return KnownUser.stored(info["user_model"], arrays)
+    members = [
+        KnownUser.stored(info["user_model"], within(arrays, f"members.{number}."))
+        for number in range(info["members"])
+    ]
+    return KnownUsers(members, info["pessimism"])
