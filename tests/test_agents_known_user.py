@@ -97,9 +97,7 @@ def test_it_learns_what_a_click_adds_to_its_reward(reward: str) -> None:
     q, _ = agent.network(*(torch.as_tensor(x) for x in (observation, batch.slate, item)))
     gap = (
         rewards[:, 20]
-        - agent.network.known.reward_of(
-            torch.as_tensor(observation), torch.as_tensor(item)
-        ).numpy()
+        - agent.network.known.reward_of(torch.as_tensor(observation), torch.as_tensor(item)).numpy()
     )
     assert losses[-1] < 0.05 * losses[0]
     if reward == "identified":

@@ -24,7 +24,9 @@ def cell(seed: int, agent: float, elsewhere: float) -> Finished:
         "popularity": policy(40.0, 44.0),
         "user-greedy": policy(60.0, 70.0 + seed),
         "cascading-dqn": policy(55.0, 60.0),
+        "user-greedy-ensemble": policy(58.0, 71.0),
         "slateq-user": policy(agent + wave, elsewhere + seed),
+        "pessimistic slateq-user": policy(agent - 2.0, 1.1 * (70.0 + seed)),
         "planner": {BESIDE: 64.0 - wave},
         "agreement": {"levels": 0.2 + seed / 100, "items": 0.7, "states": 500},
     }
@@ -61,9 +63,21 @@ def test_no_worse_is_less_than_a_hundredth_behind(elsewhere: float, verdict: str
     )
 
 
+def test_the_pessimistic_agent_has_claims_of_its_own() -> None:
+    found = {claim.text: claim for claim in claims(63.0, 68.0)}
+    for floor, level, gain in (("user-greedy", 73.0, "+10.0%"), ("popularity", 44.0, "+82.5%")):
+        claim = found[
+            f"pessimistic slateq-user is no worse than {floor} on other users, slates of 5"
+        ]
+        assert claim.verdict == "reproduced"
+        assert f"80.30 against {level:.2f}" in claim.evidence
+        assert gain in claim.evidence
+
+
 def test_divisions_stand_beside_their_agreement() -> None:
     page = summarise([cell(seed, 63.0, 77.1) for seed in (1, 2)], BUDGET)
     row = next(line for line in page.body.splitlines() if line.startswith("| 2 |"))
     assert "0.22" in row
     assert "+9.9" in row  # 79.1 against 72
+    assert "+10.0" in row
     assert summarise([], BUDGET).claims[0].verdict == "data not available here"

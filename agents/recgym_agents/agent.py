@@ -147,7 +147,7 @@ class Transitions(NamedTuple):
     """What happened in B steps."""
 
     observation: np.ndarray
-    """Observed before the step (B, W): clicked items, oldest first, N for none; or other numbers."""
+    """Seen before the step (B, W): clicked items, oldest first, N for none; or other numbers."""
     slate: np.ndarray
     """Items shown (B, K)."""
     item: np.ndarray
