@@ -70,6 +70,24 @@ def test_nothing_is_one_step_that_is_not_there() -> None:
     assert nothing.features.shape == (3, 1, 1, 2, 4)
 
 
+def test_what_was_shown_since_joins_as_one_more_sequence() -> None:
+    before = Support.of(INFO)
+    assert before is not None
+    since = Support(np.array([[[[3, 1]]]]), np.array([[[1]]]), np.array([[[0.5]]], np.float32))
+    for one, two in ((before, since), (since, before)):
+        both = one.joined(two)
+        both.check(9, 2, 0)
+        assert both.there.sum() == 4
+        place = 1 if one is before else 0
+        assert both.slate[0, place].tolist() == [[3, 1], [-1, -1], [-1, -1], [-1, -1]]
+        assert both.click[0, place].tolist() == [1, -1, -1, -1]
+        assert both.reward[0, place].tolist() == [0.5, 0.0, 0.0, 0.0]
+        np.testing.assert_array_equal(both.slate[0, 1 - place], before.slate[0, 0])
+    features = Support.none(1, 2, 4).joined(Support.none(1, 2, 4)).features
+    assert features is not None
+    assert features.shape == (1, 2, 1, 2, 4)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

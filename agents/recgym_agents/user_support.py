@@ -72,6 +72,32 @@ class Support(NamedTuple):
         features = None if self.features is None else self.features[users]
         return Support(self.slate[users], self.click[users], self.reward[users], features)
 
+    def joined(self, other: Support) -> Support:
+        """Returns the sequences of both, of the same users: T is that of the longer one.
+
+        Args:
+            other: such as what the users were shown since; of the same world.
+        """
+        steps = max(self.slate.shape[2], other.slate.shape[2])
+
+        def both(one: np.ndarray, two: np.ndarray, fill: int) -> np.ndarray:
+            padded = []
+            for values in (one, two):
+                missing = [(0, 0)] * values.ndim
+                missing[2] = (0, steps - values.shape[2])
+                padded.append(np.pad(values, missing, constant_values=fill))
+            return np.concatenate(padded, axis=1)
+
+        features = None
+        if self.features is not None and other.features is not None:
+            features = both(self.features, other.features, 0)
+        return Support(
+            both(self.slate, other.slate, -1),
+            both(self.click, other.click, -1),
+            both(self.reward, other.reward, 0),
+            features,
+        )
+
     def check(self, n_items: int, slate_size: int, features: int) -> None:
         """Checks that it is of a world.
 
