@@ -88,6 +88,12 @@ def test_what_was_shown_since_joins_as_one_more_sequence() -> None:
     assert features.shape == (1, 2, 1, 2, 4)
 
 
+@pytest.mark.parametrize("other", [(2, 2, 0), (1, 3, 0), (1, 2, 4)])
+def test_supports_of_different_worlds_do_not_join(other: tuple[int, int, int]) -> None:
+    with pytest.raises(RecGymError, match=r"cannot join \(1, 2\); give that of the same users"):
+        Support.none(1, 2).joined(Support.none(*other))
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [

@@ -31,7 +31,7 @@ def page(adapts: dict[int, float]) -> Page:
                 f"reward{size}": mean - less + luck + jitter * (size + 1)
                 for size, mean in adapts.items()
             }
-            if policy in experiment.REMEMBERING:
+            if policy in experiment.BUDGET["adapting_again"]:
                 result |= {
                     f"remembering{size}": result[f"reward{size}"] + 0.2 + jitter for size in adapts
                 }
@@ -61,6 +61,7 @@ class First:
 
     def __init__(self) -> None:
         self.told: list[tuple[int, ...]] = []
+        self.observed: list[np.ndarray] = []
 
     def adapt(self, support: Support) -> First:
         self.told.append(support.slate.shape)
@@ -68,6 +69,7 @@ class First:
         return self
 
     def act(self, observation: np.ndarray) -> np.ndarray:
+        self.observed.append(observation)
         return np.tile(np.arange(3), (len(observation), 1))
 
 
@@ -86,17 +88,19 @@ def test_who_remembers_is_told_the_session_so_far() -> None:
     actor = First()
     rewards = experiment.agent_rewards(actor, 20, 3, 1, remembers=True)
     np.testing.assert_array_equal(rewards, experiment.agent_rewards(First(), 20, 3, 1))
-    told = actor.support
+    told, shown = actor.support, experiment.WORLD.horizon - 1
     assert told.slate.shape == (20, 2, 20, 3)
-    own = told.of_users(np.arange(20))
-    there = own.there[:, 1]
-    assert there.sum(1).max() == experiment.WORLD.horizon
-    assert (own.slate[:, 1][there] == np.arange(3)).all()
-    np.testing.assert_allclose(own.reward[:, 1].sum(1), rewards)
-    clicked = own.click[:, 1] >= 0
-    np.testing.assert_array_equal(clicked, own.reward[:, 1] > 0.0)
-    assert own.features is not None
-    assert (own.features[:, 1][there].sum(-1) > 0.0).all()
+    assert told.there[:, 1].sum(1).tolist() == [shown] * 20
+    assert (told.slate[:, 1, :shown] == np.arange(3)).all()
+    np.testing.assert_array_equal(told.click[:, 1] >= 0, told.reward[:, 1] > 0.0)
+    assert (told.reward[:, 1].sum(1) <= rewards).all()
+    assert told.reward[:, 1].sum() > 0.8 * rewards.sum()
+    world = experiment.WORLD.simulator()
+    assert told.features is not None
+    assert len(actor.observed) == shown + 1
+    for step, observation in enumerate(actor.observed[:-1]):
+        features = world.candidates(observation)[:, :3]
+        np.testing.assert_array_equal(told.features[:, 1, step], features)
 
 
 @pytest.mark.parametrize("policy", ["m3rec", "random", "support2"])

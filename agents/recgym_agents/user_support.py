@@ -76,8 +76,16 @@ class Support(NamedTuple):
         """Returns the sequences of both, of the same users: T is that of the longer one.
 
         Args:
-            other: such as what the users were shown since; of the same world.
+            other: such as what the users were shown since.
+
+        Raises:
+            RecGymError: the other is of other users, or of another world.
         """
+        if self._world() != other._world():
+            raise RecGymError(
+                f"support: {other._world()} users, slots and features cannot join {self._world()};"
+                " give that of the same users and world"
+            )
         steps = max(self.slate.shape[2], other.slate.shape[2])
 
         def both(one: np.ndarray, two: np.ndarray, fill: int) -> np.ndarray:
@@ -97,6 +105,11 @@ class Support(NamedTuple):
             both(self.reward, other.reward, 0),
             features,
         )
+
+    def _world(self) -> tuple[int, ...]:
+        """Returns the users, the slots, and the features of an item where they are told."""
+        features = () if self.features is None else self.features.shape[-1:]
+        return (len(self.slate), self.slate.shape[-1], *features)
 
     def check(self, n_items: int, slate_size: int, features: int) -> None:
         """Checks that it is of a world.

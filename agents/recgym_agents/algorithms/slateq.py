@@ -21,8 +21,8 @@ from recgym_agents.networks.choice_slates import SEARCHES, Appraisal, Search, sl
 from recgym_agents.networks.encoders import Activation, ObservationReader
 from recgym_agents.networks.item_towers import ItemTowers
 from recgym_agents.networks.known_user import (
+    AgreedUser,
     KnownUser,
-    KnownUsers,
     known_user_info,
     known_user_of,
     stored_known_user,
@@ -92,7 +92,7 @@ class SlateQNetwork(ObservationReader):
         super().__init__(spec, *read, generator)
         sizes = (self.state_inputs, self.item_inputs, config.hidden, config.rank)
         self.value = ItemTowers(*sizes, generator)
-        self.known: KnownUser | KnownUsers | None = None
+        self.known: KnownUser | AgreedUser | None = None
         if config.choice == "user-model":
             self.known = known_user_of(spec)
         else:

@@ -118,7 +118,7 @@ def read_published(experiment: Experiment, folder: Path) -> tuple[Budget, Outcom
         folder: where ``NAME.json`` is.
 
     Raises:
-        RecGymError: the summary needs more than is published, or nothing is.
+        RecGymError: the summary needs more than is published, or nothing of this version is.
     """
     path = folder / f"{experiment.name}.json"
     if experiment.reads_arrays:
@@ -129,6 +129,10 @@ def read_published(experiment: Experiment, folder: Path) -> tuple[Budget, Outcom
     if not path.is_file():
         raise RecGymError(f"{path}: no such file; run {experiment.name} without --rejudge")
     published = read_json(path)
+    if published["budget"].keys() != experiment.budget.keys():
+        raise RecGymError(
+            f"{path}: made by another version of the experiment; run it without --rejudge"
+        )
     finished = []
     for cell in experiment.cells(published["budget"]):
         found = (one for one in published["cells"] if cell.items() <= one.items())

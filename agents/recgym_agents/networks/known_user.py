@@ -115,7 +115,7 @@ class KnownUser(nn.Module):
         return torch.cat(parts)
 
 
-class KnownUsers(nn.Module):
+class AgreedUser(nn.Module):
     """Several members of a user model: who they all agree that a user is.
 
     Which of them answers in an episode is not known. They are taken for one user, whose logits are
@@ -146,29 +146,29 @@ class KnownUsers(nn.Module):
         return found
 
 
-def known_user_of(spec: EnvironmentSpec) -> KnownUser | KnownUsers | None:
-    """Returns the users of an environment's user model, if it is of the GAN kind."""
+def known_user_of(spec: EnvironmentSpec) -> KnownUser | AgreedUser | None:
+    """Returns the user of an environment's user model, if it is of the GAN kind."""
     model = spec.user_model
     if model is None or not isinstance(model.config, GANUserConfig):
         return None
     members = [KnownUser.of(model, name) for name in spec.user_members]
-    return members[0] if len(members) == 1 else KnownUsers(members, spec.pessimism)
+    return members[0] if len(members) == 1 else AgreedUser(members, spec.pessimism)
 
 
-def known_user_info(user: KnownUser | KnownUsers) -> dict[str, Any]:
-    """Returns what is stored of users beside their arrays."""
+def known_user_info(user: KnownUser | AgreedUser) -> dict[str, Any]:
+    """Returns what is stored of a user beside her arrays."""
     info: dict[str, Any] = {"user_model": asdict(user.config)}
-    if isinstance(user, KnownUsers):
+    if isinstance(user, AgreedUser):
         info |= {"members": len(user.members), "pessimism": user.pessimism}
     return info
 
 
-def stored_known_user(info: Mapping[str, Any], arrays: Arrays) -> KnownUser | KnownUsers:
-    """Returns the users of whom ``known_user_info`` and the ``state_dict`` were stored."""
+def stored_known_user(info: Mapping[str, Any], arrays: Arrays) -> KnownUser | AgreedUser:
+    """Returns the user of whom ``known_user_info`` and the ``state_dict`` were stored."""
     if "members" not in info:
         return KnownUser.stored(info["user_model"], arrays)
     members = [
         KnownUser.stored(info["user_model"], within(arrays, f"members.{number}."))
         for number in range(info["members"])
     ]
-    return KnownUsers(members, info["pessimism"])
+    return AgreedUser(members, info["pessimism"])

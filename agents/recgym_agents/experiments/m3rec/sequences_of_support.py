@@ -45,8 +45,6 @@ TOLD = 1
 AGENTS = ("m3rec", "m3rec-no-mi", "m3rec-no-context", "popularity", "meta-pg")
 OBSERVING = ("random", "search", "last")
 """Policies without support that see what an agent sees: the observation."""
-REMEMBERING = ("m3rec", "meta-pg")
-"""Agents that are also scored adapting again after each slate, to the session besides."""
 UNCONDITIONED = ("m3rec-no-context", "popularity")
 """Agents that learn to do without support."""
 LEVEL = 0.01
@@ -56,6 +54,7 @@ BUDGET: Budget = {
     "reports": 2,
     "validation_episodes": 500,
     "users": 600,
+    "adapting_again": ["m3rec", "meta-pg"],
     "particles": 100,
     "generations": 10,
     "candidates": 32,
@@ -109,7 +108,7 @@ def _agent(cell: Cell, budget: Budget, place: Place) -> Result:
     train(config)
     agent, _ = load_agent(Path(config.out))
     ways = {"reward": False}
-    if cell["policy"] in REMEMBERING:
+    if cell["policy"] in budget["adapting_again"]:
         ways["remembering"] = True
     return {
         f"{name}{size}": float(
@@ -142,15 +141,15 @@ def agent_rewards(
     steps: list[Support] = []
     while session.going.any():
         observation, before = session.bare.observe(session.state), session.reward.copy()
-        there, slate = session.going.copy(), acting.act(observation)
+        slate = acting.act(observation)
         response = session.show(slate)
-        if remembers:
+        if remembers and session.going.any():
             shown = np.take_along_axis(
                 session.bare.candidates(observation), slate[:, :, None], axis=1
             )
             step = (
-                np.where(there[:, None], slate, -1),
-                np.where(there, response.click, -1),
+                slate,
+                response.click,
                 (session.reward - before).astype(np.float32),
                 shown,
             )
@@ -171,7 +170,7 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
         agent: {
             size: by_seed(having(finished, policy=agent), f"remembering{size}") for size in SIZES
         }
-        for agent in REMEMBERING
+        for agent in budget["adapting_again"]
     }
     oracle, ours, again = known["knows"], earned["m3rec"], remembering["m3rec"]
     floors = {name: known[name] for name in OBSERVING}
