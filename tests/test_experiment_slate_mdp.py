@@ -10,6 +10,7 @@ import pytest
 import recgym  # noqa: F401
 from recgym_agents.experiments.experiment import Finished, Page, Place, Result
 from recgym_agents.experiments.worlds import slate_mdp_board as board
+from recgym_agents.experiments.worlds.pace import ninety
 
 BUDGET = board.BUDGET | {"worlds": [board.SEEN, "hidden", "hidden, concentration .01"]}
 SEEN = {"random": 2.0, "popularity": 3.0, "cascading-dqn": 8.5, "slateq": 9.5}
@@ -88,4 +89,4 @@ def test_the_pace_is_the_first_validation_that_shows_90_percent(tmp_path: Path) 
         for steps, value in ((10, 1.0), (20, 8.9), (30, 9.1), (40, 10.0), (50, 9.5))
     )
     (tmp_path / "metrics.jsonl").write_text(text, encoding="utf-8")
-    assert board._ninety(tmp_path) == {"steps_to_90": 30, "updates_to_90": 60, "updates": 100}
+    assert ninety(tmp_path) == {"steps_to_90": 30, "updates_to_90": 60, "updates": 100}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import gymnasium
@@ -25,8 +24,8 @@ from recgym_agents.experiments.experiment import (
 )
 from recgym_agents.experiments.results_report import p_text, seeds_text, share_text, table
 from recgym_agents.experiments.verdicts import differences, judge, judge_bound, limit
+from recgym_agents.experiments.worlds.pace import CAPTION, HEADER, ninety, pace_row
 from recgym_agents.runs.evaluation import evaluate
-from recgym_agents.runs.run_metrics import read_metrics
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train
 
@@ -132,7 +131,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     )
     agent, _ = load_agent(folder)
     earned = evaluate(agent, ENV, arguments, budget["episodes"], LUCK + seed)
-    return {"session": float(earned.session_reward.mean()), **_ninety(folder)}
+    return {"session": float(earned.session_reward.mean()), **ninety(folder)}
 
 
 def _known(arguments: dict[str, Any], paths: int) -> Result:
@@ -161,20 +160,6 @@ def _known(arguments: dict[str, Any], paths: int) -> Result:
     return dict(zip(HIDDEN_KNOWN, values, strict=True))
 
 
-def _ninety(folder: Path) -> Result:
-    """Returns the steps and updates after which validation first showed 90% of what it ended at."""
-    lines = [line for line in read_metrics(folder) if "validation_session_reward" in line]
-    if not lines:
-        return {}
-    best = max(line["validation_session_reward"] for line in lines)
-    first = next(line for line in lines if line["validation_session_reward"] >= 0.9 * best)
-    return {
-        "steps_to_90": int(first["steps"]),
-        "updates_to_90": int(first["updates"]),
-        "updates": int(lines[-1]["updates"]),
-    }
-
-
 def summarise(finished: list[Finished], budget: Budget) -> Page:
     """Builds a table a world, the pace of learning, and the verdicts."""
     parts, claims = [], []
@@ -184,8 +169,7 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
         claims += _seen_claims(by_policy) if world == SEEN else _hidden_claims(world, by_policy)
     parts += [
         "## How fast",
-        "To the first of the validations that showed 90% of the best one; seconds are those of a"
-        " whole cell, the scoring included.",
+        CAPTION,
         _pace(finished, _worlds(budget)),
         "![Clicks a session](slate-mdp.png)",
     ]
@@ -281,17 +265,12 @@ def _hidden_claims(world: str, earned: dict[str, np.ndarray]) -> list[Claim]:
 
 
 def _pace(finished: list[Finished], worlds: list[str]) -> str:
-    rows = []
-    for world in worlds:
-        for policy in LEARNERS.get(world, HIDDEN_LEARNERS):
-            runs = having(finished, world=world, policy=policy)
-            steps, updates = (by_seed(runs, f"{name}_to_90") for name in ("steps", "updates"))
-            share = updates / by_seed(runs, "updates")
-            seconds = np.array([one.seconds for one in runs])
-            texts = [f"{steps.mean():,.0f}", f"{updates.mean():,.0f}", f"{100 * share.mean():.0f}%"]
-            rows.append([world, policy, *texts, f"{seconds.mean():.0f}"])
-    header = ["state", "agent", "steps", "updates", "of all updates", "seconds, all"]
-    return table(header, rows)
+    rows = [
+        [world, policy, *pace_row(having(finished, world=world, policy=policy))]
+        for world in worlds
+        for policy in LEARNERS.get(world, HIDDEN_LEARNERS)
+    ]
+    return table(["state", "agent", *HEADER], rows)
 
 
 def _figure(earned: dict[str, dict[str, np.ndarray]]) -> Figure:
