@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recgym_agents.experiments.experiment import Finished
 from recgym_agents.experiments.worlds import board
+from recgym_agents.experiments.worlds.pace import ninety
+from recgym_agents.runs.run_files import METRICS
 
 GAN, INTERESTS = "RecGAN-v0", "InterestEvolution-v0"
 BUDGET = board.BUDGET | {"worlds": [GAN, INTERESTS]}
@@ -68,6 +73,29 @@ def test_shares_are_of_what_the_planner_adds_to_the_best_floor() -> None:
     assert set(page.figures) == {"worlds"}
     pace = [row for row in rows if row[:2] == [GAN, "slateq-user"]]
     assert pace == [[GAN, "slateq-user", "100", "25", "25%", "4"]]
+
+
+def test_there_may_be_no_headroom() -> None:
+    level = [
+        replace(one, result=one.result | {board.BESIDE: 6.0})
+        if one.cell["policy"] in (board.AHEAD, "popularity")
+        else one
+        for one in cells()
+    ]
+    for claim in board.summarise(level, BUDGET).claims:
+        assert claim.evidence.endswith("no more than that floor: there is no headroom")
+    assert not any("no headroom" in one.evidence for one in board.summarise(cells(), BUDGET).claims)
+
+
+@pytest.mark.parametrize("values", [[5.0, 8.9, 9.0, 10.0], [-20.0, -12.0, -11.0, -10.0]])
+def test_ninety_percent_of_the_best(values: list[float], tmp_path: Path) -> None:
+    """Rewards may be negative: 90% of -10 is -11."""
+    lines = [
+        {"steps": 100 * n, "updates": 10 * n, "validation_session_reward": value}
+        for n, value in enumerate(values, start=1)
+    ]
+    (tmp_path / METRICS).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert ninety(tmp_path) == {"steps_to_90": 300, "updates_to_90": 30, "updates": 40}
 
 
 def test_every_policy_of_a_scene_can_act_there() -> None:

@@ -1,4 +1,4 @@
-"""How soon an agent learned most of what it learned."""
+"""How soon an agent earned most of what it came to earn."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from recgym_agents.runs.run_metrics import read_metrics
 
 HEADER = ("steps", "updates", "of all updates", "seconds, all")
 CAPTION = (
-    "To the first of the validations that showed 90% of the best one; seconds are those of a whole"
-    " cell, the scoring included."
+    "To the first of the validations that showed 90% of the best one, which says little where"
+    " random slates earn nearly as much; seconds are those of a whole cell, the scoring included."
 )
 
 
