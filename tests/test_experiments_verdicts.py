@@ -107,8 +107,8 @@ def test_a_page_is_made_again_from_what_is_published(name: str, tmp_path: Path) 
 
 
 def test_what_cannot_be_judged_again_is_said(tmp_path: Path) -> None:
-    with pytest.raises(RecGymError, match="worlds needs single pages or sessions"):
-        reproduce.main("worlds", rejudge=True, docs=tmp_path)
+    with pytest.raises(RecGymError, match="transfer needs single pages or sessions"):
+        reproduce.main("transfer", rejudge=True, docs=tmp_path)
     with pytest.raises(RecGymError, match=r"irecgan-fig3\.json: no such file; run irecgan-fig3"):
         reproduce.main("irecgan-fig3", rejudge=True, docs=tmp_path)
     with pytest.raises(RecGymError, match="--rejudge: takes none of"):
