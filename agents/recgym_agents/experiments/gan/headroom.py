@@ -45,7 +45,7 @@ AVERAGED = "user-greedy-ensemble"
 """Greedy in the mean of the models that the pessimistic agent learns in, and no floor."""
 POLICIES = (*FLOORS, AVERAGED, *LEARNERS)
 PESSIMISM = 1.0
-"""Standard deviations that the members' rewards are less than their mean."""
+"""Standard deviations that are taken off the mean of the members' rewards."""
 SHARE = 0.6
 """Of the headroom between the best floor and the planner, where an agent trained."""
 MARGIN = 0.01

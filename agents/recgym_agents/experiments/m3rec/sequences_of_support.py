@@ -147,12 +147,8 @@ def agent_rewards(
             shown = np.take_along_axis(
                 session.bare.candidates(observation), slate[:, :, None], axis=1
             )
-            step = (
-                slate,
-                response.click,
-                (session.reward - before).astype(np.float32),
-                shown,
-            )
+            gained = (session.reward - before).astype(np.float32)
+            step = (slate, response.click, gained, shown)
             steps.append(Support(*(values[:, None, None] for values in step)))
             parts = (np.concatenate(values, axis=2) for values in zip(*steps, strict=True))
             acting = agent.adapt(told.joined(Support(*parts)))
