@@ -136,10 +136,20 @@ def vector(rounds: int) -> Section:
         f"{name}, {num_envs:,} rows": vector_block(name, num_envs, "numpy", False)
         for name, num_envs in targets
     }
-    measured = alternate(blocks, rounds)
+    identified, raw = f"{RECGAN}, 1,024 rows", f"{RECGAN}, 1,024 rows, reward=raw"
+    raw_block = {raw: vector_block(RECGAN, 1024, "numpy", False, reward="raw")}
+    measured = alternate(blocks | raw_block, rounds)
     figures = [
         Figure(f"{text}, NumPy", "steps/s", measured[text], at_least=least)
         for text, least in zip(blocks, targets.values(), strict=True)
+    ]
+    figures += [
+        Figure(f"{raw}, NumPy", "steps/s", measured[raw]),
+        Figure(
+            "the default, identified reward, over reward=raw",
+            "x",
+            ratio(measured[identified], measured[raw]),
+        ),
     ]
     return Section("A vector environment", figures)
 
