@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -114,3 +115,13 @@ def test_what_cannot_be_judged_again_is_said(tmp_path: Path) -> None:
     with pytest.raises(RecGymError, match="--rejudge: takes none of"):
         reproduce.main("irecgan-fig3", rejudge=True, smoke=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_page_of_another_version_is_not_judged_again(tmp_path: Path) -> None:
+    name = "m3rec-support"
+    published = read_json(RESULTS / f"{name}.json")
+    del published["budget"]["adapting_again"]
+    (tmp_path / f"{name}.json").write_text(json.dumps(published))
+    with pytest.raises(RecGymError, match=r"m3rec-support\.json: made by another version"):
+        reproduce.main(name, rejudge=True, docs=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == [f"{name}.json"]
