@@ -48,8 +48,14 @@ def product(x: Array, y: Array) -> Array:
     return x.dot(y) if isinstance(x, np.ndarray) else x @ y
 
 
-def rows(table: Array, ids: Array) -> Array:
-    """Returns rows ``table[ids]`` of a matrix as a new array, by each library's fastest way."""
+def rows(table: Array, ids: Array, block: Array = None) -> Array:
+    """Returns rows ``table[ids]`` of a matrix as a new array, by each library's fastest way.
+
+    With ``block``, of at least as many rows, they are written over its first ones (NumPy only), and
+    ids are not checked.
+    """
+    if block is not None:  # NumPy checks ids in a copy of what it writes to
+        return table.take(ids, axis=0, out=block[: len(ids)], mode="wrap")
     if isinstance(table, np.ndarray):
         return table.take(ids, axis=0)
     from torch.nn import functional
@@ -103,6 +109,10 @@ def remember(history: Array, item: Array) -> Array:
     moved = xp.empty_like(history)
     moved[:, :-1] = history[:, 1:]
     moved[:, -1] = item
+    if isinstance(history, np.ndarray):  # sooner than to choose entry by entry
+        stays = np.flatnonzero(item < 0)
+        moved[stays] = history[stays]
+        return moved
     return xp.where((item >= 0)[:, None], moved, history)
 
 

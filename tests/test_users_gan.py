@@ -101,6 +101,21 @@ def test_numpy_and_torch_agree(config: GANUserConfig) -> None:
 
 
 @pytest.mark.parametrize("config", CONFIGS)
+@pytest.mark.parametrize("n_rows", [4_000, 7_000, 20_000])
+def test_a_batch_beyond_the_cache_is_as_one_within(config: GANUserConfig, n_rows: int) -> None:
+    """Three slots at once, two, and one, which is itself too large."""
+    tables = gan.prepare(config, random_params(config), random_features(config))
+    histories, slates, _ = random_batch(n_rows)
+    state = gan.initial(config, tables, histories)
+    encoding = gan.encode(config, tables, state)
+    whole = gan.utilities(config, tables, "reward", encoding, slates)
+    for start in range(0, n_rows, 1_000):
+        part = slice(start, start + 1_000)
+        values = gan.utilities(config, tables, "reward", encoding[part], slates[part])
+        np.testing.assert_allclose(whole[part], values, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("config", CONFIGS)
 def test_rows_do_not_see_one_another(config: GANUserConfig) -> None:
     tables = gan.prepare(config, random_params(config), random_features(config))
     histories, slates, items = random_batch(6)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recgym.arrays import Array, contiguous
+from recgym.arrays import Array, beside, contiguous, pick
 
 UNROLLED = 64
 """Longest history that torch compares column by column, faster when compiled."""
@@ -27,9 +27,18 @@ def best_unspent(utilities: Array, slate: Array, spent: Array) -> Array:
             if slot == slate.shape[1] or slate.item(slot) not in ids:
                 return option
             utilities[0, slot] = -np.inf
-    else:
+        return utilities.argmax(axis=1)
+    if not isinstance(utilities, np.ndarray):
         utilities[:, :-1][contains(spent, slate)] = -np.inf
-    return utilities.argmax(axis=1)
+        return utilities.argmax(axis=1)
+    option, items = utilities.argmax(axis=1), beside(slate, -1)
+    chosen_again = np.flatnonzero(spent == pick(items, option)[:, None]) // spent.shape[1]
+    while len(chosen_again):  # rows whose choice is spent, and so is another
+        utilities[chosen_again, option[chosen_again]] = -np.inf
+        option[chosen_again] = utilities[chosen_again].argmax(axis=1)
+        item = items[chosen_again, option[chosen_again]]
+        chosen_again = chosen_again[(spent[chosen_again] == item[:, None]).any(axis=1)]
+    return option
 
 
 def contains(history: Array, slate: Array) -> Array:

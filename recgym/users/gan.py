@@ -298,14 +298,36 @@ def utilities(config: Layers, tables: Params, net: str, encoding: Array, slate: 
         encoding: (B, E) encoded states.
         slate: (B, K) item ids.
     """
-    n_rows, n_slots = slate.shape
-    hidden = rows(tables[f"{net}.items"], slate.T)  # (K, B, H)
-    hidden += product(encoding, tables[f"{net}.state"])
-    hidden = activate(config.activation, hidden).reshape(n_slots * n_rows, -1)
+    share = product(encoding, tables[f"{net}.state"])  # (B, H)
+    by_slot, block = slate.T, None
+    if isinstance(slate, np.ndarray) and slate.size * share.shape[1] > len(ZEROS):
+        # As many slots at once as stay in the cache, each time in the same memory.
+        together = max(len(ZEROS) // share.size, 1)
+        block = np.empty((together, *share.shape), share.dtype)
+        parts = (by_slot[start : start + together] for start in range(0, len(by_slot), together))
+        values = [_values(config, tables, net, share, part, block) for part in parts]
+        return np.concatenate(values).T
+    return _values(config, tables, net, share, by_slot).T
+
+
+def _values(
+    config: Layers, tables: Params, net: str, share: Array, by_slot: Array, block: Array = None
+) -> Array:
+    """Returns what ``utilities`` does, slot first (K, B).
+
+    Args:
+        config: as there, like ``tables`` and ``net``.
+        share: of the users in the first layer (B, H).
+        by_slot: (K, B) item ids.
+        block: of at least K slots (K, B, H), to be written over; NumPy only.
+    """
+    hidden = rows(tables[f"{net}.items"], by_slot, block)  # (K, B, H)
+    hidden += share
+    hidden = activate(config.activation, hidden).reshape(-1, hidden.shape[-1])
     for layer in range(1, len(config.hidden)):
         hidden = product(hidden, tables[f"{net}.weight{layer}"]) + tables[f"{net}.bias{layer}"]
         hidden = activate(config.activation, hidden)
-    return product(hidden, tables[f"{net}.output"]).reshape(n_slots, n_rows).T
+    return product(hidden, tables[f"{net}.output"]).reshape(by_slot.shape)
 
 
 def advance(config: GANUserConfig, tables: Params, state: State, item: Array) -> State:
