@@ -316,7 +316,9 @@ def _values(
     """Returns what ``utilities`` does, slot first (K, B).
 
     Args:
-        config: as there, like ``tables`` and ``net``.
+        config: as there.
+        tables: as there.
+        net: as there.
         share: of the users in the first layer (B, H).
         by_slot: (K, B) item ids.
         block: of at least K slots (K, B, H), to be written over; NumPy only.
