@@ -14,7 +14,7 @@ from recgym_agents.agent import EnvironmentSpec, Transitions
 from recgym_agents.algorithms.slateq import SlateQ, SlateQConfig
 from recgym_agents.learning.replay_loop import LoopConfig, ReplayLoop
 from recgym_agents.networks.choice_slates import Appraisal
-from recgym_agents.runs.evaluation import make_vector_env
+from recgym_agents.runs.evaluation import evaluate, make_vector_env
 from tests import small_world
 
 SEEN = EnvironmentSpec(n_items=3, slate_size=2, window=2, features=None, ids=False)
@@ -222,3 +222,23 @@ def test_with_the_state_seen_it_nears_the_slate_mdps_exact_optimum(target: str) 
     slates = agent.act(np.eye(3, dtype=np.float32))
     assert fixed < 0.75 * optimum
     assert simulator.policy_value(slates, gamma=1.0, horizon=20)[0] > 0.95 * optimum
+
+
+@pytest.mark.parametrize(("beliefs", "reaches"), [(0, False), (8, True)])
+def test_where_the_state_is_hidden_a_belief_tells_what_the_last_clicks_do_not(
+    beliefs: int, reaches: bool
+) -> None:
+    world = {"n_states": 3, "n_items": 8, "slate_size": 2, "concentration": 0.01, "horizon": 20}
+    world |= {"window": 20}
+    env = make_vector_env("SlateMDP-v0", world, 64, "disabled")
+    config = SlateQConfig(beliefs=beliefs, window=20, remove_clicked=False)
+    agent = SlateQ(config, EnvironmentSpec.of(env), seed=0)
+    schedule = LoopConfig(batch_size=128)
+    loop = ReplayLoop(agent, env, schedule, 12_800, np.random.default_rng(0), 0)
+    while loop.steps_done < loop.steps:
+        loop.iterate()
+    simulator = env.simulator
+    assert isinstance(simulator, SlateMDP)
+    belief = simulator.belief_policy(horizon=20).expected_clicks(300).mean()
+    earned = evaluate(agent, "SlateMDP-v0", world, 1_000, seed=1).session_reward.mean()
+    assert (earned > 0.95 * belief) == reaches

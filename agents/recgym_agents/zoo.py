@@ -241,6 +241,12 @@ AGENTS: Registry[Entry] = Registry(
             LoopConfig(),
             "SlateQ that values items by the slates that followed",
         ),
+        "slateq-belief": Entry(
+            SlateQ,
+            SlateQConfig(beliefs=16, window=40, slowing=4_000),
+            LoopConfig(),
+            "SlateQ for users whose state is hidden: a learned belief about it reads their clicks",
+        ),
         "slateq-user": Entry(
             SlateQ,
             SlateQConfig(choice="user-model", window=20, discount=0.9, slowing=3_000),

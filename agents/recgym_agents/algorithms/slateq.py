@@ -58,6 +58,9 @@ class SlateQConfig:
     """Sets of position weights in the history encoder, n."""
     activation: Activation = "elu"
     """The history encoder's activation."""
+    beliefs: int = 0
+    """Hidden states of a learned belief about the user, which reads the clicks in place of position
+    weights; 0 for none."""
     embedding: int = 16
     """Length of the learned item embedding, where the environment gives no features."""
     discount: float = 0.95
@@ -77,7 +80,12 @@ class SlateQConfig:
         counts = ("hidden", "rank", "window", "weights", "embedding")
         ranges = dict.fromkeys(counts, AT_LEAST_1)
         shares = dict.fromkeys(("discount", "target_rate"), SHARE)
-        check_ranges(self, ranges | shares | {"learning_rate": POSITIVE, "slowing": AT_LEAST_0})
+        check_ranges(
+            self,
+            ranges
+            | shares
+            | {"learning_rate": POSITIVE, "slowing": AT_LEAST_0, "beliefs": AT_LEAST_0},
+        )
         if not self.hidden:
             raise RecGymError("hidden=(): must be one or more sizes")
 
@@ -89,7 +97,7 @@ class SlateQNetwork(ObservationReader):
         self, config: SlateQConfig, spec: EnvironmentSpec, generator: torch.Generator
     ) -> None:
         read = (config.window, config.weights, config.activation, config.embedding)
-        super().__init__(spec, *read, generator)
+        super().__init__(spec, *read, generator, config.beliefs)
         sizes = (self.state_inputs, self.item_inputs, config.hidden, config.rank)
         self.value = ItemTowers(*sizes, generator)
         self.known: KnownUser | AgreedUser | None = None

@@ -154,9 +154,9 @@ def _near(runs: dict[str, list[Finished]]) -> Claim:
     verdicts, said, detectable = [], [], 0.0
     for policy, (low, high) in PAPER.items():
         mean = mean_and_error(by_seed(runs[policy], "session"))
-        ends = _beside(np.array([mean.low, mean.high]), low, high)
-        verdicts += [judge_bound(*ends, -NEAR), judge_bound(*-ends[::-1], -NEAR)]
-        said.append(f"{policy} {ends[0]:+.1%} .. {ends[1]:+.1%}")
+        least, most = _beside(np.array([mean.low, mean.high]), low, high).tolist()
+        verdicts += [judge_bound(least, most, -NEAR), judge_bound(-most, -least, -NEAR)]
+        said.append(f"{policy} {least:+.1%} .. {most:+.1%}")
         found = detectable_difference(mean.standard_error, mean.n - 1, LEVEL)
         detectable = max(detectable, found / high)
     verdict = judge_all(verdicts)
