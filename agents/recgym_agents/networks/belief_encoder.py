@@ -44,7 +44,7 @@ class BeliefEncoder(nn.Module):
         moves = functional.embedding(history.T[clicked], (GAIN * self.log_moves).exp())
         belief = self.start.softmax(0).expand(len(history), -1)
         counts = [count for count in column.bincount().tolist() if count]
-        for who, move in zip(row.split(counts), moves.split(counts), strict=True):
+        for who, move in zip(torch.split(row, counts), torch.split(moves, counts), strict=True):
             moved = belief[who, None] @ move.reshape(-1, self.state_size, self.state_size)
             belief = belief.index_copy(0, who, (moved / moved.sum(2, keepdim=True))[:, 0])
         return belief

@@ -68,7 +68,7 @@ BUDGET: Budget = {
         "cascading-dqn": 1_280_000,
         "slateq": 384_000,
         "reinforce-top-k": 1_600_000,
-        "slateq-belief": 1_600_000,
+        "slateq-belief": 1_024_000,
     },
     "loop_args": {
         "cascading-dqn": {"num_envs": 512, "explore_share": 0.1},

@@ -146,7 +146,8 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
 
 def _beside(session: np.ndarray, low: float, high: float) -> np.ndarray:
     """Returns how far figures lie from the paper's, as shares of them; 0 between its two."""
-    return session / session.clip(low, high) - 1.0
+    beside: np.ndarray = session / session.clip(low, high) - 1.0
+    return beside
 
 
 def _near(runs: dict[str, list[Finished]]) -> Claim:
