@@ -174,8 +174,10 @@ class SlateQ(BaseAgent):
     While exploring, each slot shows a random item with probability ``explore``.
 
     References:
-        Ie et al.: SlateQ: a tractable decomposition for reinforcement learning with recommendation
-        sets. IJCAI 2019.
+        - Ie et al.: SlateQ: a tractable decomposition for reinforcement learning with
+          recommendation sets. IJCAI 2019.
+        - Jaeger: Observable operator models for discrete stochastic time series. Neural Computation
+          12 (2000): the belief that reads clicks with ``beliefs``.
     """
 
     kept = ("network", "averaged", "optimizer", "rng", "updates")
