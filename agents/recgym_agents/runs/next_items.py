@@ -56,10 +56,10 @@ class RankedEvents:
     """Items that score as high, the right one too (P,)."""
     reward: np.ndarray
     """What was done is worth (P,)."""
+    imputed: np.ndarray
+    """What the best item would earn (P,); NaN where no rewards are imputed."""
     distinct: int
     """Different items among the first 20 of all lists."""
-    imputed: np.ndarray | None = None
-    """What the best item would earn (P,), where every item's reward is known."""
 
     def of(self, event: str) -> np.ndarray:
         """Returns which events are of a kind, bool (P,).
@@ -119,12 +119,12 @@ def rank_events(
     rows = np.flatnonzero(scored)
     better, tied = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
     shown = np.zeros(n_items, np.bool_)
-    earned = None if imputed is None else np.zeros(len(rows))
+    earned = np.full(len(rows), np.nan)
     for first in range(0, len(rows), ROWS):
         part = slice(first, first + ROWS)
         scores = agent.item_scores(history[rows[part]])
         better[part], tied[part] = rank_counts(scores, sessions.item[rows[part]])
-        if imputed is not None and earned is not None:
+        if imputed is not None:
             earned[part] = imputed_at_1(scores, imputed.of(sessions.user[rows[part]]))
         size = min(SHOWN, n_items)
         shown[np.argpartition(-scores, size - 1, axis=1)[:, :size]] = True

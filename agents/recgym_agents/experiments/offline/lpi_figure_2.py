@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -45,7 +46,12 @@ SETTINGS: dict[str, tuple[float, ...]] = {
 """Of ours: the multiplier beta, and lambda, the weight of the values' loss."""
 JS, PURCHASE, CLICK = "js", "purchase nDCG@20", "click nDCG@20"
 METRICS = (JS, PURCHASE, CLICK)
-BUDGET: Budget = {"log": "yoochoose", **TRAINING, "sequences": 2_500, "epochs": 8}
+BUDGET: Budget = TRAINING | {
+    "log": "yoochoose",
+    "sequences": 2_000,
+    "epochs": 10,
+    "batch_size": 16,
+}
 SMOKE: Budget = BUDGET | SMOKE_TRAINING
 
 
@@ -70,7 +76,8 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
             if value == getattr(ours, setting):
                 found[setting][f"{value:g}"] = found["defaults"][OURS]
                 continue
-            agent = train_one(OURS, dataset, cell, budget, place, "last", **{setting: value})
+            changes: dict[str, Any] = {setting: value}
+            agent = train_one(OURS, dataset, cell, budget, place, "last", **changes)
             found[setting][f"{value:g}"] = score_one(agent, logging, dataset)
     return found
 
@@ -193,7 +200,8 @@ EXPERIMENT = Experiment(
 scored in the same way, with other values of beta, which weighs the divergence from the logging
 policy, and of lambda (`value_weight`), which weighs the loss of the values; all else has its
 default, as have the policies beside it. There are fewer sequences and epochs than there, so that
-all the trainings fit into 40 minutes of one CPU thread. The paper shows validation sequences; these
+all the trainings fit into 40 minutes of one CPU thread, and batches of 16, so that there are about
+as many updates. The paper shows validation sequences; these
 are test sequences, of which nothing is selected, and the policy kept is that of the last epoch, so
 that all are equally far trained.
 
