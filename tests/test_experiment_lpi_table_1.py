@@ -76,6 +76,15 @@ def test_ratings_are_rewards_and_all_others_are_imputed(place: Place) -> None:
     assert imputed[:, liked == 1].min() > imputed[:, liked == 0].max()
 
 
+def test_the_last_ratings_of_each_user_are_kept(place: Place) -> None:
+    whole = rating_logs.read_rating_log("netflix", place, 20, 0)
+    last = rating_logs.last_ratings(whole, 3)
+    last.validate()
+    by_user = whole.sessions.item.reshape(20, 8)
+    np.testing.assert_array_equal(last.sessions.item.reshape(20, 3), by_user[:, 5:])
+    assert last.sessions.step[:4].tolist() == [0, 1, 2, 0]
+
+
 def test_a_cell_trains_and_scores_every_row(place: Place) -> None:
     budget = lpi_table_1.SMOKE | {"logs": ["netflix"], "seeds": [0]}
     budget["agent_args"] = budget["agent_args"] | {"remove_clicked": False}  # of few movies

@@ -21,6 +21,7 @@ from recgym_agents.experiments.experiment import (
 from recgym_agents.experiments.offline.rating_logs import (
     LOGS,
     imputed_rewards,
+    last_ratings,
     raw_logs,
     read_rating_log,
 )
@@ -50,21 +51,21 @@ PAPER = {
 }
 """Of Netflix, in the order of ``METRICS``."""
 WINDOW = 50
-"""Ratings observed."""
+"""Ratings of a user that are learned from and tested on, the last ones."""
 BUDGET: Budget = {
     "logs": list(LOGS),
     "seeds": [0, 1, 2, 3, 4],
     "sequences": 943,
     "epochs": 12,
     "batch_size": 16,
-    "agent_args": {"learning_rate": 3e-3, "last": 50},
+    "agent_args": {"learning_rate": 3e-3},
 }
 SMOKE: Budget = BUDGET | {
     "logs": ["ml-100k"],
     "seeds": [0, 1],
     "sequences": 40,
     "epochs": 1,
-    "agent_args": {"size": 8, "last": 10},
+    "agent_args": {"size": 8},
 }
 
 
@@ -75,9 +76,10 @@ def cells(budget: Budget) -> list[Cell]:
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     """Trains and scores every row on one division of a log."""
-    dataset = read_rating_log(cell["log"], place, budget["sequences"], cell["seed"])
-    test, imputed = dataset.pages("test"), imputed_rewards(dataset)
-    found: Result = {"log facts": facts(dataset) | {"reward": float(test.reward.mean())}}
+    whole = read_rating_log(cell["log"], place, budget["sequences"], cell["seed"])
+    imputed, dataset = imputed_rewards(whole), last_ratings(whole, WINDOW)
+    test = dataset.pages("test")
+    found: Result = {"log facts": facts(whole) | {"reward": float(test.reward.mean())}}
     agents = {
         row: train_one(agent, dataset, cell, budget, place, window=WINDOW, **settings)
         for row, (agent, settings) in ROWS.items()
@@ -174,8 +176,8 @@ EXPERIMENT = Experiment(
 Ratings as rewards: 1 and 2 stars are worth 0, 3 stars .5, and 4 and 5 stars 1. The paper's log is
 the Netflix Prize, of which some users are drawn (the budget says how many) where it is at hand;
 MovieLens 100K, 943 users in all, stands beside it. Users of fewer than 5 ratings are left out, and
-the last 200 of each are kept. Policies observe the last 50 ratings (200 in the paper) and learn
-from the last 50 of each user, as there.
+the last 200 of each are kept. Policies learn from the last 50 of each user, as there, and are
+tested on as many; they observe no earlier ones (200 in the paper).
 
 All are the same network, [SASRec](../agents/logging.md) with one layer, one head and 64 numbers
 (two, 8 and 200 in the paper), trained by Adam; rows differ as the agents' pages say:

@@ -21,6 +21,7 @@ from recgym.data.event_logs import (
 from recgym.data.movielens_files import find_files, read_ratings
 from recgym.data.netflix import PRESETS
 from recgym.data.raw import ROW, source_of
+from recgym.data.sessions import rank_within
 from recgym.errors import RecGymError
 from recgym.rating_imputation import ImputationConfig, ImputedRatings, impute_ratings
 from recgym_agents.experiments.experiment import Cell, DataNotAvailable, Place
@@ -71,6 +72,13 @@ def imputed_rewards(dataset: Dataset) -> ImputedRatings:
     n_items = dataset.catalog.n_items
     given = pages.user, pages.item, pages.reward
     return impute_ratings(*given, dataset.n_users, n_items, IMPUTATION)
+
+
+def last_ratings(dataset: Dataset, longest: int) -> Dataset:
+    """Returns the log with the last ratings of each user."""
+    user = dataset.sessions.user
+    kept = dataset.sessions.select(rank_within(user[::-1])[::-1] < longest)
+    return replace(dataset, sessions=replace(kept, step=rank_within(kept.user)))
 
 
 def _movielens(seed: int) -> Dataset:
