@@ -56,6 +56,36 @@ def ndcg(better: Array, tied: Array, k: int) -> Array:
     return found
 
 
+def reward_at_1(better: Array, tied: Array, reward: Array) -> Array:
+    """Returns what showing the best item earned in a log (P,), whose mean is AR@1.
+
+    The reward of what was done next where that is the best item, and 0 where it is not (Liang and
+    Vlassis, 2022, section 4.1); of ``rank_counts``, and of rewards (P,).
+
+    >>> reward_at_1(np.array([0, 0, 1]), np.array([1, 2, 1]), np.array([0.5, 1.0, 1.0]))
+    array([0.5, 0.5, 0. ])
+    """
+    found: Array = reward * hit_rate(better, tied, 1)
+    return found
+
+
+def imputed_at_1(scores: Array, imputed: Array) -> Array:
+    """Returns what the best item would earn (P,), whose mean is the imputed AR@1 (iAR@1).
+
+    Of items that tie for the best it is the mean (Liang and Vlassis, 2022, section 4.1).
+
+    Args:
+        scores: of all items (P, N).
+        imputed: rewards of all items, those that no log has too (P, N).
+
+    >>> imputed_at_1(np.array([[0.1, 0.9, 0.9], [2.0, 1.0, 0.0]]), np.array([[0.0, 1.0, 0.5]] * 2))
+    array([0.75, 0.  ])
+    """
+    best = scores == np.max(scores, axis=1, keepdims=True)
+    found: Array = np.mean(imputed, axis=1, where=best)
+    return found
+
+
 def mean_gain(gains: Array, rewards: Array, events: Array) -> float:
     """Returns ``sum_e r_e g_e``: over kinds of events, their mean reward times their mean gain.
 

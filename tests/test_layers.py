@@ -51,7 +51,10 @@ WINGS = {
     "recgym": (
         ("errors",),
         ("arrays", "extras", "files", "locks", "lookup", "settings"),
-        ("metrics", "ope", "palette", "ranking_metrics", "spaces", "whole_folders"),
+        (
+            *("metrics", "ope", "palette", "ranking_metrics", "rating_imputation", "spaces"),
+            "whole_folders",
+        ),
         ("lettering",),
         ("frames", "rendering"),
         ("data",),

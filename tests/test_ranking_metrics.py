@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from recgym.errors import RecGymError
 from recgym.ranking_metrics import (
     hit_rate,
+    imputed_at_1,
     js_divergence,
     kl_divergence,
     mean_gain,
     ndcg,
     rank_counts,
+    reward_at_1,
 )
 
 SCIKIT_LEARN = {
@@ -86,3 +88,18 @@ def test_policies_that_share_no_item_are_log_2_apart() -> None:
     np.testing.assert_allclose(js_divergence(log_p, log_q), [np.log(2.0)])
     assert kl_divergence(log_p, log_q) == np.inf
     assert js_divergence(log_p, log_p) == 0.0
+
+
+def test_the_best_item_earns_what_was_done_or_nothing() -> None:
+    """Of four events: done and best, done and one of two best, not best, best without a reward."""
+    scores = np.array([[0.9, 0.1, 0.2], [0.4, 0.4, 0.1], [0.1, 0.2, 0.9], [0.0, 0.0, 1.0]])
+    counts = rank_counts(scores, np.array([0, 1, 1, 2]))
+    found = reward_at_1(*counts, np.array([0.5, 1.0, 1.0, 0.0]))
+    np.testing.assert_allclose(found, [0.5, 0.5, 0.0, 0.0])
+    assert found.mean() == pytest.approx(0.25)
+
+
+def test_the_imputed_reward_is_that_of_the_best_item() -> None:
+    scores = np.array([[0.9, 0.1, 0.2], [0.4, 0.4, 0.1], [1.0, 1.0, 1.0]])
+    imputed = np.array([[0.3, 1.0, 1.0], [0.2, 0.6, 1.0], [0.0, 0.3, 0.6]])
+    np.testing.assert_allclose(imputed_at_1(scores, imputed), [0.3, 0.4, 0.3])

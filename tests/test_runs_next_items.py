@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from recgym.data import Sessions
 from recgym.errors import RecGymError
+from recgym.rating_imputation import ImputedRatings
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.runs.next_items import divergence, rank_events
 
@@ -58,6 +61,18 @@ def test_events_are_ranked_once_something_is_known_of_the_user() -> None:
     assert ranked.ndcg(20)[1] == pytest.approx(1 / np.log2(3))
     assert ranked.of("purchase").tolist() == [False, False, True, True]
     assert ranked.of("click").tolist() == [True, True, False, False]
+
+
+def test_what_the_best_item_earns_is_read_from_the_log_and_imputed() -> None:
+    """Users 0 and 2 rate item i at i and 10 i, by one factor."""
+    sessions = replace(log(), reward=np.arange(8, dtype=np.float32))
+    factors = np.array([[1.0], [0.0], [10.0]]), np.arange(N_ITEMS, dtype=float)[:, None]
+    ranked = rank_events(LastFirst(), sessions, ImputedRatings(0.5, *factors))
+    assert ranked.reward.tolist() == [1.0, 2.0, 3.0, 7.0]
+    assert ranked.reward_at_1().tolist() == [1.0, 0.0, 0.0, 7.0]
+    # the best items are 3, 3, 0 and 4
+    assert ranked.imputed.tolist() == [3.5, 3.5, 0.5, 40.5]
+    assert np.isnan(rank_events(LastFirst(), sessions).imputed).all()
 
 
 def test_the_variety_of_lists_is_counted() -> None:

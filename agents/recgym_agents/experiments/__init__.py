@@ -33,6 +33,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("transfer", "worlds.transfer"),
             ("offline-to-online", "offline.offline_to_online"),
             ("ope-coverage", "offline.ope_coverage"),
+            ("lpi-table1", "offline.lpi_table_1"),
             ("lpi-table3", "offline.lpi_table_3"),
             ("lpi-fig2", "offline.lpi_figure_2"),
             ("sqn-table", "offline.sqn_table"),

@@ -9,7 +9,8 @@ import numpy as np
 
 from recgym.arrays import Array
 from recgym.metrics import detectable_difference, holm, mean_and_error, paired_bootstrap, paired_t
-from recgym_agents.experiments.experiment import Verdict
+from recgym_agents.experiments.experiment import Claim, Verdict
+from recgym_agents.experiments.results_report import p_text
 
 LEVEL = 0.05
 """Of the tests of a page, where it does not say another one."""
@@ -105,3 +106,25 @@ def limit(verdict: Verdict, detectable: str) -> str:
     ('; detectable: 0.2 clicks', '')
     """
     return f"; detectable: {detectable}" if verdict == "inconclusive" else ""
+
+
+Compared = tuple[str, str, Array, Array]
+"""Names of two, and a number of each by seed."""
+
+
+def claim_above(text: str, pairs: Sequence[Compared]) -> Claim:
+    """Judges that the first is above the second in each of the pairs, as one family of tests.
+
+    >>> ours, theirs = np.array([0.5, 0.6, 0.4]), np.array([0.1, 0.3, 0.0])
+    >>> claim_above("a is above b", [("a", "b", ours, theirs)]).evidence
+    'a 0.500, b 0.133 (+0.223 .. +0.510, p .008)'
+    """
+    found = differences([(ours, theirs) for _, _, ours, theirs in pairs])
+    verdict = judge_all([judge(one) for one in found])
+    evidence = "; ".join(
+        f"{a} {ours.mean():.3f}, {b} {theirs.mean():.3f}"
+        f" ({one.low:+.3f} .. {one.high:+.3f}, p {p_text(one.p_for)})"
+        for (a, b, ours, theirs), one in zip(pairs, found, strict=True)
+    )
+    detectable = max(one.detectable for one in found)
+    return Claim(text, verdict, evidence + limit(verdict, f"{detectable:.2g}"))

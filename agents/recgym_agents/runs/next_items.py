@@ -10,7 +10,16 @@ import numpy as np
 from recgym.data import Sessions
 from recgym.data.session_checks import EVENTS
 from recgym.errors import RecGymError
-from recgym.ranking_metrics import hit_rate, js_divergence, kl_divergence, ndcg, rank_counts
+from recgym.ranking_metrics import (
+    hit_rate,
+    imputed_at_1,
+    js_divergence,
+    kl_divergence,
+    ndcg,
+    rank_counts,
+    reward_at_1,
+)
+from recgym.rating_imputation import ImputedRatings
 from recgym_agents.agent import EnvironmentSpec
 
 ROWS = 256
@@ -45,6 +54,10 @@ class RankedEvents:
     """Items that score higher (P,)."""
     tied: np.ndarray
     """Items that score as high, the right one too (P,)."""
+    reward: np.ndarray
+    """What was done is worth (P,)."""
+    imputed: np.ndarray
+    """What the best item would earn (P,); NaN where no rewards are imputed."""
     distinct: int
     """Different items among the first 20 of all lists."""
 
@@ -71,13 +84,20 @@ class RankedEvents:
         found: np.ndarray = hit_rate(self.better, self.tied, k)
         return found
 
+    def reward_at_1(self) -> np.ndarray:
+        """Returns what showing the best item earned in the log (P,); AR@1 is its mean."""
+        found: np.ndarray = reward_at_1(self.better, self.tied, self.reward)
+        return found
+
     def ndcg(self, k: int) -> np.ndarray:
         """Returns each event's expected nDCG at k (P,)."""
         found: np.ndarray = ndcg(self.better, self.tied, k)
         return found
 
 
-def rank_events(agent: ItemScorer, sessions: Sessions) -> RankedEvents:
+def rank_events(
+    agent: ItemScorer, sessions: Sessions, imputed: ImputedRatings | None = None
+) -> RankedEvents:
     """Ranks each event of a log among all items, but for those of users of whom nothing is known.
 
     Ties are counted by expectation. Items that were clicked before are ranked like all others,
@@ -86,6 +106,7 @@ def rank_events(agent: ItemScorer, sessions: Sessions) -> RankedEvents:
     Args:
         agent: scores items.
         sessions: the log, such as a dataset's test users.
+        imputed: the reward of every item for every user of the log.
 
     Raises:
         RecGymError: no user did anything twice.
@@ -98,10 +119,13 @@ def rank_events(agent: ItemScorer, sessions: Sessions) -> RankedEvents:
     rows = np.flatnonzero(scored)
     better, tied = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
     shown = np.zeros(n_items, np.bool_)
+    earned = np.full(len(rows), np.nan)
     for first in range(0, len(rows), ROWS):
         part = slice(first, first + ROWS)
         scores = agent.item_scores(history[rows[part]])
         better[part], tied[part] = rank_counts(scores, sessions.item[rows[part]])
+        if imputed is not None:
+            earned[part] = imputed_at_1(scores, imputed.of(sessions.user[rows[part]]))
         size = min(SHOWN, n_items)
         shown[np.argpartition(-scores, size - 1, axis=1)[:, :size]] = True
     clicked = np.cumsum(sessions.item >= 0)
@@ -114,6 +138,8 @@ def rank_events(agent: ItemScorer, sessions: Sessions) -> RankedEvents:
         before=(clicked - 1 - earlier)[rows],
         better=better,
         tied=tied,
+        reward=sessions.reward[rows],
+        imputed=earned,
         distinct=int(shown.sum()),
     )
 

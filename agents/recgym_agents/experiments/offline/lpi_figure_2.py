@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
 
+from recgym.metrics import mean_and_error
+from recgym.users.agreement import rank_correlation
+from recgym_agents.algorithms.offline_config import OfflinePolicyConfig
 from recgym_agents.experiments.experiment import (
     Budget,
     Cell,
@@ -22,100 +26,166 @@ from recgym_agents.experiments.experiment import (
 from recgym_agents.experiments.offline.shop_logs import (
     SMOKE_TRAINING,
     TRAINING,
+    facts,
     raw_logs,
     read_shop_log,
     score_one,
     train_one,
 )
-from recgym_agents.experiments.results_report import p_text, seeds_text, table
-from recgym_agents.experiments.verdicts import differences, judge, judge_all, limit
+from recgym_agents.experiments.results_report import seeds_text, table
+from recgym_agents.experiments.verdicts import claim_above, differences, judge, limit
+from recgym_agents.zoo import OFFLINE
 
-BETAS = (0.01, 0.1, 1.0, 10.0, 100.0)
-LAMBDAS = (0.1, 0.3, 1.0, 3.0, 10.0)
-SETTINGS = {"beta": BETAS, "value_weight": LAMBDAS}
-METRICS = ("js", "purchase nDCG@20", "click nDCG@20")
-BUDGET: Budget = {"log": "yoochoose", **TRAINING}
+LOGGING, OURS, FURTHEST = "logging", "lpi-rl", "ips-pg"
+OTHERS = ("reward-weighted", "lpi-cb", "pg-offline", "sqn", "sac-ss", FURTHEST)
+"""Rows that are compared with ours, each with its defaults."""
+SETTINGS: dict[str, tuple[float, ...]] = {
+    "beta": (0.01, 0.1, 1.0, 10.0, 100.0),
+    "value_weight": (0.1, 0.3, 1.0, 3.0, 10.0),
+}
+"""Of ours: the multiplier beta, and lambda, the weight of the values' loss."""
+JS, PURCHASE, CLICK = "js", "purchase nDCG@20", "click nDCG@20"
+METRICS = (JS, PURCHASE, CLICK)
+BUDGET: Budget = TRAINING | {
+    "log": "yoochoose",
+    "sequences": 2_000,
+    "epochs": 10,
+    "batch_size": 16,
+}
 SMOKE: Budget = BUDGET | SMOKE_TRAINING
 
 
 def cells(budget: Budget) -> list[Cell]:
-    """One cell a multiplier and a seed, in which every value of it is tried."""
-    return [
-        {"log": budget["log"], "setting": setting, "seed": seed}
-        for setting in SETTINGS
-        for seed in budget["seeds"]
-    ]
+    """One cell a seed, in which all agents learn."""
+    return [{"log": budget["log"], "seed": seed} for seed in budget["seeds"]]
 
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
-    """Trains the logging policy, and lpi-rl with each value of one setting."""
+    """Trains the logging policy, the rows of the table, and ours with each value of a setting."""
     dataset = read_shop_log(cell["log"], place, budget["sequences"], cell["seed"])
-    logging = train_one("logging", dataset, cell, budget, place, "last")
-    found: Result = {}
-    for value in SETTINGS[cell["setting"]]:
-        changes = {cell["setting"]: value}
-        agent = train_one("lpi-rl", dataset, cell, budget, place, "last", **changes)
-        found[f"{value:g}"] = score_one(agent, logging, dataset)
+    logging = train_one(LOGGING, dataset, cell, budget, place, "last")
+    found: Result = {"log facts": facts(dataset), "defaults": {}}
+    found["defaults"][LOGGING] = score_one(logging, None, dataset)
+    for name in (OURS, *OTHERS):
+        agent = train_one(name, dataset, cell, budget, place, "last")
+        found["defaults"][name] = score_one(agent, logging, dataset)
+    ours: OfflinePolicyConfig = OFFLINE[OURS][0]
+    for setting, values in SETTINGS.items():
+        found[setting] = {}
+        for value in values:
+            if value == getattr(ours, setting):
+                found[setting][f"{value:g}"] = found["defaults"][OURS]
+                continue
+            changes: dict[str, Any] = {setting: value}
+            agent = train_one(OURS, dataset, cell, budget, place, "last", **changes)
+            found[setting][f"{value:g}"] = score_one(agent, logging, dataset)
     return found
 
 
-def _values(finished: list[Finished], setting: str, value: float, metric: str) -> np.ndarray:
-    runs = having(finished, setting=setting)
-    return np.array([one.result[f"{value:g}"].get(metric, np.nan) for one in runs])
+def _values(finished: list[Finished], part: str, row: str, metric: str) -> np.ndarray:
+    """Returns a metric of a row of the defaults, or of a value of a setting, by seed (S,)."""
+    return np.array([one.result[part][row].get(metric, np.nan) for one in having(finished)])
+
+
+def _over(finished: list[Finished], setting: str, metric: str) -> np.ndarray:
+    """Returns a metric at all values of a setting (V, S)."""
+    rows = [f"{value:g}" for value in SETTINGS[setting]]
+    return np.array([_values(finished, setting, row, metric) for row in rows])
 
 
 def summarise(finished: list[Finished], budget: Budget) -> Page:
-    """Builds a table and a figure of both multipliers, and the verdicts."""
-    parts = []
+    """Builds a table and a figure of both multipliers, a table of the others, and the verdicts."""
+    if not finished:
+        return Page((), "")
+    parts = [_facts(finished)]
     for setting, values in SETTINGS.items():
-        rows = [
-            [f"{value:g}", *(seeds_text(_values(finished, setting, value, m)) for m in METRICS)]
-            for value in values
-        ]
-        parts += [f"## {setting}", table([setting, *METRICS], rows)]
-    parts.append("![Divergence and nDCG@20 by both multipliers](lpi-fig2.png)")
-    falls = itertools.pairwise(BETAS)
-    grows = ((after, before) for before, after in itertools.pairwise(LAMBDAS))
-    claims = (
-        _ordered(finished, "beta", "JS falls with beta, from each value to the next", falls),
-        _ordered(finished, "beta", "JS falls from the lowest to the highest beta", _ends(BETAS)),
-        _ordered(finished, "value_weight", "JS grows with lambda, from each to the next", grows),
+        parts += [f"## {setting}", _table(finished, setting, [f"{v:g}" for v in values])]
+    parts += ["![Divergence and nDCG@20 by both multipliers](lpi-fig2.png)"]
+    parts += ["## Beside the others", _table(finished, "defaults", [LOGGING, OURS, *OTHERS])]
+    return Page(_claims(finished), "\n\n".join(parts), {"lpi-fig2": _figure(finished)})
+
+
+def _facts(finished: list[Finished]) -> str:
+    known = [one.result["log facts"] for one in finished]
+    mean = {name: float(np.mean([one[name] for one in known])) for name in known[0]}
+    return (
+        f"{mean['sequences']:,.0f} sequences of {mean['items']:,.0f} items,"
+        f" {mean['events']:,.0f} events, drawn and divided anew for each seed."
     )
-    return Page(claims, "\n\n".join(parts), {"lpi-fig2": _figure(finished)})
 
 
-def _ends(values: tuple[float, ...]) -> list[tuple[float, float]]:
-    return [(values[0], values[-1])]
+def _table(finished: list[Finished], part: str, rows: list[str]) -> str:
+    texts = []
+    for row in rows:
+        found = [_values(finished, part, row, metric) for metric in METRICS]
+        texts.append([row, *("–" if np.isnan(one).any() else seeds_text(one) for one in found)])
+    first = "policy" if part == "defaults" else part
+    return table([first, "JS", *METRICS[1:]], texts)
 
 
-def _ordered(
-    finished: list[Finished], setting: str, text: str, pairs: Iterable[tuple[float, float]]
-) -> Claim:
-    """Judges that the divergence of the first of each pair is above that of the second."""
-    named = list(pairs)
-    js = [tuple(_values(finished, setting, value, "js") for value in pair) for pair in named]
-    found = differences([(ours, theirs) for ours, theirs in js])
-    verdict = judge_all([judge(one) for one in found])
-    evidence = "; ".join(
-        f"{a:g} {ours.mean():.3f}, {b:g} {theirs.mean():.3f} (p {p_text(one.p_for)})"
-        for (a, b), (ours, theirs), one in zip(named, js, found, strict=True)
-    )
-    detectable = max(one.detectable for one in found)
-    return Claim(text, verdict, evidence + limit(verdict, f"{detectable:.4f}"))
+def _claims(finished: list[Finished]) -> tuple[Claim, ...]:
+    js = {name: _values(finished, "defaults", name, JS) for name in (OURS, *OTHERS)}
+    furthest = [(FURTHEST, name, js[FURTHEST], js[name]) for name in js if name != FURTHEST]
+    claims = [
+        _trend(finished, "beta", JS, -1, "JS falls as beta grows over four decades"),
+        _steps(finished, "beta", -1, "JS falls from each beta to the next"),
+        claim_above("ips-pg is furthest from the logging policy", furthest),
+        _trend(finished, "beta", CLICK, 1, "click nDCG@20 grows with beta"),
+        _trend(finished, "value_weight", JS, 1, "JS grows with lambda"),
+        _steps(finished, "value_weight", 1, "JS grows from each lambda to the next"),
+    ]
+    purchase, click = (_over(finished, "value_weight", metric) for metric in (PURCHASE, CLICK))
+    if not np.isnan(purchase).any():
+        text = "purchase and click nDCG@20 move apart as lambda grows"
+        claims.append(_correlated(text, purchase, click, -1))
+    return tuple(claims)
+
+
+def _trend(finished: list[Finished], setting: str, metric: str, sign: int, text: str) -> Claim:
+    """Judges that a metric grows with a setting, or falls (sign -1), by rank within each seed."""
+    found = _over(finished, setting, metric)
+    values = np.broadcast_to(np.array(SETTINGS[setting])[:, None], found.shape)
+    return _correlated(text, values, found, sign)
+
+
+def _correlated(text: str, one: np.ndarray, other: np.ndarray, sign: int) -> Claim:
+    """Judges that two metrics (V, S) correlate by rank over values, with a sign, within seeds."""
+    pairs = zip(one.T, other.T, strict=True)
+    correlations = np.array([rank_correlation(*pair) for pair in pairs])
+    (found,) = differences([(sign * correlations, np.zeros(len(correlations)))])
+    verdict, mean = judge(found), mean_and_error(correlations)
+    low, high = max(mean.low, -1.0), min(mean.high, 1.0)
+    evidence = f"rank correlation {mean.mean:+.2f} ({low:+.2f} .. {high:+.2f})"
+    return Claim(text, verdict, evidence + limit(verdict, f"{found.detectable:.2g}"))
+
+
+def _steps(finished: list[Finished], setting: str, sign: int, text: str) -> Claim:
+    """Judges that the divergence grows at each step of a setting, or falls (sign -1)."""
+    named: Sequence[tuple[str, np.ndarray]] = [
+        (f"{value:g}", found)
+        for value, found in zip(SETTINGS[setting], _over(finished, setting, JS), strict=True)
+    ]
+    steps = [step[::sign] for step in itertools.pairwise(named)]
+    pairs = [(b, a, more, less) for (a, less), (b, more) in steps]
+    return claim_above(text, pairs)
 
 
 def _figure(finished: list[Finished]) -> Figure:
-    """Each metric over both multipliers: every seed a dot, the mean a line."""
+    """Each metric over both multipliers: every seed a dot, the mean a line; ips-pg is dashed."""
     figure = Figure(figsize=(9, 4.6), layout="constrained")
     panels = figure.subplots(2, 3, sharex="row")
     for row, (setting, values) in zip(panels, SETTINGS.items(), strict=True):
         for axes, metric in zip(row, METRICS, strict=True):
-            found = [_values(finished, setting, value, metric) for value in values]
+            found = _over(finished, setting, metric)
             for value, seeds in zip(values, found, strict=True):
                 axes.scatter(np.full(len(seeds), value), seeds, s=12, color="#2458b3", alpha=0.5)
-            axes.plot(values, [seeds.mean() for seeds in found], color="#e07b1a")
+            axes.plot(values, found.mean(axis=1), color="#e07b1a")
+            if metric == JS:
+                level = _values(finished, "defaults", FURTHEST, JS).mean()
+                axes.axhline(level, color="#777777", linestyle="--", label=FURTHEST)
+                axes.legend(fontsize=7)
             axes.set_xscale("log")
-            axes.set_title(metric, fontsize=9)
+            axes.set_title("JS" if metric == JS else metric, fontsize=9)
             axes.set_xlabel(setting, fontsize=8)
             axes.spines[["top", "right"]].set_visible(False)
     return figure
@@ -128,16 +198,27 @@ EXPERIMENT = Experiment(
     method="""
 [lpi-rl](../agents/lpi-rl.md) on the sample of YooChoose that [lpi-table3](lpi-table3.md) describes,
 scored in the same way, with other values of beta, which weighs the divergence from the logging
-policy, and of lambda (`value_weight`), which weighs the loss of the values. The paper shows
-validation sequences; these are test sequences, of which nothing is selected, and the policy kept is
-that of the last epoch, so that all are equally far trained.
+policy, and of lambda (`value_weight`), which weighs the loss of the values; all else has its
+default, as have the policies beside it. There are fewer sequences and epochs than there, so that
+all the trainings fit into 40 minutes of one CPU thread, and batches of 16, so that there are about
+as many updates. The paper shows validation sequences; these
+are test sequences, of which nothing is selected, and the policy kept is that of the last epoch, so
+that all are equally far trained.
+
+The cap of lpi-rl's weights is not varied: where it is met it scales all weights of a batch, which
+is what a larger lambda does, and the paper has none.
 
 JS is the Jensen-Shannon divergence from [logging](../agents/logging.md), which begins with the same
 network and reads the sequences in the same order. A policy that is not weighed at all is a little
 apart from it all the same, because values move its encoder.
 
-± is the standard error over seeds. A claim is reproduced if each of its differences is above 0 with
-p < .05 in a two-sided paired t-test over seeds, Holm-corrected within the claim.""",
+± is the standard error over seeds, each of which draws sequences, divides them, and begins a
+training. A claim that something grows or falls is on Spearman's rank correlation over the values of
+a setting, one a seed: reproduced if its mean has the sign that is claimed with p < .05 in Student's
+t-test over seeds. A claim on each step, or on several policies, is reproduced if each of its
+differences is above 0 with p < .05 in a two-sided paired t-test over seeds, Holm-corrected within
+the claim. Steps at the ends of beta can be small: of weights that are all nearly one, or of which
+the highest alone counts, a smaller or larger beta changes little.""",
     budget=BUDGET,
     smoke_budget=SMOKE,
     cells=cells,

@@ -31,8 +31,8 @@ from recgym_agents.experiments.offline.shop_logs import (
     score_one,
     train_one,
 )
-from recgym_agents.experiments.results_report import dots, p_text, seeds_text, table
-from recgym_agents.experiments.verdicts import differences, judge, judge_all, limit
+from recgym_agents.experiments.results_report import dots, seeds_text, table
+from recgym_agents.experiments.verdicts import claim_above
 from recgym_agents.zoo import FLOORS
 
 LOGGING, OURS, FLOOR, NEAREST = "logging", "lpi-rl", "last-item", "v-sknn"
@@ -134,7 +134,7 @@ def _claims(finished: list[Finished], log: str) -> list[Claim]:
         return values(finished, log, agent, metric)
 
     claims = [
-        _above(
+        claim_above(
             f"{log}: the attention network ranks clicks above the last item",
             [(LOGGING, FLOOR, of(LOGGING, "click nDCG@20"), of(FLOOR, "click nDCG@20"))],
         )
@@ -148,33 +148,16 @@ def _claims(finished: list[Finished], log: str) -> list[Claim]:
             ("above the policies without values", (LOGGING, "reward-weighted")),
         ):
             pairs = [(OURS, other, of(OURS, metric), of(other, metric)) for other in others]
-            claims.append(_above(f"{log}: lpi-rl is {text}, {metric}", pairs))
+            claims.append(claim_above(f"{log}: lpi-rl is {text}, {metric}", pairs))
         best = max(RL, key=lambda name: of(name, metric).mean())
         for other in (LOGGING, NEAREST):
             text = f"{log}: the best of the RL losses ({best}) is above {other}, {metric}"
-            claims.append(_above(text, [(best, other, of(best, metric), of(other, metric))]))
+            claims.append(claim_above(text, [(best, other, of(best, metric), of(other, metric))]))
     pairs = [
         ("ips-pg", other, of("ips-pg", "js"), of(other, "js")) for other in RL if other != "ips-pg"
     ]
-    claims.append(_above(f"{log}: ips-pg is furthest from the logging policy", pairs))
+    claims.append(claim_above(f"{log}: ips-pg is furthest from the logging policy", pairs))
     return claims
-
-
-Compared = tuple[str, str, np.ndarray, np.ndarray]
-"""Two agents, and a number of each by seed."""
-
-
-def _above(text: str, pairs: list[Compared]) -> Claim:
-    """Judges that the first is above the second in each of the pairs."""
-    found = differences([(ours, theirs) for _, _, ours, theirs in pairs])
-    verdict = judge_all([judge(one) for one in found])
-    evidence = "; ".join(
-        f"{a} {ours.mean():.3f}, {b} {theirs.mean():.3f}"
-        f" ({one.low:+.3f} .. {one.high:+.3f}, p {p_text(one.p_for)})"
-        for (a, b, ours, theirs), one in zip(pairs, found, strict=True)
-    )
-    detectable = max(one.detectable for one in found)
-    return Claim(text, verdict, evidence + limit(verdict, f"{detectable:.3f}"))
 
 
 EXPERIMENT = Experiment(

@@ -44,6 +44,8 @@ KINDS = ("purchase", "click")
 CUTOFFS = (5, 10, 20)
 WINDOW = 20
 """Clicks observed; sequences are cut to as many events."""
+SHOWN = 20
+"""Items of a slate."""
 LENGTHS = {"1-2": (1, 2), "3-5": (3, 5), "6 and more": (6, WINDOW)}
 """Events before the one that is ranked."""
 
@@ -77,7 +79,7 @@ def read_shop_log(name: str, place: Place, sequences: int, seed: int) -> Dataset
     )
     if 0 < sequences < whole.n_users:
         rng = np.random.default_rng([seed, zlib.crc32(name.encode())])
-        whole = _of_users(whole, np.sort(rng.permutation(whole.n_users)[:sequences]))
+        whole = of_users(whole, np.sort(rng.permutation(whole.n_users)[:sequences]))
     return _in_sequences(replace(whole, split=split_users(whole.n_users, seed, DIVISION)))
 
 
@@ -91,7 +93,7 @@ def _in_sequences(dataset: Dataset) -> Dataset:
     return replace(dataset, sessions=sessions, split=dataset.split[user[first]])
 
 
-def _of_users(dataset: Dataset, users: Array) -> Dataset:
+def of_users(dataset: Dataset, users: Array) -> Dataset:
     """Returns the log of some users, and of the items that they met, numbered anew."""
     pages = dataset.sessions.select(np.isin(dataset.sessions.user, users))
     items, item = np.unique(pages.item, return_inverse=True)
@@ -113,6 +115,7 @@ def train_one(
     budget: Budget,
     place: Place,
     keep: Literal["best", "last"] = "best",
+    window: int = WINDOW,
     **changes: Any,
 ) -> ItemScorer:
     """Trains an agent on a log, or goes on with its training, and returns it.
@@ -125,6 +128,7 @@ def train_one(
             "agent_args".
         place: where its run is kept.
         keep: the policy of the best validation, or the one that training ends with.
+        window: items observed.
         **changes: settings of the agent that are not its defaults.
     """
     size = {"users": dataset.n_users, "pages": dataset.sessions.n_pages}
@@ -143,7 +147,7 @@ def train_one(
             steps=steps * epochs,
             seed=cell["seed"],
             out=str(folder),
-            env_args={"slate_size": WINDOW, "window": WINDOW},
+            env_args={"slate_size": SHOWN, "window": window},
             agent_args=changes,
             loop_args={"batch_size": budget["batch_size"]},
             log=str(log),
