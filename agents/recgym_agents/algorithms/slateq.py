@@ -17,8 +17,9 @@ from recgym.spaces import random_slates
 from recgym_agents.agent import BaseAgent, EnvironmentSpec, Transitions
 from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into, within
 from recgym_agents.losses import hesitation_loss, logit_loss, q_target
+from recgym_agents.networks.belief_encoder import BeliefEncoder
 from recgym_agents.networks.choice_slates import SEARCHES, Appraisal, Search, slate_value
-from recgym_agents.networks.encoders import Activation, ObservationReader
+from recgym_agents.networks.encoders import Activation, Inputs, ObservationReader
 from recgym_agents.networks.item_towers import ItemTowers
 from recgym_agents.networks.known_user import (
     AgreedUser,
@@ -96,8 +97,13 @@ class SlateQNetwork(ObservationReader):
     def __init__(
         self, config: SlateQConfig, spec: EnvironmentSpec, generator: torch.Generator
     ) -> None:
-        read = (config.window, config.weights, config.activation, config.embedding)
-        super().__init__(spec, *read, generator, config.beliefs)
+        weights = 0 if config.beliefs else config.weights
+        read = (config.window, weights, config.activation, config.embedding)
+        super().__init__(spec, *read, generator)
+        self.belief: BeliefEncoder | None = None
+        if config.beliefs and spec.ids:
+            self.belief = BeliefEncoder(spec.n_items, config.beliefs, generator)
+            self.state_inputs = Inputs(config.beliefs, 1.0)
         sizes = (self.state_inputs, self.item_inputs, config.hidden, config.rank)
         self.value = ItemTowers(*sizes, generator)
         self.known: KnownUser | AgreedUser | None = None
@@ -128,6 +134,13 @@ class SlateQNetwork(ObservationReader):
         if self.link is None:
             return q, logit_loss(liking, none, slot)
         return q, hesitation_loss(*self.hesitation(liking), slot)
+
+    def encode(self, observation: Tensor, items: Tensor) -> Tensor:
+        """Returns the users' states (B, S), given the items' features (N + 1, D)."""
+        if self.belief is None:
+            return super().encode(observation, items)
+        state: Tensor = self.belief(observation[:, -self.window :])
+        return state
 
     def hesitation(self, liking: Tensor) -> tuple[Tensor, Tensor]:
         """Returns how much items attract, and the logits of the chance that they are clicked then.

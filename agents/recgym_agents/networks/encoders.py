@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from recgym_agents.agent import EnvironmentSpec, usual_length
-from recgym_agents.networks.belief_encoder import BeliefEncoder
 
 Activation = Literal["elu", "relu", "linear"]
 
@@ -112,7 +111,6 @@ class ObservationReader(nn.Module):
         activation: the encoder's.
         embedding: length of the learned item embedding, where the environment gives no features.
         generator: draws the initial weights.
-        beliefs: hidden states of a ``BeliefEncoder`` that reads the clicks instead; 0 for none.
     """
 
     state_inputs: Inputs
@@ -128,7 +126,6 @@ class ObservationReader(nn.Module):
         activation: Activation,
         embedding: int,
         generator: torch.Generator,
-        beliefs: int = 0,
     ) -> None:
         super().__init__()
         self.candidates, size = (spec.n_items, spec.candidate_features), spec.candidate_features
@@ -139,13 +136,9 @@ class ObservationReader(nn.Module):
             table = self.items.table.numpy(force=True)
             plain = spec.features is None or bool((np.count_nonzero(table, axis=1) <= 1).all())
             self.item_inputs = Inputs(self.items.size, usual_length(table), plain)
-        self.encoder: PositionWeightEncoder | BeliefEncoder | None = None
+        self.encoder: PositionWeightEncoder | None = None
         if spec.ids:
             self.window = min(window, spec.window)
-        if spec.ids and beliefs:
-            self.encoder = BeliefEncoder(spec.n_items, beliefs, generator)
-            self.state_inputs = Inputs(beliefs, 1.0)
-        elif spec.ids:
             self.encoder = PositionWeightEncoder(
                 self.window, self.item_inputs.size, weights, activation, generator
             )
@@ -164,8 +157,5 @@ class ObservationReader(nn.Module):
         if self.encoder is None:
             n_items, size = self.candidates
             return observation[:, n_items * size :]
-        recent = observation[:, -self.window :]
-        if isinstance(self.encoder, PositionWeightEncoder):
-            recent = features_of(recent, items)
-        state: Tensor = self.encoder(recent)
+        state: Tensor = self.encoder(features_of(observation[:, -self.window :], items))
         return state
