@@ -54,7 +54,7 @@ def rows(table: Array, ids: Array, block: Array = None) -> Array:
     With ``block``, of at least as many rows, they are written over its first ones (NumPy only), and
     ids are not checked.
     """
-    if block is not None:  # NumPy checks ids in a copy of what it writes to
+    if block is not None:  # with checks, NumPy would write to a copy first
         return table.take(ids, axis=0, out=block[: len(ids)], mode="wrap")
     if isinstance(table, np.ndarray):
         return table.take(ids, axis=0)

@@ -78,12 +78,18 @@ def impute_ratings(
     """
     if not len(rating):
         raise RecGymError("impute_ratings: no rating; nothing can be imputed from")
+    for name, ids, count in (("user", user, n_users), ("item", item, n_items)):
+        if len(ids) != len(rating) or ids.min() < 0 or ids.max() >= count:
+            raise RecGymError(
+                f"impute_ratings: {name} must hold an id in 0..{count - 1} for each of the"
+                f" {len(rating)} ratings"
+            )
     if not np.isfinite(rating).all():
         place = int(np.argmin(np.isfinite(rating)))
         raise RecGymError(f"impute_ratings: rating {place} is {rating[place]}; it must be a number")
-    pair, count = np.unique(user.astype(np.int64) * n_items + item, return_counts=True)
-    if (count > 1).any():
-        who, what = divmod(int(pair[count > 1][0]), n_items)
+    pair, times = np.unique(user.astype(np.int64) * n_items + item, return_counts=True)
+    if (times > 1).any():
+        who, what = divmod(int(pair[times > 1][0]), n_items)
         raise RecGymError(
             f"impute_ratings: user {who} rated item {what} more than once; keep one of the ratings"
         )

@@ -55,3 +55,11 @@ def test_every_click_has_a_gradient() -> None:
     assert network.log_moves.grad is not None
     moved = network.log_moves.grad.abs().sum(1) > 0
     assert moved.tolist() == [True, True, False]
+
+
+def test_a_belief_stays_a_distribution_however_far_its_matrices_have_gone() -> None:
+    network = encoder()
+    with torch.no_grad():
+        network.log_moves[0], network.log_moves[1] = 50.0, -50.0
+    beliefs = network(torch.tensor([[0, 0, 0], [1, 1, 1], [0, 1, 2]]))
+    torch.testing.assert_close(beliefs.sum(1), torch.ones(3))

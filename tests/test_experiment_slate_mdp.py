@@ -58,6 +58,9 @@ def test_shares_of_the_optimum_and_of_the_gap_are_judged_by_their_intervals() ->
     assert found["State hidden, concentration .01: reinforce-top-k beats every floor"] == (
         "reproduced"
     )
+    found = verdicts(page(slateq_belief=6.0))
+    assert found[f"State hidden, concentration .01: slateq-belief {gap}"] == "contradicted"
+    assert found[f"State hidden, concentration .01: reinforce-top-k {gap}"] == "reproduced"
     assert set(verdicts(page(spread=4.0)).values()) == {"inconclusive"}
 
 

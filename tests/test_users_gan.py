@@ -101,14 +101,22 @@ def test_numpy_and_torch_agree(config: GANUserConfig) -> None:
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-@pytest.mark.parametrize("n_rows", [4_000, 7_000, 20_000])
-def test_a_batch_beyond_the_cache_is_as_one_within(config: GANUserConfig, n_rows: int) -> None:
-    """Three slots at once, two, and one, which is itself too large."""
+@pytest.mark.parametrize(("n_rows", "blocks"), [(4_000, 2), (7_000, 4), (20_000, 4)])
+def test_a_batch_beyond_the_cache_is_scored_in_blocks(
+    config: GANUserConfig, n_rows: int, blocks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of four slots three at once, or one, or one that is itself too large."""
     tables = gan.prepare(config, random_params(config), random_features(config))
     histories, slates, _ = random_batch(n_rows)
     state = gan.initial(config, tables, histories)
     encoding = gan.encode(config, tables, state)
+    scored: list[int] = []
+    values_of = gan._values
+    monkeypatch.setattr(
+        gan, "_values", lambda *read: (scored.append(len(read[4])), values_of(*read))[1]
+    )
     whole = gan.utilities(config, tables, "reward", encoding, slates)
+    assert len(scored) == blocks
     for start in range(0, n_rows, 1_000):
         part = slice(start, start + 1_000)
         values = gan.utilities(config, tables, "reward", encoding[part], slates[part])

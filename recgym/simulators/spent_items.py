@@ -32,12 +32,14 @@ def best_unspent(utilities: Array, slate: Array, spent: Array) -> Array:
         utilities[:, :-1][contains(spent, slate)] = -np.inf
         return utilities.argmax(axis=1)
     option, items = utilities.argmax(axis=1), beside(slate, -1)
-    chosen_again = np.flatnonzero(spent == pick(items, option)[:, None]) // spent.shape[1]
-    while len(chosen_again):  # rows whose choice is spent, and so is another
-        utilities[chosen_again, option[chosen_again]] = -np.inf
-        option[chosen_again] = utilities[chosen_again].argmax(axis=1)
-        item = items[chosen_again, option[chosen_again]]
-        chosen_again = chosen_again[(spent[chosen_again] == item[:, None]).any(axis=1)]
+    row = np.flatnonzero(spent == pick(items, option)[:, None]) // spent.shape[1]
+    for _ in range(slate.shape[1]):
+        if not len(row):
+            break
+        utilities[row, option[row]] = -np.inf  # of the rows whose best option is spent
+        option[row] = utilities[row].argmax(axis=1)
+        item = items[row, option[row]]
+        row = row[(spent[row] == item[:, None]).any(axis=1)]
     return option
 
 

@@ -303,7 +303,7 @@ def utilities(config: Layers, tables: Params, net: str, encoding: Array, slate: 
     if isinstance(slate, np.ndarray) and slate.size * share.shape[1] > len(ZEROS):
         # As many slots at once as stay in the cache, each time in the same memory.
         together = max(len(ZEROS) // share.size, 1)
-        block = np.empty((together, *share.shape), share.dtype)
+        block = np.empty((together, *share.shape), tables[f"{net}.items"].dtype)
         parts = (by_slot[start : start + together] for start in range(0, len(by_slot), together))
         values = [_values(config, tables, net, share, part, block) for part in parts]
         return np.concatenate(values).T

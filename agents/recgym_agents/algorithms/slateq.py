@@ -60,8 +60,8 @@ class SlateQConfig:
     activation: Activation = "elu"
     """The history encoder's activation."""
     beliefs: int = 0
-    """Hidden states of a learned belief about the user, which reads the clicks in place of position
-    weights; 0 for none."""
+    """Hidden states of a learned belief about the user, which reads the last ``window`` clicks in
+    place of position weights; 0 for none. Let the environment's window hold all of an episode."""
     embedding: int = 16
     """Length of the learned item embedding, where the environment gives no features."""
     discount: float = 0.95
@@ -101,7 +101,7 @@ class SlateQNetwork(ObservationReader):
         read = (config.window, weights, config.activation, config.embedding)
         super().__init__(spec, *read, generator)
         self.belief: BeliefEncoder | None = None
-        if config.beliefs and spec.ids:
+        if config.beliefs:
             self.belief = BeliefEncoder(spec.n_items, config.beliefs, generator)
             self.state_inputs = Inputs(config.beliefs, 1.0)
         sizes = (self.state_inputs, self.item_inputs, config.hidden, config.rank)
@@ -184,6 +184,9 @@ class SlateQ(BaseAgent):
     probability that the user chooses it. Only what was chosen is updated with what followed. The
     choice model is learned from the same slates, by its likelihood.
 
+    With ``beliefs`` the user's state is a distribution over hidden states, which every click moves
+    by a matrix of the clicked item: what a click tells depends on the clicks before it.
+
     While exploring, each slot shows a random item with probability ``explore``.
 
     References:
@@ -197,6 +200,8 @@ class SlateQ(BaseAgent):
 
     def __init__(self, config: SlateQConfig, spec: EnvironmentSpec, seed: int) -> None:
         spec.check_candidates(config.remove_clicked)
+        if config.beliefs:
+            spec.check_ids("an agent with a belief that clicks move")
         self.config, self.spec = config, spec
         self.rng = np.random.default_rng(seed)
         self.network = SlateQNetwork(config, spec, torch.Generator().manual_seed(seed))

@@ -7,15 +7,19 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 SPREAD = 2.0
-"""Standard deviation of the initial logarithms: clicks of different items move a belief apart."""
+"""Standard deviation of the initial logarithms, large enough that different items move a belief to
+different places before anything is learned."""
 GAIN = 10.0
-"""How much further than weights the logarithms go at a step of the optimizer."""
+"""What a parameter is multiplied by to be a logarithm, so that a step of Adam, which suits weights
+near 0, changes it by as much more."""
+LIMIT = 80.0
+"""The largest logarithm, and minus the smallest: their exponentials are numbers of 32 bits."""
 
 
 class BeliefEncoder(nn.Module):
     """A user's state as a distribution over M hidden states: a click on i makes b into ``b W_i``.
 
-    What follows is scaled to a sum of 1. With ``W_i[s, s'] = p(i | s) P(s' | s, i)``, the chance of
+    The product is divided by its sum. With ``W_i[s, s'] = p(i | s) P(s' | s, i)``, the chance of
     the click in state s times that of moving on to s', this is Bayes' rule, as in a hidden Markov
     model. Here the matrices are learned, for what the beliefs are good for, their entries as
     logarithms. What a click does depends on all clicks before it, and on their order.
@@ -41,7 +45,9 @@ class BeliefEncoder(nn.Module):
         """Returns beliefs (B, M) after clicks (B, W), ids in their order; N and more are none."""
         clicked = (history < len(self.log_moves)).T
         column, row = clicked.nonzero(as_tuple=True)  # the first clicks of all, then the second
-        moves = functional.embedding(history.T[clicked], (GAIN * self.log_moves).exp())
+        moves = functional.embedding(
+            history.T[clicked], (GAIN * self.log_moves).clamp(-LIMIT, LIMIT).exp()
+        )
         belief = self.start.softmax(0).expand(len(history), -1)
         counts = [count for count in column.bincount().tolist() if count]
         for who, move in zip(torch.split(row, counts), torch.split(moves, counts), strict=True):

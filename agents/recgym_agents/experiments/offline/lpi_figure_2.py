@@ -200,10 +200,9 @@ EXPERIMENT = Experiment(
 scored in the same way, with other values of beta, which weighs the divergence from the logging
 policy, and of lambda (`value_weight`), which weighs the loss of the values; all else has its
 default, as have the policies beside it. There are fewer sequences and epochs than there, so that
-all the trainings fit into 40 minutes of one CPU thread, and batches of 16, so that there are about
-as many updates. The paper shows validation sequences; these
-are test sequences, of which nothing is selected, and the policy kept is that of the last epoch, so
-that all are equally far trained.
+all the trainings take less time, and batches of 16, so that there are about as many updates. The
+paper shows validation sequences; these are test sequences, of which nothing is selected, and the
+policy kept is that of the last epoch, so that all are equally far trained.
 
 The cap of lpi-rl's weights is not varied: where it is met it scales all weights of a batch, which
 is what a larger lambda does, and the paper has none.

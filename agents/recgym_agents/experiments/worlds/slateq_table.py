@@ -218,12 +218,12 @@ The first rows do as the code of the paper's authors does: clicking none is an o
 model, and a slate without a click is worth nothing, nor is what follows it. Two things differ. The
 choice model is learned from clicks, where theirs is the simulator's own. And the target values the
 slate of the *next* state, where RecSim's agent computes it from the current one. In the last two
-rows what follows no click has a value as well, as it has in this world, where the session goes on.
+rows what follows no click has a value as well, as it has in this world, where the session goes on;
+and in their choice model a user is attracted by one item, and then clicks it or not, where in the
+rows above no click is one option more. So two things differ.
 
-What "Q, exact" lacks beside the paper is hardly for want of training: from its first report to its
-last it gains next to nothing in validation, where rows in which no click has a value still rise.
-These learn from as many slates; for them a session goes on after a slate without a click, and their
-choice model has an option of no click that depends on the user.
+The table shows what each row earned in validation halfway and at the end, to tell rows that more
+training would help from others. The paper does not say how long its agents were trained.
 
 Rule: "beats" is reproduced if the mean is higher, with p < .05 in a two-sided paired t-test over
 seeds, Holm-corrected over the claims of this page. It is contradicted if the mean is lower with p <
