@@ -20,7 +20,11 @@ from recgym_agents.runs.training import TrainConfig, train
 from recgym_agents.zoo import FLOORS, OFFLINE
 
 MEETS_NO_CLICKS = ["InterestEvolution-v0", "InterestExploration-v0", "LongTermSatisfaction-v0"]
-NEEDS_CLICKS = {"irecgan", "pgu", "acu", "user-lstm", "user-lstm-d", *OFFLINE, *FLOORS}
+NEEDS_CLICKS = {
+    *("irecgan", "pgu", "acu", "user-lstm", "user-lstm-d", "slateq-belief"),
+    *OFFLINE,
+    *FLOORS,
+}
 NEEDS_A_MODEL = {"user-greedy", "user-greedy-ensemble", "slateq-user"}
 QUICK: dict[str, dict[str, Any]] = {
     "LoopConfig": {"num_envs": 4, "warm_up": 4, "updates": 1, "batch_size": 8},
