@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 from dataclasses import replace
@@ -21,6 +22,8 @@ from recgym_agents.runs.run_metrics import describe_end
 from recgym_agents.runs.training import train as train_run
 from recgym_agents.zoo import AGENTS
 
+MOST_LEVELS = 100
+"""Lists in lists of a setting, which a message can still show."""
 Settings = Annotated[tuple[str, ...], tyro.conf.arg(metavar="NAME=VALUE")]
 
 
@@ -31,15 +34,15 @@ def settings(pairs: tuple[str, ...]) -> dict[str, Any]:
         name, equals, text = pair.partition("=")
         if not equals:
             raise RecGymError(f"setting {pair!r}: must be NAME=VALUE")
+        opened = itertools.accumulate((mark in "[{") - (mark in "]}") for mark in text)
+        if max(opened, default=0) > MOST_LEVELS:
+            raise RecGymError(f"setting {name}: more than {MOST_LEVELS} lists in lists")
         try:
             values[name] = json.loads(text)
-            repr(values[name])  # messages show it
         except json.JSONDecodeError:
             values[name] = text
-        except (ValueError, RecursionError):
-            raise RecGymError(
-                f"setting {name}: too long a number, or lists in lists too deep"
-            ) from None
+        except ValueError:
+            raise RecGymError(f"setting {name}: too long a number") from None
     return values
 
 
