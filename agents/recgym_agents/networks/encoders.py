@@ -107,7 +107,7 @@ class ObservationReader(nn.Module):
     Args:
         spec: the world.
         window: last clicked items that the encoder reads, if as many are observed.
-        weights: sets of position weights in the encoder.
+        weights: sets of position weights in the encoder; 0 where a subclass reads the clicks.
         activation: the encoder's.
         embedding: length of the learned item embedding, where the environment gives no features.
         generator: draws the initial weights.
@@ -137,8 +137,8 @@ class ObservationReader(nn.Module):
             plain = spec.features is None or bool((np.count_nonzero(table, axis=1) <= 1).all())
             self.item_inputs = Inputs(self.items.size, usual_length(table), plain)
         self.encoder: PositionWeightEncoder | None = None
-        if spec.ids:
-            self.window = min(window, spec.window)
+        self.window = min(window, spec.window)
+        if spec.ids and weights:
             self.encoder = PositionWeightEncoder(
                 self.window, self.item_inputs.size, weights, activation, generator
             )
