@@ -10,6 +10,9 @@ from recgym.arrays import Array
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_1, POSITIVE, SHARE, check_ranges
 
+BASE = 1e6
+"""The largest base, and minus the smallest."""
+
 
 @dataclass(frozen=True)
 class ImputationConfig:
@@ -29,7 +32,7 @@ class ImputationConfig:
     def __post_init__(self) -> None:
         """Raises RecGymError for a setting out of its range."""
         counts = dict.fromkeys(("size", "sweeps"), AT_LEAST_1)
-        check_ranges(self, counts | {"weight": SHARE, "ridge": POSITIVE})
+        check_ranges(self, counts | {"weight": SHARE, "ridge": POSITIVE, "base": (-BASE, BASE)})
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,7 +77,8 @@ def impute_ratings(
         seed: of the items' factors to begin with.
 
     Raises:
-        RecGymError: there is no rating, one is no number, or a user rated an item twice.
+        RecGymError: there is no rating, one is no number or has no user or item, or a user rated an
+            item twice.
     """
     if not len(rating):
         raise RecGymError("impute_ratings: no rating; nothing can be imputed from")

@@ -75,6 +75,9 @@ def test_who_rated_nothing_has_the_base_everywhere() -> None:
         ([], [], "no rating"),
         ([1, 2], [1.0, np.nan], "rating 1 is nan; it must be a number"),
         ([2, 2], [1.0, 2.0], "user 0 rated item 2 more than once; keep one"),
+        ([2, -1], [1.0, 2.0], r"item must hold an id in 0\.\.2 for each of the 2 ratings"),
+        ([2, 3], [1.0, 2.0], r"item must hold an id in 0\.\.2"),
+        ([2], [1.0, 2.0], r"user must hold an id in 0\.\.0 for each of the 2 ratings"),
     ],
 )
 def test_ratings_that_say_nothing_are_refused(
@@ -86,7 +89,9 @@ def test_ratings_that_say_nothing_are_refused(
         impute_ratings(user, items, ratings, 1, 3, ImputationConfig())
 
 
-@pytest.mark.parametrize("setting", [{"weight": 1.5}, {"ridge": 0.0}, {"size": 0}, {"sweeps": 0}])
+@pytest.mark.parametrize(
+    "setting", [{"weight": 1.5}, {"ridge": 0.0}, {"size": 0}, {"sweeps": 0}, {"base": np.nan}]
+)
 def test_settings_out_of_range_are_refused(setting: dict[str, float]) -> None:
     with pytest.raises(RecGymError, match=next(iter(setting))):
         ImputationConfig(**setting)

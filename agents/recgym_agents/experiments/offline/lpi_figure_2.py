@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from recgym.metrics import mean_and_error
-from recgym.users.agreement import rank_correlation
 from recgym_agents.algorithms.offline_config import OfflinePolicyConfig
 from recgym_agents.experiments.experiment import (
     Budget,
@@ -32,7 +31,7 @@ from recgym_agents.experiments.offline.shop_logs import (
     score_one,
     train_one,
 )
-from recgym_agents.experiments.results_report import seeds_text, table
+from recgym_agents.experiments.results_report import p_text, seeds_text, table
 from recgym_agents.experiments.verdicts import claim_above, differences, judge, limit
 from recgym_agents.zoo import OFFLINE
 
@@ -136,27 +135,26 @@ def _claims(finished: list[Finished]) -> tuple[Claim, ...]:
     ]
     purchase, click = (_over(finished, "value_weight", metric) for metric in (PURCHASE, CLICK))
     if not np.isnan(purchase).any():
-        text = "purchase and click nDCG@20 move apart as lambda grows"
-        claims.append(_correlated(text, purchase, click, -1))
+        text = "purchases gain on clicks, in nDCG@20, as lambda grows"
+        claims.append(_judged_trend(text, "value_weight", purchase - click, 1))
     return tuple(claims)
 
 
 def _trend(finished: list[Finished], setting: str, metric: str, sign: int, text: str) -> Claim:
-    """Judges that a metric grows with a setting, or falls (sign -1), by rank within each seed."""
-    found = _over(finished, setting, metric)
-    values = np.broadcast_to(np.array(SETTINGS[setting])[:, None], found.shape)
-    return _correlated(text, values, found, sign)
+    """Judges that a metric grows with a setting, or falls (sign -1)."""
+    return _judged_trend(text, setting, _over(finished, setting, metric), sign)
 
 
-def _correlated(text: str, one: np.ndarray, other: np.ndarray, sign: int) -> Claim:
-    """Judges that two metrics (V, S) correlate by rank over values, with a sign, within seeds."""
-    pairs = zip(one.T, other.T, strict=True)
-    correlations = np.array([rank_correlation(*pair) for pair in pairs])
-    (found,) = differences([(sign * correlations, np.zeros(len(correlations)))])
-    verdict, mean = judge(found), mean_and_error(correlations)
-    low, high = max(mean.low, -1.0), min(mean.high, 1.0)
-    evidence = f"rank correlation {mean.mean:+.2f} ({low:+.2f} .. {high:+.2f})"
-    return Claim(text, verdict, evidence + limit(verdict, f"{found.detectable:.2g}"))
+def _judged_trend(text: str, setting: str, found: np.ndarray, sign: int) -> Claim:
+    """Judges the slopes of numbers (V, S) over the logarithm of a setting, one slope a seed."""
+    slopes = np.polyfit(np.log10(SETTINGS[setting]), found, 1)[0]
+    (difference,) = differences([(sign * slopes, np.zeros(len(slopes)))])
+    verdict, mean = judge(difference), mean_and_error(slopes)
+    evidence = (
+        f"{mean.mean:+.4f} a decade ({mean.low:+.4f} .. {mean.high:+.4f}),"
+        f" p {p_text(difference.p_for)}"
+    )
+    return Claim(text, verdict, evidence + limit(verdict, f"{difference.detectable:.2g}"))
 
 
 def _steps(finished: list[Finished], setting: str, sign: int, text: str) -> Claim:
@@ -212,12 +210,12 @@ network and reads the sequences in the same order. A policy that is not weighed 
 apart from it all the same, because values move its encoder.
 
 ± is the standard error over seeds, each of which draws sequences, divides them, and begins a
-training. A claim that something grows or falls is on Spearman's rank correlation over the values of
-a setting, one a seed: reproduced if its mean has the sign that is claimed with p < .05 in Student's
-t-test over seeds. A claim on each step, or on several policies, is reproduced if each of its
-differences is above 0 with p < .05 in a two-sided paired t-test over seeds, Holm-corrected within
-the claim. Steps at the ends of beta can be small: of weights that are all nearly one, or of which
-the highest alone counts, a smaller or larger beta changes little.""",
+training. A claim that something grows or falls is on the slope of its least-squares line
+over the logarithm of a setting, one slope a seed: reproduced if their mean has the sign that is
+claimed with p < .05 in Student's t-test over seeds. A claim on each step, or on several policies,
+is reproduced if each of its differences is above 0 with p < .05 in a two-sided paired t-test over
+seeds, Holm-corrected within the claim. Steps at the ends of beta can be small: of weights that are
+all nearly one, or of which the highest alone counts, a smaller or larger beta changes little.""",
     budget=BUDGET,
     smoke_budget=SMOKE,
     cells=cells,

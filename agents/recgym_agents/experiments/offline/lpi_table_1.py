@@ -123,8 +123,9 @@ def _facts(finished: list[Finished], log: str) -> str:
     mean = {name: float(np.mean([one[name] for one in known])) for name in known[0]}
     return (
         f"{mean['sequences']:,.0f} sequences of {mean['items']:,.0f} items,"
-        f" {mean['events']:,.0f} ratings (the paper: 472,987 sequences of 17,770 items, 53 million"
-        f" ratings). A rating of the test users is worth {mean['reward']:.3f} in the mean."
+        f" {mean['events']:,.0f} ratings, of which policies read each user's last {WINDOW} (the"
+        " paper: 472,987 sequences of 17,770 items, 53 million ratings)."
+        f" A rating of the test users is worth {mean['reward']:.3f} in the mean."
     )
 
 
@@ -186,15 +187,17 @@ All are the same network, [SASRec](../agents/logging.md) with one layer, one hea
 users, by nDCG@20 (by AR@1 in the paper); nothing was chosen on test users.
 
 AR@1 is the mean over the test users' ratings, from the second on, of the reward where the rated
-item is the best one of the policy, and 0 elsewhere. iAR@1 is the mean reward of the best item as a
+item is the best one of the policy, and 0 elsewhere. All items are ranked, those that the user has
+rated before too, which are never right here. iAR@1 is the mean reward of the best item as a
 matrix factorisation of all ratings imputes it, test users' among them. In it a rating that is
 missing counts as a reward of 0, with a weight of .005 (Steck, KDD 2010); the paper prints neither
 of the two, nor the factors (20 here), so that its iAR@1 is not on the same level. JS is the
 Jensen-Shannon divergence from `logging` over 2,000 test ratings.
 
-± is the standard error over seeds, each of which divides the users 80 / 10 / 10 and begins a
-training. A claim is reproduced if each of its differences is above 0 with p < .05 in a two-sided
-paired t-test over seeds, Holm-corrected within the claim.""",
+± is the standard error over seeds, each of which draws users where there are more, orders what has
+one time, divides the users 80 / 10 / 10 and begins a training. A claim is reproduced if each of its
+differences is above 0 with p < .05 in a two-sided paired t-test over seeds, Holm-corrected within
+the claim.""",
     budget=BUDGET,
     smoke_budget=SMOKE,
     cells=cells,
