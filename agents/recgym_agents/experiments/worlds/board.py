@@ -277,8 +277,8 @@ their seconds are more than those of a quiet machine, by up to four times.
 In IRecGAN-v0, a catalogue of 1,682 films whose users come with no history, 32,000 slates are too
 few for slateq to learn who clicks what: its loss of that still falls. With four times as many
 (`recgym train --env IRecGAN-v0 --agent slateq --steps 128000 --seed 7 --reports 10
---validation-episodes 200`, one seed that this page does not use) validation rises from 3.0 at
-25,600 steps to 7.6 at 102,400, above popularity.
+--validation-episodes 200`, one seed that this page does not use) validation goes on rising, to
+above popularity.
 
 A seed is a training, and a luck of the test sessions that all policies of that seed meet; ± is the
 standard error over seeds. A share is (agent - best floor) / (planner - best floor), in the sessions
