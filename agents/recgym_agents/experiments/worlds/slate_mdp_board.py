@@ -68,7 +68,7 @@ BUDGET: Budget = {
         "cascading-dqn": 1_280_000,
         "slateq": 384_000,
         "reinforce-top-k": 1_600_000,
-        "slateq-belief": 1_024_000,
+        "slateq-belief": 3_072_000,
     },
     "loop_args": {
         "cascading-dqn": {"num_envs": 512, "explore_share": 0.1},
@@ -76,7 +76,7 @@ BUDGET: Budget = {
         "slateq-belief": {"num_envs": 1024, "capacity": 1_000_000},
     },
     "reports": 20,
-    "validation_episodes": 400,
+    "validation_episodes": dict.fromkeys(AGENTS, 400) | {"slateq-belief": 2_000},
     "episodes": 4_000,
     "belief_paths": 2_000,
 }
@@ -86,7 +86,7 @@ SMOKE: Budget = BUDGET | {
     "steps": dict.fromkeys(AGENTS, 2_560),
     "loop_args": {},
     "reports": 1,
-    "validation_episodes": 10,
+    "validation_episodes": dict.fromkeys(AGENTS, 10),
     "episodes": 40,
     "belief_paths": 10,
 }
@@ -129,7 +129,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
             agent_args=AGENTS[policy],
             loop_args=budget["loop_args"].get(policy, {}),
             reports=budget["reports"],
-            validation_episodes=budget["validation_episodes"],
+            validation_episodes=budget["validation_episodes"][policy],
         )
     )
     agent, _ = load_agent(folder)
