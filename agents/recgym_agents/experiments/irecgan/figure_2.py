@@ -3,194 +3,152 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
 
-from recgym.metrics import holm, mean_and_error, paired_bootstrap
+from recgym.metrics import mean_and_error
 from recgym_agents.experiments.experiment import (
     Budget,
     Claim,
     Experiment,
     Finished,
     Page,
-    by_seed,
+    Result,
     having,
 )
 from recgym_agents.experiments.irecgan.figure_2_runs import (
     BUDGET,
     METHODS,
-    ORACLES,
-    PAPER,
-    SHOWN,
+    PAPER_BUDGET,
     SMALLEST,
     SMOKE,
     WATCHED,
     cells,
     run_cell,
 )
-from recgym_agents.experiments.irecgan.slate_mdp_sessions import make_world, oracles
+from recgym_agents.experiments.irecgan.slate_mdp_sessions import MEASURES
+from recgym_agents.experiments.irecgan.slate_mdp_yardsticks import (
+    CAPTION,
+    KNOWN,
+    RANDOM,
+    of_policy,
+    policies_table,
+)
 from recgym_agents.experiments.results_report import p_text, seeds_text, table
-from recgym_agents.experiments.verdicts import Difference, differences, judge, limit
+from recgym_agents.experiments.slate_mdp_known import BELIEF, FIXED
+from recgym_agents.experiments.verdicts import differences, judge, limit
 
 LEVEL = 0.01
 """Of the tests against the logging policy."""
-METRIC = {"coverage@1": "coverage@1", "coverage@10": "coverage@10", "clicks a session": "session"}
-"""A panel of the figure -> the result that it shows."""
+BEAT = ("PG", "IRecGAN")
+"""The methods that are held against it."""
 
 
 def summarise(finished: list[Finished], budget: Budget) -> Page:
     """Builds the tables, the tests, and the verdicts on what the paper says of its figure."""
     runs = Runs(finished, budget)
-    shown = SHOWN if SHOWN in runs.sizes else max(runs.sizes)
-    against = runs.against_logging(shown)
-    parts = [
-        f"## {shown:,} random sessions",
-        "Clicks a session, mean ± standard error over worlds. Oracles are at the planner's exact "
-        "values, of which the shares are; further down they are played, as the methods are. Gains "
-        "are over the logging policy, with p-values that Holm's method corrected over the "
-        f"{len(METHODS)} methods, two-sided over worlds and one-sided over sessions.",
-        _shares(runs, shown, against),
-    ]
-    for title, metric in METRIC.items():
-        parts += [f"## {title[0].upper()}{title[1:]}", _by_size(runs, metric)]
+    parts, claims = [CAPTION], []
+    for world in runs.worlds:
+        parts += [f"## Worlds: {world}", _policies(runs, world)]
+        claims += _beat_logging(runs, world) + _papers_claims(runs, world)
     parts += [
+        "![Clicks and coverage by logging policy and size of the log](irecgan-fig2.png)",
         "## What was kept",
-        "Updates after which the policy was kept, of at most "
+        "Updates after which a method's policy was kept, of at most "
         f"{budget['updates']:,} or so; the rounds of LSTMD and IRecGAN begin after "
         f"{budget['pretraining'] + budget['discriminator_pretraining']}. Where it is the end, more "
-        "updates may have brought more.",
-        _by_size(runs, "updates", known=False, digits=0),
-        "The adversary of IRecGAN then: how often the discriminator is right, its mean score of "
-        "generated steps, and their effective sample size as a share of the steps (1: the scores "
-        "do not reweigh).",
-        _adversary(runs),
-        "![Coverage and clicks by logging policy and size of the log](irecgan-fig2.png)",
+        "updates may have brought more. Then the adversary of IRecGAN: how often the discriminator "
+        "is right, its mean score of generated steps, and their effective sample size as a share "
+        "of the steps (1: the scores do not reweigh).",
+        _kept(runs),
     ]
-    claims = (*_beat_logging(runs, shown, against), *_papers_claims(runs))
-    return Page(claims, "\n\n".join(parts), {"irecgan-fig2": _figure(runs)})
-
-
-class Gain(NamedTuple):
-    """What a method has over the logging policy."""
-
-    low: float
-    high: float
-    """95% interval over worlds, not corrected."""
-    over_worlds: Difference
-    """Tested by a two-sided paired t-test."""
-    p_sessions: float
+    return Page(tuple(claims), "\n\n".join(parts), {"irecgan-fig2": _figure(runs)})
 
 
 class Runs:
     """The finished cells by what they are of."""
 
     def __init__(self, finished: list[Finished], budget: Budget) -> None:
-        self.finished, self.budget = finished, budget
+        self.finished = finished
+        self.worlds = list(budget["seeds"])
+        """Kinds of worlds."""
         self.logs: list[str] = budget["logs"]
         """Logging policies."""
         self.sizes: list[int] = budget["sizes"]
         """Sessions of a log."""
 
-    def of(self, log: str, size: int, method: str) -> list[Finished]:
-        """Returns a method's trainings on logs of one kind, by seed."""
-        return having(self.finished, log=log, sessions=size, method=method)
+    def of(self, world: str, log: str, size: int, method: str) -> list[Result]:
+        """Returns what a method did that learned from logs of one kind, by seed."""
+        factors = {"world": world, "log": log, "sessions": size, "training": METHODS[method]}
+        return [one.result[method] for one in having(self.finished, **factors)]
 
-    def values(self, log: str, size: int, method: str, metric: str) -> np.ndarray:
-        """Returns what they found, (S,) by seed."""
-        return by_seed(self.of(log, size, method), metric)
+    def values(self, world: str, log: str, size: int, method: str, measure: str) -> np.ndarray:
+        """Returns a measure of it, (S,) by seed."""
+        return np.array([one[measure] for one in self.of(world, log, size, method)])
 
-    def untrained(self, policy: str, metric: str = "session") -> np.ndarray:
-        """Returns what an oracle or a logging policy found, (S,) by seed."""
-        return by_seed(having(self.finished, policy=policy), metric)
+    def known(self, world: str) -> list[Finished]:
+        """Returns the cells of known policies, by seed."""
+        return having(self.finished, world=world, training=KNOWN)
 
-    def against_logging(self, size: int) -> dict[str, Gain]:
-        """Holds every method that learned from random sessions against random slates."""
-        random = having(self.finished, policy="random")
-        found = [self.of("random", size, method) for method in METHODS]
-        pairs = [(by_seed(one, "session"), by_seed(random, "session")) for one in found]
-        p_sessions = holm(
-            np.array([paired_bootstrap(_sessions(one), _sessions(random)) for one in found])
+    def over(
+        self,
+        world: str,
+        log: str,
+        methods: Iterable[str],
+        measure: str,
+        sizes: list[int] | None = None,
+    ) -> np.ndarray:
+        """Returns means over methods and sizes of the log, all if None, (S,) by seed."""
+        mean: np.ndarray = np.mean(
+            [
+                self.values(world, log, size, method, measure)
+                for method in methods
+                for size in (self.sizes if sizes is None else sizes)
+            ],
+            axis=0,
         )
-        known = [mean_and_error(ours - theirs) for ours, theirs in pairs]
-        tested = zip(METHODS, known, differences(pairs, LEVEL), p_sessions.tolist(), strict=True)
-        return {method: Gain(one.low, one.high, *tests) for method, one, *tests in tested}
+        return mean
 
 
-def _sessions(runs: list[Finished]) -> np.ndarray:
-    """The clicks of all sessions of all seeds, one after the other."""
-    return np.concatenate([one.result["arrays"]["session"] for one in runs])
-
-
-def _shares(runs: Runs, size: int, against: dict[str, Gain]) -> str:
-    """The table of one size of random logs; oracles at the planner's values."""
-    known = _planned(runs.budget["seeds"])
-    header = ["policy", "clicks a session", *(f"share of {name}" for name in ORACLES)]
-    header += ["gain over random", "95% over worlds", "p, worlds", "p, sessions"]
-    rows = []
-    policies = {name: runs.values("random", size, name, "session") for name in METHODS}
-    for name, values in (policies | known | {"random": runs.untrained("random")}).items():
-        row = [name, seeds_text(values)]
-        row += [f"{values.mean() / known[oracle].mean():.0%}" for oracle in ORACLES]
-        if name in against:
-            gain = against[name]
-            row += [f"{gain.over_worlds.mean:+.2f}", f"{gain.low:+.2f} .. {gain.high:+.2f}"]
-            row += [p_text(gain.over_worlds.p_for), p_text(gain.p_sessions)]
-        rows.append([*row, *[""] * (len(header) - len(row))])
-    return table(header, rows)
-
-
-def _planned(seeds: list[int]) -> dict[str, np.ndarray]:
-    """Returns what the oracles are worth exactly, by seed."""
-    found: dict[str, list[float]] = {name: [] for name in ORACLES}
-    for seed in seeds:
-        _, world = make_world(seed, rows=1)
-        for name, slates in oracles(world).items():
-            found[name].append(float(world.policy_value(slates, 1.0, world.horizon)[0]))
-    return {name: np.array(values) for name, values in found.items()}
-
-
-def _by_size(runs: Runs, metric: str, known: bool = True, digits: int = 3) -> str:
-    """A result of every method, log and size; if ``known``, of what learns nothing, too."""
-    rows = [
-        [log, method]
-        + [seeds_text(runs.values(log, size, method, metric), digits) for size in runs.sizes]
+def _policies(runs: Runs, world: str) -> str:
+    methods: list[tuple[tuple[str, ...], list[Result]]] = [
+        ((method, log, f"{size:,}"), runs.of(world, log, size, method))
         for log in runs.logs
+        for size in runs.sizes
         for method in METHODS
     ]
-    for policy in (*ORACLES, "mix", "random") if known else ():  # max is the myopic oracle
-        rows.append(["", policy, *[seeds_text(runs.untrained(policy, metric))] * len(runs.sizes)])
-    return table(["log", "method", *(f"{size:,}" for size in runs.sizes)], rows)
+    return policies_table(("policy", "log", "sessions"), methods, runs.known(world))
 
 
-def _adversary(runs: Runs) -> str:
+def _kept(runs: Runs) -> str:
     rows = [
-        [log, f"{size:,}"]
-        + [seeds_text(runs.values(log, size, "IRecGAN", name)) for name in WATCHED[1:]]
+        [world, log, f"{size:,}"]
+        + [seeds_text(runs.values(world, log, size, one, WATCHED[0]), 0) for one in METHODS]
+        + [seeds_text(runs.values(world, log, size, "IRecGAN", name)) for name in WATCHED[1:]]
+        for world in runs.worlds
         for log in runs.logs
         for size in runs.sizes
     ]
-    return table(["log", "sessions", "accuracy", "score", "effective share"], rows)
+    header = ["worlds", "log", "sessions", *METHODS, "accuracy", "score", "effective share"]
+    return table(header, rows)
 
 
-def _beat_logging(runs: Runs, size: int, against: dict[str, Gain]) -> list[Claim]:
-    """Judges "beats the logging policy": p < .01, corrected, over worlds and over sessions."""
-    random, claims = runs.untrained("random"), []
-    for method in ("PG", "IRecGAN"):
-        values = runs.values("random", size, method, "session")
-        worlds, p_sessions = against[method].over_worlds, against[method].p_sessions
-        verdict = judge(replace(worlds, p_for=max(worlds.p_for, p_sessions)), LEVEL)
-        claims.append(
-            Claim(
-                f"ours: {method} beats the logging policy, {size:,} random sessions",
-                verdict,
-                f"{values.mean():.2f} clicks a session against {random.mean():.2f}, "
-                f"p {p_text(worlds.p_for)} over worlds, {p_text(p_sessions)} over sessions"
-                + limit(verdict, f"{worlds.detectable:.2f} clicks"),
-            )
+def _beat_logging(runs: Runs, world: str) -> list[Claim]:
+    """Judges "beats the logging policy" of the largest random logs: p < .01 over worlds."""
+    size = max(runs.sizes)
+    random = of_policy(runs.known(world), RANDOM, "clicks")
+    pairs = [(runs.values(world, "random", size, method, "clicks"), random) for method in BEAT]
+    claims = []
+    for method, (ours, _), found in zip(BEAT, pairs, differences(pairs, LEVEL), strict=True):
+        verdict = judge(found, LEVEL)
+        text = f"{world}, ours: {method} beats the logging policy, {size:,} random sessions"
+        evidence = (
+            f"{ours.mean():.2f} clicks a session against {random.mean():.2f}, "
+            f"p {p_text(found.p_for)}" + limit(verdict, f"{found.detectable:.2f} clicks")
         )
+        claims.append(Claim(text, verdict, evidence))
     return claims
 
 
@@ -202,9 +160,9 @@ class Comparison(NamedTuple):
     theirs: np.ndarray
 
 
-def _papers_claims(runs: Runs) -> list[Claim]:
+def _papers_claims(runs: Runs, world: str) -> list[Claim]:
     """Judges what the paper says of Figure 2: higher, with p < .05 over worlds, corrected."""
-    comparisons = _comparisons(runs)
+    comparisons = _comparisons(runs, world)
     tested = differences([(one.ours, one.theirs) for one in comparisons])
     claims = []
     for (text, ours, theirs), found in zip(comparisons, tested, strict=True):
@@ -213,71 +171,52 @@ def _papers_claims(runs: Runs) -> list[Claim]:
             f"{ours.mean():.3f} against {theirs.mean():.3f} ({found.mean:+.3f}), higher in "
             f"{int((ours > theirs).sum())} of {len(ours)} worlds, p {p_text(found.p_for)}"
         )
-        claims.append(Claim(text, verdict, evidence + limit(verdict, f"{found.detectable:.3f}")))
+        evidence += limit(verdict, f"{found.detectable:.3f}")
+        claims.append(Claim(f"{world}, {text}", verdict, evidence))
     return claims
 
 
-def _comparisons(runs: Runs) -> list[Comparison]:
+def _comparisons(runs: Runs, world: str) -> list[Comparison]:
     found = [
         Comparison(
-            f"random logs: LSTM outperforms PG ({metric})",
-            _over(runs, "random", ["LSTM"], metric),
-            _over(runs, "random", ["PG"], metric),
+            f"random logs: LSTM outperforms PG ({measure})",
+            runs.over(world, "random", ["LSTM"], measure),
+            runs.over(world, "random", ["PG"], measure),
         )
-        for metric in ("coverage@1", "coverage@10")
+        for measure in ("coverage@1", "coverage@10")
     ]
-    narrow = [log for log in runs.logs if log != "random"]
+    covered = {log: runs.over(world, log, METHODS, "coverage@10") for log in runs.logs}
     found += [
         Comparison(
-            f"coverage@10 is lower from {log} logs than from random ones",
-            _over(runs, "random", METHODS, "coverage@10"),
-            _over(runs, log, METHODS, "coverage@10"),
+            f"coverage@10 is lower from {low} logs than from {high} ones",
+            covered[high],
+            covered[low],
         )
-        for log in narrow
+        for low, high in (("max", "random"), ("mix", "random"), ("mix", "max"))
+        if {low, high} <= set(covered)
     ]
-    if {"max", "mix"} <= set(narrow):
-        found.append(
-            Comparison(
-                "coverage@10 is lower from mix logs than from max logs",
-                _over(runs, "max", METHODS, "coverage@10"),
-                _over(runs, "mix", METHODS, "coverage@10"),
-            )
-        )
     for log in runs.logs:
-        at_least = SMALLEST + 1 if log == "random" and len(runs.sizes) > 1 else 0
-        sizes = [size for size in runs.sizes if size >= at_least]
-        earned = {one: _over(runs, log, [one], "session", sizes) for one in METHODS}
+        excepted = log == "random" and SMALLEST in runs.sizes
+        sizes = [size for size in runs.sizes if size != SMALLEST or not excepted]
+        earned = {one: runs.over(world, log, [one], "clicks", sizes) for one in METHODS}
         ours = earned.pop("IRecGAN")
         best = max(earned, key=lambda other: earned[other].mean())
-        but = f", but for {SMALLEST} sessions" if at_least else ""
+        but = f", but for {SMALLEST} sessions" if excepted else ""
         text = f"{log} logs{but}: IRecGAN earns more than all others (best: {best})"
         found.append(Comparison(text, ours, earned[best]))
     return found
 
 
-def _over(
-    runs: Runs, log: str, methods: Iterable[str], metric: str, sizes: list[int] | None = None
-) -> np.ndarray:
-    """Returns means over methods and sizes of the log, all if None, (S,) by seed."""
-    mean: np.ndarray = np.mean(
-        [
-            runs.values(log, size, method, metric)
-            for method in methods
-            for size in (runs.sizes if sizes is None else sizes)
-        ],
-        axis=0,
-    )
-    return mean
-
-
 def _figure(runs: Runs) -> Figure:
-    """Rows of panels by logging policy, columns by metric; means over worlds by size of log."""
-    figure = Figure(figsize=(10, 2.6 * len(runs.logs)), layout="constrained")
-    panels = figure.subplots(len(runs.logs), len(METRIC), sharex=True, squeeze=False)
-    for row, log in zip(panels, runs.logs, strict=True):
-        for axes, (title, metric) in zip(row, METRIC.items(), strict=True):
+    """Rows of panels by world and log, columns by measure; means over worlds by size of log."""
+    kinds = [(world, log) for world in runs.worlds for log in runs.logs]
+    figure = Figure(figsize=(10, 2.6 * len(kinds)), layout="constrained")
+    panels = figure.subplots(len(kinds), len(MEASURES), sharex=True, squeeze=False)
+    for row, (world, log) in zip(panels, kinds, strict=True):
+        known = runs.known(world)
+        for axes, measure in zip(row, MEASURES, strict=True):
             for method in METHODS:
-                found = [runs.values(log, size, method, metric) for size in runs.sizes]
+                found = [runs.values(world, log, size, method, measure) for size in runs.sizes]
                 by_size = [mean_and_error(values) for values in found]
                 axes.errorbar(
                     runs.sizes,
@@ -288,11 +227,11 @@ def _figure(runs: Runs) -> Figure:
                     markersize=3,
                     linewidth=1,
                 )
-            for policy, style in (("best fixed slate", "--"), ("random", ":")):
-                level = runs.untrained(policy, metric).mean()
+            for policy, style in ((BELIEF, "-"), (FIXED, "--"), (RANDOM, ":")):
+                level = of_policy(known, policy, measure).mean()
                 axes.axhline(level, color="grey", linestyle=style, linewidth=1, label=policy)
             axes.set_xscale("log")
-            axes.set_title(f"{log}: {title}", fontsize=9)
+            axes.set_title(f"{world}, {log} logs: {measure}", fontsize=9)
             axes.spines[["top", "right"]].set_visible(False)
     for axes in panels[-1]:
         axes.set_xlabel("logged sessions")
@@ -348,6 +287,7 @@ chance, too.""",
     cells=cells,
     run_cell=run_cell,
     summarise=summarise,
-    paper_budget=PAPER,
+    reads_arrays=False,
+    paper_budget=PAPER_BUDGET,
     takes_device=True,
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,21 +15,27 @@ from recgym_agents.experiments.experiment import (
     Experiment,
     Finished,
     Page,
+    Result,
     Verdict,
     having,
 )
 from recgym_agents.experiments.irecgan.figure_3_runs import (
     BUDGET,
-    COVERAGES,
-    KNOWN,
-    MEASURES,
     METHODS,
-    PLANNED,
     SMOKE,
     cells,
     run_cell,
 )
+from recgym_agents.experiments.irecgan.slate_mdp_sessions import MEASURES
+from recgym_agents.experiments.irecgan.slate_mdp_yardsticks import (
+    CAPTION,
+    KNOWN,
+    RANDOM,
+    of_policy,
+    policies_table,
+)
 from recgym_agents.experiments.results_report import p_text, seeds_text, table
+from recgym_agents.experiments.slate_mdp_known import BELIEF, FIXED
 from recgym_agents.experiments.verdicts import (
     LEVEL,
     Difference,
@@ -52,6 +59,7 @@ def _both(ours: str, theirs: str) -> list[Comparison]:
     return [Comparison(ours, theirs, measure, measure) for measure in COVERAGES]
 
 
+COVERAGES = ("coverage@1", "coverage@10")
 LEARNERS = ("PG-online", "PG-online&offline", "IRecGAN")
 DRAWN = "LSTM-offline ends below all RL methods in both coverages"
 GREEDY = "LSTM-offline, greedy, ends below all RL methods in both coverages"
@@ -71,43 +79,39 @@ CLAIMS = {
 
 def summarise(finished: list[Finished], budget: Budget) -> Page:
     """Builds the tables, the tests, and a verdict for each statement of the paper."""
-    runs = {name: having(finished, method=name) for name in METHODS}
-    known = having(finished, method=KNOWN)
-    tests = _tests(runs, budget)
-    header = ["policy", *MEASURES, *(f"{name}, greedy" for name in MEASURES)]
-    rows = [
-        [
-            name,
-            *(seeds_text(_later(found, measure, budget)) for measure in MEASURES),
-            *(seeds_text([one.result["greedy"][m] for one in found]) for m in MEASURES),
+    parts, claims, lines = [], [], {}
+    for world in budget["seeds"]:
+        runs = {name: having(finished, world=world, method=name) for name in METHODS}
+        known = having(finished, world=world, method=KNOWN)
+        found = _claims(runs, _tests(runs, budget), budget)
+        claims += [replace(one, text=f"{world}: {one.text}") for one in found]
+        final: list[tuple[tuple[str, ...], list[Result]]] = [
+            ((name,), [one.result["final"] for one in some]) for name, some in runs.items()
         ]
+        parts += [
+            f"## Worlds: {world}",
+            policies_table(("policy",), final, known),
+            f"While they learn, means over the last {budget['later']} of {budget['iterations']} "
+            "iterations, which the verdicts are on: drawn slates, sessions as in our protocol.",
+            _learning(runs, budget),
+        ]
+        lines[world] = runs, known
+    figure = "![Coverage and clicks by iteration](irecgan-fig3.png)"
+    body = "\n\n".join((f"Of what was learned in the end. {CAPTION}", *parts, figure))
+    return Page(tuple(claims), body, {"irecgan-fig3": _figure(lines)})
+
+
+def _learning(runs: dict[str, list[Finished]], budget: Budget) -> str:
+    rows = [
+        [name, *(seeds_text(_later(found, measure, budget)) for measure in MEASURES)]
         for name, found in runs.items()
     ]
-    rows += [
-        [name, *(seeds_text(_of_known(known, name, m)) for m in MEASURES), "", "", ""]
-        for name in PLANNED
-    ]
-    parts = [
-        "## Policies",
-        f"Means over the last {budget['later']} of {budget['iterations']} iterations, ± standard "
-        "error over seeds, of slates as a method shows them while it learns; then of the K items "
-        "that it ranks first, when it has learned. Below: policies that need no training. The "
-        "optimum and the myopic oracle see the user's state, which is hidden from the methods.",
-        table(header, rows),
-        "![Coverage and clicks by iteration](irecgan-fig3.png)",
-    ]
-    return Page(
-        _claims(runs, tests, budget), "\n\n".join(parts), {"irecgan-fig3": _figure(runs, known)}
-    )
+    return table(["policy", *MEASURES], rows)
 
 
 def _later(runs: list[Finished], measure: str, budget: Budget) -> np.ndarray:
     """Returns the mean over the last iterations, by seed."""
     return np.array([np.mean(one.result[measure][-budget["later"] :]) for one in runs])
-
-
-def _of_known(known: list[Finished], name: str, measure: str) -> np.ndarray:
-    return np.array([one.result[name][measure] for one in known])
 
 
 def _tests(runs: dict[str, list[Finished]], budget: Budget) -> dict[Comparison, Difference]:
@@ -164,26 +168,30 @@ def _spread(runs: dict[str, list[Finished]], budget: Budget) -> Claim:
     return Claim(SPREAD, judge_all(verdicts), "; ".join(evidence))
 
 
-def _figure(runs: dict[str, list[Finished]], known: list[Finished]) -> Figure:
-    """Each measure by iteration, a line a method, with its standard error over seeds."""
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    for axes, measure in zip(figure.subplots(1, len(MEASURES)), MEASURES, strict=True):
-        for number, (name, found) in enumerate(runs.items()):
-            values = np.array([one.result[measure] for one in found])
-            mean, error = values.mean(0), values.std(0, ddof=1) / len(values) ** 0.5
-            iteration = np.arange(1, len(mean) + 1)
-            axes.plot(iteration, mean, color=f"C{number}", label=name)
-            axes.fill_between(iteration, mean - error, mean + error, color=f"C{number}", alpha=0.2)
-        for style, name in zip((":", "-.", "--", "-"), PLANNED, strict=True):
-            worth = _of_known(known, name, measure).mean()
-            axes.axhline(worth, color="grey", linestyle=style, linewidth=0.9, label=name)
-        axes.set_title(measure, fontsize=9)
-        axes.set_xlabel("iteration")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.spines[["top", "right"]].set_visible(False)
-    axes.set_title("clicks per session", fontsize=9)
-    axes.set_yscale("log")
-    axes.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+def _figure(worlds: dict[str, tuple[dict[str, list[Finished]], list[Finished]]]) -> Figure:
+    """Each measure by iteration, a line a method, with its standard error; a row a kind of world.
+
+    Args:
+        worlds: of a kind of world, the methods' cells and those of known policies.
+    """
+    figure = Figure(figsize=(11, 3.6 * len(worlds)), layout="constrained")
+    panels = figure.subplots(len(worlds), len(MEASURES), squeeze=False)
+    for row, (world, (runs, known)) in zip(panels, worlds.items(), strict=True):
+        for axes, measure in zip(row, MEASURES, strict=True):
+            for number, (name, found) in enumerate(runs.items()):
+                values = np.array([one.result[measure] for one in found])
+                mean, error = values.mean(0), values.std(0, ddof=1) / len(values) ** 0.5
+                iteration, color = np.arange(1, len(mean) + 1), f"C{number}"
+                axes.plot(iteration, mean, color=color, label=name)
+                axes.fill_between(iteration, mean - error, mean + error, color=color, alpha=0.2)
+            for policy, style in ((BELIEF, "-"), (FIXED, "--"), (RANDOM, ":")):
+                worth = of_policy(known, policy, measure).mean()
+                axes.axhline(worth, color="grey", linestyle=style, linewidth=0.9, label=policy)
+            axes.set_title(f"{world}: {measure}", fontsize=9)
+            axes.set_xlabel("iteration")
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.spines[["top", "right"]].set_visible(False)
+    panels[0][-1].legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     return figure
 
 

@@ -7,18 +7,21 @@ from typing import Any
 
 import numpy as np
 
-from recgym.collection import greedy_policy, slate_mdp_policy
+from recgym.collection import greedy_policy
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import Budget, Cell, Place, Result
 from recgym_agents.experiments.irecgan.slate_mdp_sessions import (
-    RANKS,
-    Found,
+    MEASURES,
+    PAPER,
+    WORLDS,
+    env_args,
     exploring_policy,
     make_world,
-    oracle_policy,
-    oracles,
+    measure_both,
+    measures,
     sessions_in,
 )
+from recgym_agents.experiments.irecgan.slate_mdp_yardsticks import KNOWN, measure_known
 from recgym_agents.learning.episode_memory import EpisodeMemory
 from recgym_agents.learning.loop import check_finite
 from recgym_agents.learning.rollout_loop import roll_out
@@ -26,13 +29,6 @@ from recgym_agents.zoo import entry_of
 
 LUCK = 1_000
 """Times a seed and one: the first seed of the luck of the sessions that are measured."""
-MEASURES = ("coverage@1", "coverage@10", "clicks")
-"""What is measured of sessions; clicks are those of a session."""
-COVERAGES = MEASURES[:2]
-KNOWN = "known policies"
-"""The cells of what needs no training."""
-PLANNED = ("random", "best fixed slate", "myopic oracle", "optimum")
-"""What those hold, least to most clicks."""
 NETWORK = {"cell": "lstm", "layers": 2, "hidden": 64, "embedding": 50, "remove_clicked": False}
 
 
@@ -57,7 +53,7 @@ METHODS = {
     "IRecGAN": Method("irecgan", online=True, offline=True),
 }
 BUDGET: Budget = {
-    "seeds": [0, 1, 2, 3, 4],
+    "seeds": {PAPER: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9], "concentration .01": [0, 1, 2, 3, 4]},
     "iterations": 20,
     "sessions": 200,
     "round": 20,
@@ -67,10 +63,11 @@ BUDGET: Budget = {
     "user_learning_rate": 0.01,
     "later": 5,
     "measured": 500,
-    "known": 5_000,
+    "final": 4_000,
+    "belief_paths": 1_000,
 }
 SMOKE: Budget = BUDGET | {
-    "seeds": [0, 1],
+    "seeds": dict.fromkeys(WORLDS, [0, 1]),
     "iterations": 2,
     "sessions": 20,
     "round": 10,
@@ -78,47 +75,45 @@ SMOKE: Budget = BUDGET | {
     "updates": 2,
     "later": 1,
     "measured": 20,
-    "known": 50,
+    "final": 50,
+    "belief_paths": 10,
 }
 
 
 def cells(budget: Budget) -> list[Cell]:
-    """One cell a method and seed, and one a seed for what needs no training."""
+    """One cell a method and world, and one a world for what needs no training."""
     return [
-        {"method": name, "seed": seed} for name in (*METHODS, KNOWN) for seed in budget["seeds"]
+        {"world": world, "method": name, "seed": seed}
+        for name in (*METHODS, KNOWN)
+        for world, seeds in budget["seeds"].items()
+        for seed in seeds
     ]
 
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
-    """Trains a method in the world of its seed, and measures it before each iteration."""
+    """Trains a method in a world, and measures it before each iteration and at the end."""
+    seed = cell["seed"]
+    arguments = env_args(cell["world"], seed)
     if cell["method"] == KNOWN:
-        return _known(cell["seed"], budget)
-    return learn(METHODS[cell["method"]], cell["seed"], budget)
+        luck = LUCK * (seed + 1)
+        return measure_known(arguments, budget["final"], budget["belief_paths"], luck)
+    return learn(METHODS[cell["method"]], arguments, seed, budget)
 
 
-def _known(seed: int, budget: Budget) -> Result:
-    """Measures random slates, and policies that know the world."""
-    env, world = make_world(seed)
-    policies = {"random": slate_mdp_policy(world, "random")}
-    policies |= {name: oracle_policy(slates) for name, slates in oracles(world).items()}
-    return {
-        name: _measures(sessions_in(env, world, policy, budget["known"], LUCK * (seed + 1)))
-        for name, policy in policies.items()
-    }
-
-
-def learn(method: Method, seed: int, budget: Budget) -> Result:
+def learn(method: Method, arguments: dict[str, Any], seed: int, budget: Budget) -> Result:
     """Plays and learns in turn, ``budget["iterations"]`` times.
 
     Args:
         method: what learns, and from what.
-        seed: of its world, its networks and its luck.
+        arguments: of its world.
+        seed: of its networks and its luck.
         budget: sessions of an iteration and of a round, and offline updates of an iteration.
 
     Returns:
-        By iteration, lists of what was measured before it; and ``greedy``, measures at the end.
+        By iteration, lists of what was measured before it; and ``final``, what ``measure_both``
+        returns at the end.
     """
-    (env, world), (own, _) = make_world(seed), make_world(seed, budget["round"])
+    (env, world), (own, _) = make_world(arguments), make_world(arguments, budget["round"])
     entry = entry_of(method.agent, NETWORK | _settings(method, budget), {})
     agent: Any = entry.builder(entry.config, EnvironmentSpec.of(own), seed)
     shown: Any = _Greedy(agent) if method.greedy else agent
@@ -129,7 +124,7 @@ def learn(method: Method, seed: int, budget: Budget) -> Result:
     for iteration in range(budget["iterations"]):
         luck = LUCK * (seed + 1) + iteration
         drawn = sessions_in(env, world, exploring_policy(shown), budget["measured"], luck)
-        found.append(_measures(drawn))
+        found.append(measures(drawn))
         for _ in range(budget["sessions"] // budget["round"]):
             played = roll_out(shown, own, budget["round"])
             memory.add(played)
@@ -141,9 +136,9 @@ def learn(method: Method, seed: int, budget: Budget) -> Result:
             updates += 1
             check_finite(agent.update(memory.draw()), updates, steps)
     luck = LUCK * (seed + 1) + budget["iterations"]
-    greedy = sessions_in(env, world, greedy_policy(agent), budget["measured"], luck)
-    by_iteration = {name: [one[name] for one in found] for name in MEASURES}
-    return by_iteration | {"greedy": _measures(greedy)}
+    policies = greedy_policy(agent), exploring_policy(shown)
+    by_iteration: Result = {name: [one[name] for one in found] for name in MEASURES}
+    return by_iteration | {"final": measure_both(*policies, arguments, budget["final"], luck)}
 
 
 class _Greedy:
@@ -173,9 +168,3 @@ def _settings(method: Method, budget: Budget) -> dict[str, float]:
     first = budget["sessions"] // budget["round"] + budget["updates"]
     pretraining = {"pretraining": first - of_discriminator}
     return rates | pretraining | {"discriminator_pretraining": of_discriminator}
-
-
-def _measures(found: Found) -> dict[str, float]:
-    """Returns what is reported of sessions, by name."""
-    coverage = {f"coverage@{rank}": round(found.coverage[rank], 5) for rank in RANKS}
-    return coverage | {"clicks": round(float(found.reward.mean()), 5)}

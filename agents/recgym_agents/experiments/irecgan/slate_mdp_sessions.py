@@ -1,4 +1,4 @@
-"""The slate MDP as IRecGAN's experiments meet it: its logs, its oracles, and sessions in it."""
+"""The slate MDP as IRecGAN's experiments meet it: its worlds, its logs, and sessions in it."""
 
 from __future__ import annotations
 
@@ -14,14 +14,26 @@ from recgym.data import Dataset, split_users
 from recgym.envs import SlateVectorEnv
 from recgym.simulators.slate_mdp import SlateMDP
 from recgym_agents.agent import Agent
+from recgym_agents.experiments.experiment import Result
 from recgym_agents.runs.evaluation import make_vector_env
 
 ENVIRONMENT = "SlateMDP-v0"
+PAPER = "paper"
+WORLDS: dict[str, dict[str, Any]] = {PAPER: {}, "concentration .01": {"concentration": 0.01}}
+"""A kind of world -> its arguments."""
 Logging = Literal["random", "max", "mix"]
 LOGGING: tuple[Logging, ...] = ("random", "max", "mix")
 """The logging policies of section 7.1."""
 RANKS = (1, 10)
 """The r of coverage@r."""
+MEASURES = ("clicks", "coverage@1", "coverage@10")
+"""What is measured of sessions; clicks are those of a session."""
+AUTHORS = "authors"
+"""Where a result holds what was measured by the protocol of the authors' code."""
+CAP = 40
+"""The slates of a session at most, and the clicks that are observed."""
+NO_CAP = 200
+"""The slates of a session at most by the authors' protocol; not even the optimum's last so long."""
 ROWS = 250
 """Sessions that are played at once."""
 
@@ -36,60 +48,36 @@ class Found(NamedTuple):
     all slates (Bai et al., section 7.1)."""
 
 
-def env_args(mdp_seed: int) -> dict[str, Any]:
-    """Returns the arguments of a world whose observations hold a whole session's clicks."""
-    return {"mdp_seed": mdp_seed, "window": 40}
+def env_args(world: str, seed: int) -> dict[str, Any]:
+    """Returns the arguments of a world of a kind, whose observations hold a session's clicks."""
+    return WORLDS[world] | {"mdp_seed": seed, "window": CAP}
 
 
-def make_world(mdp_seed: int, rows: int = ROWS) -> tuple[SlateVectorEnv, SlateMDP]:
+def make_world(arguments: dict[str, Any], rows: int = ROWS) -> tuple[SlateVectorEnv, SlateMDP]:
     """Makes an environment that ``sessions_in`` and ``make_log`` can play, and its simulator."""
-    env = make_vector_env(ENVIRONMENT, env_args(mdp_seed), rows, "disabled")
+    env = make_vector_env(ENVIRONMENT, arguments, rows, "disabled")
     world: Any = env.simulator
     return env, world
 
 
-def make_log(policy: Logging, sessions: int, mdp_seed: int, seed: int) -> Dataset:
+def make_log(policy: Logging, sessions: int, arguments: dict[str, Any], seed: int) -> Dataset:
     """Returns sessions of a logging policy, one in five to select by."""
-    env, world = make_world(mdp_seed)
+    env, world = make_world(arguments)
     log = collect(env, slate_mdp_policy(world, policy), sessions, seed)
     dataset = as_dataset(env, log, f"slate-mdp-{policy}")
     return replace(dataset, split=split_users(dataset.n_users, seed, (0.8, 0.2, 0.0)))
-
-
-def oracles(world: SlateMDP) -> dict[str, np.ndarray]:
-    """Returns the slates (M, K) of policies that know the world, by the user's state.
-
-    "optimum" is best without discount, and without a horizon, which hardly matters; "myopic oracle"
-    shows the K most rewarding items, as the logging policy max does; "best fixed slate" is the best
-    that was found to show always, and needs not see the state.
-    """
-    fixed = world.best_fixed_slate(1.0, world.horizon).slates
-    return {
-        "optimum": world.optimal_policy(1.0).slates,
-        "myopic oracle": np.argsort(-world.click_rewards, axis=1)[:, : world.slate_size],
-        "best fixed slate": np.tile(fixed, (world.n_states, 1)),
-    }
-
-
-def oracle_policy(slates: np.ndarray) -> LoggingPolicy:
-    """Returns the policy that shows ``slates`` (M, K) by the user's state."""
-
-    def show(observation: np.ndarray, info: Mapping[str, np.ndarray], rng: Any) -> Shown:
-        return _shown(slates[info["state"]])
-
-    return show
 
 
 def exploring_policy(agent: Agent[Any]) -> LoggingPolicy:
     """Returns the policy of an agent that draws its slates, as it does in training."""
 
     def show(observation: np.ndarray, info: Mapping[str, np.ndarray], rng: Any) -> Shown:
-        return _shown(agent.act(observation, explore=1.0))
+        return as_shown(agent.act(observation, explore=1.0))
 
     return show
 
 
-def _shown(slate: np.ndarray) -> Shown:
+def as_shown(slate: np.ndarray) -> Shown:
     """Returns slates as logged, but for their propensities, which nothing reads."""
     return Shown(slate, np.ones(slate.shape), np.ones(len(slate)))
 
@@ -109,3 +97,38 @@ def sessions_in(
             held = (ranked[:, :rank, None] == slate[:, None, :]).any(2)
             covered[rank].append(held.mean(1))
     return Found(reward, {rank: float(np.concatenate(covered[rank]).mean()) for rank in RANKS})
+
+
+def measures(found: Found, with_a_click: bool = False) -> dict[str, float]:
+    """Returns ``MEASURES`` of sessions.
+
+    Args:
+        found: the sessions.
+        with_a_click: count the clicks of sessions that have any, as the authors' code does, which
+            drops the others; coverage is of all slates either way.
+    """
+    reward = found.reward[found.reward > 0] if with_a_click else found.reward
+    coverage = [found.coverage[rank] for rank in RANKS]
+    values = (round(float(value), 5) for value in (reward.mean(), *coverage))
+    return dict(zip(MEASURES, values, strict=True))
+
+
+def measure_both(
+    ours: LoggingPolicy,
+    authors: LoggingPolicy,
+    arguments: dict[str, Any],
+    sessions: int,
+    seed: int,
+) -> Result:
+    """Measures a policy in sessions by our protocol, and under ``AUTHORS`` by the authors'.
+
+    Args:
+        ours: what shows slates in sessions of ``CAP`` slates at most, all of which count.
+        authors: what draws slates in sessions without a cap, whose clicks count if there are any.
+        arguments: of the world.
+        sessions: of each.
+        seed: of their luck.
+    """
+    capped = sessions_in(*make_world(arguments), ours, sessions, seed)
+    endless = sessions_in(*make_world(arguments | {"horizon": NO_CAP}), authors, sessions, seed)
+    return measures(capped) | {AUTHORS: measures(endless, with_a_click=True)}

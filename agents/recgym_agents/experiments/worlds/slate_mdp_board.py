@@ -23,6 +23,13 @@ from recgym_agents.experiments.experiment import (
     having,
 )
 from recgym_agents.experiments.results_report import p_text, seeds_text, share_text, table
+from recgym_agents.experiments.slate_mdp_known import (
+    BELIEF,
+    CLICK_POLICIES,
+    FIXED,
+    START,
+    clicks_of_known,
+)
 from recgym_agents.experiments.verdicts import differences, judge, judge_bound, limit
 from recgym_agents.experiments.worlds.pace import CAPTION, HEADER, ninety, pace_row
 from recgym_agents.runs.evaluation import evaluate
@@ -54,7 +61,7 @@ LEARNERS = {SEEN: ("cascading-dqn", "slateq")}
 """Of a world; of every other, those below."""
 HIDDEN_LEARNERS = ("reinforce-top-k", "slateq-belief")
 KNOWN = {SEEN: ("best fixed slate", "items most clicked", "best slate now", "optimum")}
-HIDDEN_KNOWN = ("best fixed slate", "start, then fixed", "belief", "bound of click policies")
+HIDDEN_KNOWN = CLICK_POLICIES
 """Policies that know the world, which are computed; the last of each is what can be earned."""
 FLOORS = ("random", "popularity", "best fixed slate", "items most clicked")
 """Where the state is seen."""
@@ -140,27 +147,19 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
 def _known(arguments: dict[str, Any], paths: int) -> Result:
     """Returns clicks a session of policies that know the world; all but the belief's are exact."""
     env: Any = gymnasium.make(ENV, **arguments)
-    world, rank = env.unwrapped.simulator, env.unwrapped.simulator.slate_size
+    world = env.unwrapped.simulator
+    if arguments.get("observe") != "state":
+        return clicks_of_known(world, paths)
     horizon = world.horizon
-    fixed = float(world.best_fixed_slate(1.0, horizon).values[0])
-    if arguments.get("observe") == "state":
-        most_clicked = np.argsort(-world.click_rewards, axis=1)[:, :rank]
-        now = world.optimal_policy(0.0, horizon).slates[0]
-        values = (
-            fixed,
-            float(world.policy_value(most_clicked, 1.0, horizon)[0]),
-            float(world.policy_value(now, 1.0, horizon)[0]),
-            float(world.optimal_policy(1.0, horizon).values[0, 0]),
-        )
-        return dict(zip(KNOWN[SEEN], values, strict=True))
-    belief = world.belief_policy(gamma=1.0, horizon=horizon).expected_clicks(paths)
+    most_clicked = np.argsort(-world.click_rewards, axis=1)[:, : world.slate_size]
+    now = world.optimal_policy(0.0, horizon).slates[0]
     values = (
-        fixed,
-        float(world.best_start_and_fixed_slate(1.0, horizon).values[0]),
-        float(belief.mean()),
-        world.click_bound(1.0, horizon),
+        float(world.best_fixed_slate(1.0, horizon).values[0]),
+        float(world.policy_value(most_clicked, 1.0, horizon)[0]),
+        float(world.policy_value(now, 1.0, horizon)[0]),
+        float(world.optimal_policy(1.0, horizon).values[0, 0]),
     )
-    return dict(zip(HIDDEN_KNOWN, values, strict=True))
+    return dict(zip(KNOWN[SEEN], values, strict=True))
 
 
 def summarise(finished: list[Finished], budget: Budget) -> Page:
@@ -193,7 +192,7 @@ def _ends(world: str) -> tuple[tuple[str, ...], str]:
     """Returns the floors of a world, and what can be earned in it."""
     if world == SEEN:
         return FLOORS, KNOWN[SEEN][-1]
-    return ("random", "popularity", "best fixed slate", "start, then fixed"), "belief"
+    return ("random", "popularity", FIXED, START), BELIEF
 
 
 def _table(world: str, earned: dict[str, np.ndarray]) -> str:
