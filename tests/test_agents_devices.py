@@ -16,7 +16,7 @@ from recgym_agents.algorithms.irecgan import IRecGANConfig
 from recgym_agents.commands import reproduce
 from recgym_agents.commands import train as train_command
 from recgym_agents.experiments.experiment import Budget, Place
-from recgym_agents.experiments.irecgan.figure_2_runs import SMOKE, run_cell
+from recgym_agents.experiments.irecgan.figure_2_runs import ADVERSARIAL, SMOKE, run_cell
 from recgym_agents.experiments.runner import Outcome
 from recgym_agents.runs import stable_baselines_training
 from recgym_agents.runs.devices import on_device
@@ -105,7 +105,8 @@ def train_with_a_stop(settings: TrainConfig) -> None:
 
 
 def test_a_cell_of_figure_2_learns_where_its_budget_says(tmp_path: Path) -> None:
-    cell = {"log": "random", "sessions": 50, "method": "IRecGAN", "seed": 0}
+    cell = {"world": "paper", "log": "random", "sessions": 50, "seed": 0}
+    cell |= {"training": ADVERSARIAL}
     place = Place(tmp_path, tmp_path, tmp_path / "cell")
     budget = SMOKE | {"pretraining": 1, "discriminator_pretraining": 1, "updates": 3}
     with StandInDevice() as device:

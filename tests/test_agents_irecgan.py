@@ -130,6 +130,29 @@ def test_the_discriminator_learns_to_tell_real_episodes_from_generated_ones() ->
     assert torch.equal(agent.network.head.bias, policy)
 
 
+@pytest.mark.parametrize(("longest", "slates"), [(0.0, 4), (2.0, 3), (1.0, 2), (9.0, 4)])
+def test_generated_episodes_are_no_longer_than_a_multiple_of_the_real_ones(
+    longest: float, slates: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = episodes([[0, 1], [1, -1]], [[1, 0], [1, 0]])
+    real.steps[1, 1] = False  # 1.5 slates in the mean
+    generated = episodes([[1, -1]], [[1, 0]])
+    horizons: list[int] = []
+
+    def generate(*given: Any) -> Episodes:
+        horizons.append(given[-1])
+        return generated
+
+    def scores(*given: Any) -> torch.Tensor:
+        horizons.append(given[-1])
+        return torch.tensor([[0.5, 0.8]])
+
+    monkeypatch.setattr("recgym_agents.algorithms.irecgan.generate", generate)
+    monkeypatch.setattr("recgym_agents.algorithms.irecgan.monte_carlo_scores", scores)
+    adversarial(horizon=4, longest=longest).update(real)
+    assert horizons == [slates] * 3  # the round's, their ends, and the discriminator's
+
+
 def test_what_is_updated_follows_algorithm_1() -> None:
     agent = adversarial(pretraining=2, discriminator_pretraining=1)
     real = episodes([[0, 1], [1, -1]], [[1, 0], [1, 0]])

@@ -44,6 +44,9 @@ class IRecGANConfig(PolicyGradientConfig):
     """Ends played from each step of a generated episode, N."""
     horizon: int = 40
     """The longest generated episode."""
+    longest: float = 0.0
+    """The longest generated episode also as a multiple of the mean length of the real episodes that
+    an update is given; 0 for ``horizon`` alone. The authors' code has 2, the paper says nothing."""
     reward_weight: float = 3.0
     """What a reward counts beside the score of its step, lambda_r."""
     user_reward_weight: float = 1.0
@@ -69,7 +72,7 @@ class IRecGANConfig(PolicyGradientConfig):
         """Raises RecGymError for a setting out of its range, or two that do not agree."""
         super().__post_init__()
         counts = dict.fromkeys(("rollouts", "horizon", "discriminator_updates"), AT_LEAST_1)
-        weights = ("reward_weight", "user_reward_weight", "pretraining")
+        weights = ("longest", "reward_weight", "user_reward_weight", "pretraining")
         others = dict.fromkeys((*weights, "discriminator_pretraining", "generated"), AT_LEAST_0)
         rates = ("user_learning_rate", "discriminator_learning_rate")
         check_ranges(self, counts | others | dict.fromkeys(rates, POSITIVE))
@@ -203,7 +206,7 @@ class IRecGAN(PolicyGradient):
         if generated is not None:
             score = torch.as_tensor(generated.steps).float()
             if config.adversary:
-                score = self._scores(generated)
+                score = self._scores(generated, self._horizon(real))
                 likelihood = self.user(generated, config.user_reward_weight)
                 of_generated = user_loss(likelihood, score)
                 of_users = _mixed(of_users, len(ones), of_generated, len(score))
@@ -220,7 +223,7 @@ class IRecGAN(PolicyGradient):
 
     def _discriminate(self, real: Episodes) -> dict[str, float]:
         """Updates the discriminator by Eq. 5, on as many newly generated episodes as real ones."""
-        generated = generate(self._interaction(), real.history, self.config.horizon)
+        generated = generate(self._interaction(), real.history, self._horizon(real))
         of_real, of_generated = self.discriminator(real), self.discriminator(generated)
         loss = discriminator_loss(of_real, of_generated)
         right = torch.cat([of_real > 0, of_generated < 0]).float().mean()
@@ -237,12 +240,20 @@ class IRecGAN(PolicyGradient):
         """Returns generated episodes that begin as some of the real ones do."""
         count = max(round(self.config.generated * len(real.history)), 1)
         chosen = np.arange(count) % len(real.history)
-        return generate(self._interaction(), real.history[chosen], self.config.horizon)
+        return generate(self._interaction(), real.history[chosen], self._horizon(real))
 
-    def _scores(self, generated: Episodes) -> Tensor:
-        """Returns q_D of the generated episodes' steps (Eq. 6)."""
+    def _scores(self, generated: Episodes, horizon: int) -> Tensor:
+        """Returns q_D of the steps of episodes that were generated up to a horizon (Eq. 6)."""
         between = self._interaction(), self.discriminator
-        return monte_carlo_scores(*between, generated, self.config.rollouts, self.config.horizon)
+        return monte_carlo_scores(*between, generated, self.config.rollouts, horizon)
+
+    def _horizon(self, real: Episodes) -> int:
+        """Returns the slates of a generated episode at most, beside real ones."""
+        config = self.config
+        if config.longest == 0.0:
+            return config.horizon
+        mean = float(real.steps.sum(1).mean())
+        return min(config.horizon, max(round(config.longest * mean), 1))
 
     def _interaction(self) -> Interaction:
         return Interaction(self.network, self.user, self.generating)

@@ -6,7 +6,7 @@ from recgym.collection import greedy_policy
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import Budget, Cell, Place, Result
 from recgym_agents.experiments.irecgan.figure_2_training import learn_from_log
-from recgym_agents.experiments.irecgan.shared_settings import as_irecgan_is_paid
+from recgym_agents.experiments.irecgan.shared_settings import AS_AUTHORS, as_irecgan_is_paid
 from recgym_agents.experiments.irecgan.slate_mdp_sessions import (
     LOGGING,
     PAPER,
@@ -32,8 +32,6 @@ METHODS = {"LSTM": "LSTM", "PG": "PG", "LSTMD": ADVERSARIAL, "IRecGAN": ADVERSAR
 """The paper's name of a method -> its training."""
 ADVERSARY = ("pretraining", "discriminator_pretraining", "discriminator_learning_rate")
 """Settings of the rounds in the budget."""
-LONGEST = 2.0
-"""Slates of a generated session at most, as a multiple of the mean of the log's."""
 WATCHED = ("updates", "discriminator_accuracy", "score", "score_share")
 """What is published of the report whose policy was kept."""
 LUCK = 1_000
@@ -48,8 +46,8 @@ BUDGET: Budget = {
     "pretraining": 50,
     "discriminator_pretraining": 20,
     "discriminator_learning_rate": 0.01,
-    "updates": 400,
-    "reports": 20,
+    "updates": 200,
+    "reports": 10,
     "patience": 4,
     "sessions": 4_000,
     "belief_paths": 1_000,
@@ -95,8 +93,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     dataset = make_log(cell["log"], cell["sessions"], arguments, seed)
     agent_args = budget["network"] | {"remove_clicked": False}
     if training == ADVERSARIAL:
-        longest = round(LONGEST * dataset.sessions.n_pages / cell["sessions"])
-        agent_args |= {name: budget[name] for name in ADVERSARY} | {"horizon": longest}
+        agent_args |= {name: budget[name] for name in ADVERSARY} | AS_AUTHORS
     learned = learn_from_log(
         agents,
         as_irecgan_is_paid(dataset, next(iter(agents.values()))),

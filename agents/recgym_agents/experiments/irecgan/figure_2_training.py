@@ -65,16 +65,17 @@ def learn_from_log(
         seed: of networks and batches.
 
     Returns:
-        For each method its agent, on the CPU, and what training reported when it was selected,
-        with the "updates" until then; no report where training ended before its rounds began.
+        For each method an agent on the CPU with the policy that was selected, and what training
+        reported then, with the "updates" until then.
     """
     device = budget.get("device", CPU)
     own, order = (int(one) for one in np.random.SeedSequence(seed).generate_state(2))
-    built = {}
-    for name, agent in agents.items():
-        entry = entry_of(agent, agent_args, {})
-        built[name] = entry.builder(entry.config, spec, own)
-    learner, *others = built.values()
+    entries = [entry_of(agent, agent_args, {}) for agent in agents.values()]
+
+    def build() -> list[Any]:
+        return [entry.builder(entry.config, spec, own) for entry in entries]
+
+    learner, *others = ranking = build()
     for other in others:
         other.user = learner.user
     log, held_out = (
@@ -87,12 +88,11 @@ def learn_from_log(
     pages = dataset.sessions.n_pages / dataset.n_users
     steps = round(budget["updates"] * size * pages)
     period = -(-steps // budget["reports"])
-    for one in built.values():
-        one.to(device)
-    selected = {name: Selected(LogLoop(one, memory, steps)) for name, one in built.items()}
-    loop = next(iter(selected.values())).loop
+    for agent in ranking:
+        agent.to(device)
+    selected = [Selected(LogLoop(agent, memory, steps)) for agent in ranking]
+    loop, going_on = selected[0].loop, selected
     with on_device(device):
-        going_on = list(selected.values())
         while loop.steps_done < steps and going_on:
             goal = min((loop.steps_done // period + 1) * period, steps)
             reports = []
@@ -103,8 +103,8 @@ def learn_from_log(
                 for one in going_on:
                     one.look(held_out, report)
                 going_on = [one for one in going_on if one.waited < budget["patience"]]
-        for one in selected.values():
-            one.loop.agent.load_policy(*one.policy)
-    for one in built.values():
-        one.to(CPU)
-    return {name: (built[name], one.report) for name, one in selected.items()}
+    learned = {}
+    for name, agent, one in zip(agents, build(), selected, strict=True):
+        agent.load_policy(*one.policy)
+        learned[name] = (agent, one.report)
+    return learned

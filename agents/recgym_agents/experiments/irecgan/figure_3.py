@@ -203,6 +203,8 @@ EXPERIMENT = Experiment(
 The text of the paper gives none of its figure's numbers; only its statements are judged here. A
 method plays 200 sessions in SlateMDP-v0 with its current policy, then learns from all that it has
 stored, 20 times, from scratch. Each seed is a world of its own, which all methods of a seed meet.
+There are two kinds of worlds: the paper's, in which transition rows are nearly uniform, and worlds
+with `concentration=.01`, in which a click decides the next state and past clicks tell much of it.
 
 - **Online.** The 200 sessions come in ten rounds of 20. Each round is learned from by one update
   before the next is played, and not again: all updates are on-policy. (One update by all 200 would
@@ -224,18 +226,27 @@ user's state that her slate holds, mean over slates, and clicks per session. Sla
 method shows as it learns: drawn, by all but the greedy one. Random slates of 10 of 50 items cover
 20% whatever r is, so that both coverages begin alike.
 
+What was learned in the end is measured by two protocols. By ours a policy shows the ten items that
+it ranks first, and all sessions count, of at most 40 slates. By that of the authors' code it shows
+slates as it does while it learns, sessions have no cap (here: a horizon of 200, which no session
+meets), and those without a click are dropped from the clicks; coverage is still of all slates.
+Beside them stand policies that know the world, which [irecgan-fig2](irecgan-fig2.md) explains.
+
 All networks are two LSTM layers of 64 units (the paper: 512), with item embeddings of 50; discount
 .9, lambda_r 3 (IRecGAN's rewards are 1 + 3 r, Eq. 10; those of PG are r), one generated session to
-ten real ones; observations hold 40 clicks; clicked items remain candidates. Step sizes were chosen
-by the clicks of the last five iterations, in worlds that are not reported: the agent's from .003,
-.01 and .03 with the two policy gradients (mdp_seed 100 and 101), the user model's from .003 and .01
-with LSTM-offline (mdp_seed 100 alone). The largest was best in each case; IRecGAN takes both as
-they are. Ten updates by 100 were set by what they cost.
+ten real ones, and as in the authors' code at most twice as long as the real ones of the update in
+the mean; observations hold 40 clicks; clicked items remain candidates. Step sizes were chosen
+by the clicks of the last five iterations, in the paper's kind of worlds, none of them reported: the
+agent's from .003, .01 and .03 with the two policy gradients (mdp_seed 100 and 101), the user
+model's from .003 and .01 with LSTM-offline (mdp_seed 100 alone). The largest was best in each case;
+IRecGAN takes both as they are. Ten updates by 100 were set by what they cost.
 
 Rules, all on the mean of the last five iterations: a method ends above another if the difference
 over seeds is positive, with p < .05 in a two-sided paired t-test over seeds, corrected by Holm's
-method over all comparisons of this page; a statement about several methods or both coverages needs
-every one of its comparisons, and is contradicted by one that is as significant the other way round.
+method over all comparisons in one kind of world: those on the paper's worlds are the reproduction,
+those on the others say what another world would have shown. A statement about several methods or
+both coverages needs every one of its comparisons, and is contradicted by one that is as significant
+the other way round.
 The variance is larger if the standard deviation over seeds is, for both coverages, with p < .05 in
 the paired test of Pitman and Morgan, uncorrected; it includes how worlds differ, for both methods
 alike.""",

@@ -10,6 +10,7 @@ import numpy as np
 from recgym.collection import greedy_policy
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import Budget, Cell, Place, Result
+from recgym_agents.experiments.irecgan.shared_settings import AS_AUTHORS
 from recgym_agents.experiments.irecgan.slate_mdp_sessions import (
     MEASURES,
     PAPER,
@@ -167,4 +168,4 @@ def _settings(method: Method, budget: Budget) -> dict[str, float]:
     of_discriminator = -(-budget["updates"] // 5)
     first = budget["sessions"] // budget["round"] + budget["updates"]
     pretraining = {"pretraining": first - of_discriminator}
-    return rates | pretraining | {"discriminator_pretraining": of_discriminator}
+    return rates | pretraining | {"discriminator_pretraining": of_discriminator} | AS_AUTHORS

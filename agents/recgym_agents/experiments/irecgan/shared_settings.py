@@ -1,4 +1,4 @@
-"""What the rivals of IRecGAN are given, so that they differ from it in the method alone."""
+"""What IRecGAN and its rivals are given, so that they differ in the method alone."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from dataclasses import replace
 from recgym.data import Dataset
 from recgym_agents.algorithms.irecgan import IRecGANConfig
 from recgym_agents.zoo import AGENTS
+
+AS_AUTHORS = {"longest": 2.0}
+"""Settings of IRecGAN that are those of the authors' code, and not its own defaults: generated
+sessions are at most twice as long as real ones in the mean."""
 
 
 def as_irecgan_is_paid(dataset: Dataset, agent: str) -> Dataset:
