@@ -5,14 +5,8 @@ import math
 import pytest
 import torch
 
-from recgym_agents.losses import (
-    cascade_loss,
-    hesitation_loss,
-    logit_loss,
-    q_target,
-    td_error,
-    value_loss,
-)
+from recgym_agents.choice_losses import hesitation_loss, logit_loss
+from recgym_agents.losses import cascade_loss, q_target
 from recgym_agents.policy_losses import (
     centred,
     discounted_returns,
@@ -21,8 +15,10 @@ from recgym_agents.policy_losses import (
     importance_weights,
     reinforce_loss,
     scored_reward,
+    td_error,
     top_k_multiplier,
     user_loss,
+    value_loss,
 )
 
 

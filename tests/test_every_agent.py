@@ -11,12 +11,13 @@ import pytest
 
 from recgym.errors import RecGymError
 from recgym_agents import AGENTS, evaluate, load_agent
-from recgym_agents.agent import Agent, EnvironmentSpec
+from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.irecgan import IRecGANConfig
 from recgym_agents.learning.episode_loop import EpisodeLoopConfig
 from recgym_agents.learning.replay_loop import LoopConfig
 from recgym_agents.learning.sequence_loop import SequenceLoopConfig
 from recgym_agents.learning.user_loop import UserLoopConfig
+from recgym_agents.protocols import Agent
 from recgym_agents.runs.assembly import loop_of
 from recgym_agents.runs.evaluation import make_vector_env, run_episodes
 from recgym_agents.runs.saved_agents import PARAMS, save_agent

@@ -65,8 +65,12 @@ WINGS = {
         ("environment_docs",),
     ),
     "recgym_agents": (
-        ("checkpointing", "losses", "offline_losses", "policy_losses", "user_support"),
+        (
+            *("checkpointing", "choice_losses", "losses", "offline_losses", "policy_losses"),
+            "user_support",
+        ),
         ("agent",),
+        ("protocols",),
         ("learning",),
         ("networks",),
         ("algorithms",),
@@ -133,12 +137,12 @@ def modules_read(path: Path) -> set[Path]:
     return found
 
 
-def test_cascading_dqn_is_read_in_six_files_and_1100_lines() -> None:
+def test_cascading_dqn_is_read_in_six_files_and_1000_lines() -> None:
     read = modules_read(PACKAGES["recgym_agents"] / "algorithms" / "cascading_dqn.py")
     assert {path.stem for path in read} == {
         *("agent", "checkpointing", "losses", "encoders", "slate_heads", "cascading_dqn")
     }
-    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in read) <= 1_100
+    assert sum(len(path.read_text(encoding="utf-8").splitlines()) for path in read) <= 1_000
 
 
 def test_no_two_modules_of_one_name() -> None:

@@ -1,11 +1,11 @@
-"""What an agent is, and what it is told about the environment that it is built for."""
+"""What agents are told about their environment and learn from, and what they need not write."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from torch import nn
@@ -19,8 +19,6 @@ from recgym_agents.checkpointing import Arrays, Checkpointed, arrays_of, load_ar
 if TYPE_CHECKING:
     from recgym_agents.user_support import Support
 
-Batch = TypeVar("Batch", contravariant=True)
-"""What an agent learns from at once: transitions, or whole episodes."""
 Compile = Literal["auto", "always", "never"]
 """Whether what is repeated most is compiled; see ``BaseAgent.compile``."""
 
@@ -162,62 +160,6 @@ class Transitions(NamedTuple):
     """Items shown after that (B, K), -1 where none were (yet); (0, 0) where it is not known."""
 
 
-class Actor(Protocol):
-    """Whatever answers observations with slates."""
-
-    spec: EnvironmentSpec
-
-    def act(self, observation: np.ndarray) -> np.ndarray:
-        """Returns slates (B, K) for histories (B, W), or for other observations (B, ...)."""
-
-    def adapt(self, support: Support) -> Any:
-        """Returns what acts for users of whom this is known; see ``BaseAgent.adapt``."""
-
-
-class Policy(Actor, Protocol):
-    """A slate recommender that somebody trained."""
-
-    def recommend(self, history: Sequence[int], support: Support | None = None) -> list[int]:
-        """Returns a slate for a user who clicked ``history``, oldest first, of any length.
-
-        Args:
-            history: item ids.
-            support: what was shown to her before, and what she clicked, for an agent that adapts.
-        """
-
-    def policy(self) -> tuple[Arrays, Any]:
-        """Returns all that greedy slates depend on: copies of arrays, and plain JSON."""
-
-
-class Agent(Policy, Protocol[Batch]):
-    """One that learns here. Its random numbers come from generators that it owns and saves."""
-
-    @property
-    def ready(self) -> bool:
-        """Whether its policy may be kept: not while it is still being prepared (pre-trained)."""
-
-    def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
-        """Returns slates (B, K) for histories (B, W); a slot is random with chance ``explore``."""
-
-    def update(self, batch: Batch) -> dict[str, float]:
-        """Learns from a batch, and returns what is worth plotting."""
-
-    def load_policy(self, arrays: Arrays, info: Any) -> None:
-        """Acts as the agent did that gave this ``policy``."""
-
-    def state(self) -> tuple[Arrays, Any]:
-        """Returns all that training goes on from: arrays, and plain JSON."""
-
-    def set_state(self, arrays: Arrays, info: Any) -> None:
-        """Goes on from what ``state`` returned."""
-
-    def to(self, device: str) -> None:
-        """Moves its networks, before they learn; see ``BaseAgent.to``."""
-
-    def compile(self, mode: Compile, device: str, rows: float) -> None:
-        """Decides whether its work is compiled; see ``BaseAgent.compile``."""
-
-
 class BaseAgent(Checkpointed):
     """What agents need not write themselves; ``kept`` names what training goes on from."""
 
@@ -279,9 +221,7 @@ class BaseAgent(Checkpointed):
         support.check(spec.n_items, spec.slate_size, spec.candidate_features)
         return self
 
-    def recommend(
-        self: Policy, history: Sequence[int], support: Support | None = None
-    ) -> list[int]:
+    def recommend(self, history: Sequence[int], support: Support | None = None) -> list[int]:
         """Returns a slate for a user who clicked ``history``; see ``Policy.recommend``."""
         from recgym_agents.user_support import recommend
 

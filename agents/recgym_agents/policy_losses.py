@@ -27,6 +27,26 @@ def discounted_returns(r_t: Tensor, discount: float) -> Tensor:
     return r_t @ weight.to(r_t.dtype)
 
 
+def td_error(r_t: Tensor, discount_t: Tensor, v_t: Tensor, v_tm1: Tensor) -> Tensor:
+    """The advantage ``r + gamma V(s') - V(s)`` of one step (Sutton and Barto, 2018, section 13.5).
+
+    Args:
+        r_t: rewards.
+        discount_t: gamma, or 0 where the user has left.
+        v_t: values of the states after the step; without gradient.
+        v_tm1: values of the states before it. All of one shape.
+    """
+    return r_t + discount_t * v_t.detach() - v_tm1
+
+
+def value_loss(td_error_t: Tensor, steps: Tensor) -> Tensor:
+    """``sum_t (r + gamma V(s') - V(s))^2 / 2`` over the ``steps`` there are, a mean over episodes.
+
+    Arguments are (B, T).
+    """
+    return 0.5 * (td_error_t.square() * steps).sum(1).mean()
+
+
 def centred(return_tm1: Tensor, steps: Tensor) -> Tensor:
     """Returns less a baseline (B, T): their mean over the episodes that have the step.
 

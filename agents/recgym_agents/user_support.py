@@ -153,7 +153,7 @@ def recommend(agent: Any, history: Sequence[int], support: Support | None = None
     """What every agent's ``recommend`` does: pads or cuts the history, and acts on it.
 
     Args:
-        agent: an ``Actor``, see ``recgym_agents.agent``.
+        agent: an ``Actor``, see ``recgym_agents.protocols``.
         history: item ids, oldest first.
         support: of one user, whom the agent adapts to first; None for no more than the history.
 

@@ -420,7 +420,7 @@ def register(
     Args:
         name: what it is called; ``package:name`` elsewhere, so that the package is imported first.
         builder: called with the configuration, the ``EnvironmentSpec``, and a seed; what it returns
-            has the methods of ``recgym_agents.agent.Agent`` (``BaseAgent`` has half of them).
+            has the methods of ``recgym_agents.protocols.Agent`` (``BaseAgent`` has half of them).
         config: a frozen dataclass, whose fields ``--agent-args`` change.
         loop: how it learns: a ``LoopConfig``, an ``EpisodeLoopConfig``, or a ``Schedule`` of one's
             own; None if it learns nothing.

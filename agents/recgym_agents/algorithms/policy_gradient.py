@@ -14,7 +14,6 @@ from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_range
 from recgym_agents.agent import BaseAgent, EnvironmentSpec
 from recgym_agents.algorithms.policy_networks import ClickPolicyNetwork, ObservationPolicyNetwork
 from recgym_agents.learning.episodes import Episodes
-from recgym_agents.losses import td_error, value_loss
 from recgym_agents.networks.plackett_luce import gumbel_top_k, slot_log_probs
 from recgym_agents.networks.recurrent_encoder import Cell
 from recgym_agents.policy_losses import (
@@ -23,7 +22,9 @@ from recgym_agents.policy_losses import (
     effective_sample_size,
     importance_weights,
     reinforce_loss,
+    td_error,
     top_k_multiplier,
+    value_loss,
 )
 
 

@@ -16,7 +16,8 @@ from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_range
 from recgym.spaces import random_slates
 from recgym_agents.agent import BaseAgent, EnvironmentSpec, Transitions
 from recgym_agents.checkpointing import Arrays, arrays_of, load_arrays_into, within
-from recgym_agents.losses import hesitation_loss, logit_loss, q_target
+from recgym_agents.choice_losses import hesitation_loss, logit_loss
+from recgym_agents.losses import q_target
 from recgym_agents.networks.belief_encoder import BeliefEncoder
 from recgym_agents.networks.choice_slates import SEARCHES, Appraisal, Search, slate_value
 from recgym_agents.networks.encoders import Activation, Inputs, ObservationReader

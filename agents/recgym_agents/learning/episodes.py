@@ -8,7 +8,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from recgym.data import Sessions
-from recgym_agents.agent import Agent
+from recgym_agents.protocols import Agent
 
 
 class Episodes(NamedTuple):

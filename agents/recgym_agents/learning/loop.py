@@ -11,9 +11,9 @@ import numpy as np
 
 from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
-from recgym_agents.agent import Agent
 from recgym_agents.checkpointing import Checkpointed
 from recgym_agents.learning.episodes import EpisodeLog
+from recgym_agents.protocols import Agent
 
 
 class Loop(Checkpointed, ABC):

@@ -9,10 +9,11 @@ import numpy as np
 
 from recgym.envs import SlateVectorEnv
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, SHARE, check_ranges
-from recgym_agents.agent import Agent, Transitions
+from recgym_agents.agent import Transitions
 from recgym_agents.learning.episodes import EpisodeLog
 from recgym_agents.learning.loop import Loop, PlaysOnly, means
 from recgym_agents.learning.replay_memory import Replay
+from recgym_agents.protocols import Agent
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from recgym.envs import SlateVectorEnv
 from recgym.errors import RecGymError
 from recgym.files import read_json
 from recgym.metrics import Estimate, mean_and_error
-from recgym_agents.agent import Actor, EnvironmentSpec
+from recgym_agents.agent import EnvironmentSpec
+from recgym_agents.protocols import Actor
 from recgym_agents.runs.environment_arguments import arguments_for, find_environment
 from recgym_agents.runs.saved_agents import check_spec
 from recgym_agents.user_support import Support

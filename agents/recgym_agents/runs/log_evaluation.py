@@ -12,7 +12,7 @@ from recgym import ope
 from recgym.arrays import Array
 from recgym.data import SPLITS, Dataset, Sessions, Split
 from recgym.errors import RecGymError
-from recgym_agents.agent import Actor
+from recgym_agents.protocols import Actor
 
 DRAWS = 8
 """Slates that a reward model values for the mean of a policy that draws them."""

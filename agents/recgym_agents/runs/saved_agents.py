@@ -11,9 +11,10 @@ import numpy as np
 
 from recgym.errors import RecGymError
 from recgym.files import load_arrays, read_json, save_arrays
-from recgym_agents.agent import Actor, Agent, EnvironmentSpec, Policy
+from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.stable_baselines import MODEL
 from recgym_agents.checkpointing import Arrays, within
+from recgym_agents.protocols import Actor, Agent, Policy
 from recgym_agents.runs.run_files import CONFIG, PARAMS, check_done
 from recgym_agents.runs.trained_agent import TrainedAgent
 from recgym_agents.zoo import Entry, entry_of

@@ -9,8 +9,9 @@ import gymnasium
 import numpy as np
 
 from recgym.errors import RecGymError
-from recgym_agents.agent import EnvironmentSpec, Policy
+from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.checkpointing import Arrays
+from recgym_agents.protocols import Policy
 from recgym_agents.runs.environment_arguments import arguments_for, find_environment
 from recgym_agents.user_support import Support
 

@@ -12,7 +12,6 @@ from matplotlib.figure import Figure
 from recgym.files import sha256_of
 from recgym.metrics import detectable_difference, mean_and_error, paired_t
 from recgym.users.folder import SHIPPED
-from recgym_agents.agent import Policy as Trained
 from recgym_agents.experiments.experiment import (
     Budget,
     Cell,
@@ -33,6 +32,7 @@ from recgym_agents.experiments.verdicts import (
     judge_bound,
     limit,
 )
+from recgym_agents.protocols import Policy as Trained
 from recgym_agents.runs.evaluation import evaluate
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train

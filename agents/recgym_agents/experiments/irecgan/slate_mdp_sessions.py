@@ -13,8 +13,8 @@ from recgym.collection.collecting import play
 from recgym.data import Dataset, split_users
 from recgym.envs import SlateVectorEnv
 from recgym.simulators.slate_mdp import SlateMDP
-from recgym_agents.agent import Agent
 from recgym_agents.experiments.experiment import Result
+from recgym_agents.protocols import Agent
 from recgym_agents.runs.evaluation import make_vector_env
 
 ENVIRONMENT = "SlateMDP-v0"

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from recgym.data import Dataset
-from recgym_agents.agent import Policy
 from recgym_agents.experiments.experiment import (
     Budget,
     Cell,
@@ -34,6 +33,7 @@ from recgym_agents.experiments.offline.world_logs import (
     score_on_log,
     without_losses,
 )
+from recgym_agents.protocols import Policy
 from recgym_agents.runs.next_items import ItemScorer
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train

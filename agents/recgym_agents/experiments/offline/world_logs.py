@@ -15,8 +15,9 @@ from recgym.data import Dataset
 from recgym.data.dataset import split_users
 from recgym.ope import OffPolicyEstimate
 from recgym.spaces import draw_slates
-from recgym_agents.agent import Actor, EnvironmentSpec, Policy
+from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import Result
+from recgym_agents.protocols import Actor, Policy
 from recgym_agents.runs.evaluation import ROWS, evaluate, make_vector_env
 from recgym_agents.runs.log_evaluation import evaluate_on_log
 from recgym_agents.runs.next_items import ItemScorer, divergence_on, rank_events

@@ -16,7 +16,6 @@ from recgym.collection import as_dataset, collect, uniform_policy
 from recgym.data import split_users
 from recgym.metrics import share_of_headroom
 from recgym.planning import PlannerConfig
-from recgym_agents.agent import Actor
 from recgym_agents.experiments.experiment import (
     Budget,
     Cell,
@@ -30,6 +29,7 @@ from recgym_agents.experiments.experiment import (
     having,
 )
 from recgym_agents.experiments.results_report import seeds_text, share_text, table
+from recgym_agents.protocols import Actor
 from recgym_agents.runs.compatibility import why_not
 from recgym_agents.runs.evaluation import Evaluation, evaluate, make_vector_env
 from recgym_agents.runs.html_report import Section, html_text, sortable
