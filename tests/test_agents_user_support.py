@@ -47,7 +47,7 @@ def test_what_was_observed_is_what_was_clicked_before() -> None:
     assert steps.next_observation[0, 0, :3].tolist() == [[9, 9, 5], [9, 9, 5], [9, 5, 8]]
     assert steps.slot[0, 0].tolist() == [1, 2, 0, 2]
     assert steps.goes_on[0, 0].tolist() == [True, True, False, False]
-    back = support_of_steps(steps)
+    back = support_of_steps(steps, IDS.n_items)
     for ours, theirs in zip(back[:3], support[:3], strict=True):
         np.testing.assert_array_equal(ours, theirs)
 

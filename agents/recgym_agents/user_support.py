@@ -16,7 +16,8 @@ class Support(NamedTuple):
 
     slate: np.ndarray
     """Items shown (U, S, T, K), or their places among the candidates of a step where these are new
-    at every step; -1 at steps that are not there."""
+    at every step; -1 at steps that are not there, and in slots that show nothing, after the first
+    slot."""
     click: np.ndarray
     """Clicked slot (U, S, T), -1 for none."""
     reward: np.ndarray
@@ -138,13 +139,16 @@ class Support(NamedTuple):
             wanted = f"{features} features of each item" if features else "item ids alone"
             raise RecGymError(f"support: has {found} features of each item; give {wanted}")
         there = self.slate[self.there]
-        if there.size and not 0 <= there.min() <= there.max() < n_items:
-            wrong = there.min() if there.min() < 0 else there.max()
+        if there.size and not -1 <= there.min() <= there.max() < n_items:
+            wrong = there.min() if there.min() < -1 else there.max()
             raise RecGymError(
                 f"support: item {wrong} is not in 0..{n_items - 1}: it is of another catalog"
             )
         if self.click.size and not -1 <= self.click.min() <= self.click.max() < slate_size:
             raise RecGymError(f"support: clicked slots must be in -1..{slate_size - 1}")
+        clicked = np.take_along_axis(self.slate, np.maximum(self.click, 0)[..., None], axis=3)
+        if (self.there & (self.click >= 0) & (clicked[..., 0] < 0)).any():
+            raise RecGymError("support: a slot is clicked that shows nothing")
         if not np.isfinite(self.reward).all():
             raise RecGymError("support: rewards must be finite numbers")
 

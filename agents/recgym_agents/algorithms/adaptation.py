@@ -18,6 +18,7 @@ from recgym.spaces import random_slates
 from recgym_agents.agent import BaseAgent, EnvironmentSpec
 from recgym_agents.learning.user_steps import UserBatch, UserSteps, steps_of_support
 from recgym_agents.networks.per_user import Descent, Params
+from recgym_agents.networks.preferences import shown_alone
 from recgym_agents.user_support import Support, recommend
 
 
@@ -81,13 +82,27 @@ class AdaptedAgent:
         Raises:
             RecGymError: as many observations as neither.
         """
-        users = len(next(iter(self.knowledge.values())))
-        if users not in (1, len(observation)):
-            raise RecGymError(
-                f"act: {len(observation)} observations, but adapted to {users} users; give one of"
-                " each, in their order"
-            )
+        self._check(len(observation))
         return self.agent.act_for(self.knowledge, observation, explore)
+
+    def scores(self, observation: np.ndarray, slate: np.ndarray) -> np.ndarray:
+        """Returns what items on a page are ranked by (B, K), minus infinity where there is none.
+
+        Args:
+            observation: (B, W), of B = U users in their order, or all of a single user.
+            slate: items of each page (B, K), N in slots that show nothing; as many as a slate has,
+                or fewer, or more.
+
+        Raises:
+            RecGymError: as many observations as neither.
+        """
+        self._check(len(observation))
+        observed = np.int64 if self.spec.ids else np.float32
+        read = torch.as_tensor(observation.astype(observed, copy=False))
+        items = torch.as_tensor(slate)
+        found = self.agent.scores_for(self.knowledge, read, items)
+        scores: np.ndarray = shown_alone(found, items, self.spec.n_items).numpy()
+        return scores
 
     def adapt(self, support: Support) -> AdaptedAgent:
         """Returns the agent adapted to other users, from the start."""
@@ -96,6 +111,15 @@ class AdaptedAgent:
     def recommend(self, history: Sequence[int], support: Support | None = None) -> list[int]:
         """Returns a slate for the single user it adapted to; see ``Policy.recommend``."""
         return recommend(self, history, support)
+
+    def _check(self, observations: int) -> None:
+        """Raises RecGymError for so many observations, if they are not of its users."""
+        users = len(next(iter(self.knowledge.values())))
+        if users not in (1, observations):
+            raise RecGymError(
+                f"act: {observations} observations, but adapted to {users} users; give one of"
+                " each, in their order"
+            )
 
 
 class AdaptingAgent(BaseAgent, ABC):
@@ -112,6 +136,16 @@ class AdaptingAgent(BaseAgent, ABC):
     @abstractmethod
     def act_for(self, knowledge: Params, observation: np.ndarray, explore: float) -> np.ndarray:
         """Returns slates (B, K) for observations (B, W), with knowledge of B users or of one."""
+
+    @abstractmethod
+    def scores_for(self, knowledge: Params, observation: Tensor, slate: Tensor) -> Tensor:
+        """Returns what the items of pages (B, K) are ranked by, with knowledge of B users or one.
+
+        Args:
+            knowledge: tensors (U, ...) by name.
+            observation: (B, W).
+            slate: (B, K), N in slots that show nothing, whose scores do not matter.
+        """
 
     def adapt(self, support: Support) -> AdaptedAgent:
         """Returns the agent as it acts for the users of a support; see ``BaseAgent.adapt``."""

@@ -215,6 +215,15 @@ class CascadingDQNMAML(MetaGradientAgent):
         found: np.ndarray = torch.cat(slates).flatten(0, 1).numpy()
         return found
 
+    @torch.no_grad()
+    def scores_for(self, knowledge: Params, observation: Tensor, slate: Tensor) -> Tensor:
+        """Returns Q^1 of the items of pages (B, K): what each is worth in the first slot."""
+        users, size = len(next(iter(knowledge.values()))), slate.shape[1]
+        each = (observation.repeat_interleave(size, 0), slate.reshape(-1, 1))
+        rows = [values.unflatten(0, (users, -1)) for values in each]
+        found: Tensor = call_each(self.target, "forward", knowledge, *rows)[..., 0]
+        return found.reshape(slate.shape)
+
     @property
     def acting(self) -> AdaptingQNetwork:
         """The target network, which averages those of many updates."""

@@ -19,7 +19,7 @@ from recgym_agents.networks.context_policy import ContextPolicyNetwork, LatentPo
 from recgym_agents.networks.meta_user_latent import MetaUserLatent
 from recgym_agents.networks.pair_statistic import PairStatistic
 from recgym_agents.networks.per_user import Params
-from recgym_agents.networks.preferences import without
+from recgym_agents.networks.preferences import shown_alone, without
 from recgym_agents.policy_losses import information_bound
 
 
@@ -138,8 +138,19 @@ class M3Rec(AdaptingAgent):
         logits = self._logits(network, z, items, torch.tensor(self.excluded(observation)))
         return ranked(logits, self.spec.slate_size, self.rng if explore > 0.0 else None)
 
+    @torch.no_grad()
+    def scores_for(self, knowledge: Params, observation: Tensor, slate: Tensor) -> Tensor:
+        """Returns the policy's logits of the items of pages (B, K), given the mean of z_rec."""
+        network = self.network
+        context = knowledge["context"].expand(len(observation), -1)
+        items = network.features(observation)
+        z = network.recommender(network.encode(observation, items), context).mean
+        scores, _ = network.recommender.towers(z, items, slate)
+        found: Tensor = scores
+        return found
+
     def update(self, batch: UserBatch) -> dict[str, float]:
-        """Takes one gradient step on the rewards of drawn slates, and on the bounds."""
+        """Takes one gradient step on the rewards of drawn or logged slates, and on the bounds."""
         config, network, query = self.config, self.learner, batch.query
         data = self.data(query, torch.as_tensor(query.reward), query.there)
         users, steps = data.slot.shape
@@ -209,7 +220,7 @@ class M3Rec(AdaptingAgent):
     def _known_latent(self, support: UserSteps, observation: Tensor) -> Tensor:
         """Returns z_u (B, Z) of the environment's meta-level user model, at U times M steps."""
         assert self.meta_user is not None
-        told = support_of_steps(support)
+        told = support_of_steps(support, self.spec.n_items)
         pages = np.concatenate([told.slate, told.click[..., None]], axis=3)
         users = torch.arange(len(pages)).repeat_interleave(len(observation) // len(pages))
         found: Tensor = self.meta_user(observation, torch.as_tensor(pages), users)
@@ -218,7 +229,8 @@ class M3Rec(AdaptingAgent):
     def _unlikely(self, z: Tensor, items: Tensor, data: UserData) -> Tensor:
         """Returns minus the mean log-likelihood of what users chose, pi(x | z_u, A)."""
         slate, slot, there = (x.flatten(0, 1) for x in (data.slate, data.slot, data.weight))
-        shown, none = self.learner.user.towers(z, items[..., :-1, :], slate)
+        scores, none = self.learner.user.towers(z, items, slate)
+        shown = shown_alone(scores, slate, self.spec.n_items)
         options = torch.cat([shown, none[:, None]], 1)
         each = functional.cross_entropy(options, slot, reduction="none")
         return (each * there).sum() / there.sum().clamp(min=1.0)

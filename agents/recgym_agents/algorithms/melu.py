@@ -96,7 +96,7 @@ class MeLU(MetaGradientAgent):
     def loss(self, network: Any, params: Params, data: UserData) -> Tensor:
         """Returns the cross-entropy of what was shown, a mean over items."""
         logits = call(network, "forward", params, data.observation, data.slate)
-        return shown_loss(logits, data)
+        return shown_loss(logits, data, self.spec.n_items)
 
     def support_data(self, steps: UserSteps) -> UserData:
         """Returns the support of U users."""
@@ -109,7 +109,7 @@ class MeLU(MetaGradientAgent):
         adapted = self.descended(self.network, self.support_data(batch.support))
         data = self.data(query, torch.as_tensor(query.reward), query.there)
         logits = call_each(self.network, "forward", adapted, data.observation, data.slate)
-        return shown_loss(logits, data), {}
+        return shown_loss(logits, data, self.spec.n_items), {}
 
     @torch.no_grad()
     def act_for(self, knowledge: Params, observation: np.ndarray, explore: float) -> np.ndarray:
@@ -126,11 +126,25 @@ class MeLU(MetaGradientAgent):
         found: np.ndarray = slate.numpy()
         return found
 
+    @torch.no_grad()
+    def scores_for(self, knowledge: Params, observation: Tensor, slate: Tensor) -> Tensor:
+        """Returns the adapted estimates of the items of pages (B, K)."""
+        users = len(next(iter(knowledge.values())))
+        rows = [values.unflatten(0, (users, -1)) for values in (observation, slate)]
+        found: Tensor = call_each(self.network, "forward", knowledge, *rows).flatten(0, 1)
+        return found
 
-def shown_loss(logits: Tensor, data: UserData) -> Tensor:
-    """Returns the cross-entropy of items shown (..., M, K), clicked or not, at steps that count."""
+
+def shown_loss(logits: Tensor, data: UserData, n_items: int) -> Tensor:
+    """Returns the cross-entropy of items shown (..., M, K), clicked or not, at steps that count.
+
+    A mean over the items of a step, of which there are N = ``n_items``; a slot that shows nothing
+    does not count.
+    """
     slots = torch.arange(logits.shape[-1])
     clicked = (data.slot[..., None] == slots).to(logits.dtype)
     each = functional.binary_cross_entropy_with_logits(logits, clicked, reduction="none")
-    mean: Tensor = (each.mean(-1) * data.weight).sum() / data.weight.sum().clamp(min=1.0)
+    shown = data.slate < n_items
+    of_step = (each * shown).sum(-1) / shown.sum(-1)
+    mean: Tensor = (of_step * data.weight).sum() / data.weight.sum().clamp(min=1.0)
     return mean

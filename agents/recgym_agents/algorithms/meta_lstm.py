@@ -16,7 +16,7 @@ from recgym_agents.algorithms.adaptation import (
 )
 from recgym_agents.algorithms.meta_policy_gradient import clicked_items_loss, ranked
 from recgym_agents.learning.user_steps import UserBatch, UserSteps
-from recgym_agents.networks.encoders import features_of
+from recgym_agents.networks.encoders import features_of_slates
 from recgym_agents.networks.per_user import Params
 from recgym_agents.networks.preferences import PreferenceNetwork
 from recgym_agents.networks.recurrent_encoder import RecurrentEncoder
@@ -73,7 +73,7 @@ class SupportedPolicy(PreferenceNetwork):
         """
         users, steps = data.slot.shape
         flat = data.observation.flatten(0, 1)
-        shown = features_of(data.slate.flatten(0, 1), self.features(flat))  # (U * M, K, D)
+        shown = features_of_slates(data.slate.flatten(0, 1), self.features(flat))  # (U * M, K, D)
         slots = torch.arange(shown.shape[1])
         chosen = (data.slot.flatten()[:, None] == slots).to(shown.dtype)
         clicked = (chosen[:, :, None] * shown).sum(1)
@@ -141,6 +141,12 @@ class MetaLSTM(AdaptingAgent):
         excluded = torch.tensor(self.excluded(observation))
         logits = self.network(torch.as_tensor(observation), excluded, context)
         return ranked(logits, self.spec.slate_size, self.rng if explore > 0.0 else None)
+
+    @torch.no_grad()
+    def scores_for(self, knowledge: Params, observation: Tensor, slate: Tensor) -> Tensor:
+        """Returns the policy's logits of the items of pages (B, K)."""
+        context = knowledge["context"].expand(len(observation), -1)
+        return self.network.of_slate(observation, slate, context)
 
     def _contexts(self, steps: UserSteps) -> Tensor:
         reward = torch.as_tensor(steps.reward)

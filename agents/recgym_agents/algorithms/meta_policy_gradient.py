@@ -20,7 +20,7 @@ from recgym_agents.algorithms.adaptation import (
 from recgym_agents.learning.user_steps import UserBatch, UserSteps
 from recgym_agents.networks.per_user import Params, call, call_each
 from recgym_agents.networks.plackett_luce import gumbel_top_k, item_log_prob
-from recgym_agents.networks.preferences import PreferenceNetwork
+from recgym_agents.networks.preferences import PreferenceNetwork, shown_alone
 from recgym_agents.policy_losses import discounted_returns, reinforce_loss
 
 
@@ -76,7 +76,8 @@ class MetaPolicyGradient(MetaGradientAgent):
     def loss(self, network: Any, params: Params, data: UserData) -> Tensor:
         """Returns ``-G log pi(i | s, A)`` of the clicked items, a mean over a user's steps."""
         none = data.observation[:, :0].to(data.value.dtype)
-        logits = call(network, "of_slate", params, data.observation, data.slate, none)
+        scores = call(network, "of_slate", params, data.observation, data.slate, none)
+        logits = shown_alone(scores, data.slate, self.spec.n_items)
         slot = data.slot.clamp(max=data.slate.shape[1] - 1)
         log_pi = item_log_prob(logits, slot)
         gained = (data.value * data.weight * log_pi).sum()
@@ -108,6 +109,15 @@ class MetaPolicyGradient(MetaGradientAgent):
         none = rows[0][:, :, :0].to(torch.float32)
         logits = call_each(self.network, "forward", knowledge, *rows, none).flatten(0, 1)
         return ranked(logits, self.spec.slate_size, self.rng if explore > 0.0 else None)
+
+    @torch.no_grad()
+    def scores_for(self, knowledge: Params, observation: Tensor, slate: Tensor) -> Tensor:
+        """Returns the adapted policies' logits of the items of pages (B, K)."""
+        users = len(next(iter(knowledge.values())))
+        rows = [values.unflatten(0, (users, -1)) for values in (observation, slate)]
+        none = rows[0][:, :, :0].to(torch.float32)
+        found: Tensor = call_each(self.network, "of_slate", knowledge, *rows, none).flatten(0, 1)
+        return found
 
 
 def ranked(logits: Tensor, slate_size: int, rng: np.random.Generator | None) -> np.ndarray:

@@ -25,6 +25,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("click-likelihood", "irecgan.click_likelihood"),
             ("m3rec-recovery", "m3rec.recovery"),
             ("m3rec-support", "m3rec.sequences_of_support"),
+            ("m3rec-table2", "m3rec.table_2"),
             ("sb3", "worlds.sb3"),
             ("worlds", "worlds.board"),
             ("board", "worlds.whole_board"),

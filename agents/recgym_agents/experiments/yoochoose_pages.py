@@ -1,10 +1,10 @@
 """The clicks of the RecSys Challenge 2015 (YooChoose) as display sets.
 
 The log says what was clicked, not what was shown. A page is made up for each click, as the GAN
-paper does for Last.fm: the clicked item, and the nine that were clicked nearest in time in other
-sessions, of those that its own session never clicks. They are so as popular as the clicked one, at
-that time of day. An item's later clicks in a session are left out: among items that the session
-never clicks, one that was clicked before would give itself away.
+paper does for Last.fm: the clicked item, and those that were clicked nearest in time in other
+sessions (nine, for pages of ten), of those that its own session never clicks. They are so as
+popular as the clicked one, at that time of day. An item's later clicks in a session are left out:
+among items that the session never clicks, one that was clicked before would give itself away.
 """
 
 from __future__ import annotations
@@ -29,11 +29,12 @@ MOST_SESSIONS = 3_000
 SEED = 0
 
 
-def read_yoochoose_pages(path: Path) -> Dataset:
+def read_yoochoose_pages(path: Path, page_size: int = PAGE_SIZE) -> Dataset:
     """Reads the clicks, each session as a user.
 
     Args:
         path: the file in its published form: session, time, item, category; no header.
+        page_size: items of a page.
 
     Raises:
         RecGymError: there are too few items to fill a page.
@@ -50,8 +51,8 @@ def read_yoochoose_pages(path: Path) -> Dataset:
     clicks = clicks.filter(pl.col("session").is_in(kept.tolist()))
     session = np.searchsorted(kept, clicks["session"].to_numpy())
     names, item = np.unique(clicks["item"].to_numpy(), return_inverse=True)
-    others = _nearest_in_time(item, clicks["time"].to_numpy(), session)
-    slot = rng.integers(PAGE_SIZE, size=len(item))
+    others = _nearest_in_time(item, clicks["time"].to_numpy(), session, page_size - 1)
+    slot = rng.integers(page_size, size=len(item))
     slates = np.column_stack([item, others])
     first = np.arange(len(item))
     slates[first, 0], slates[first, slot] = slates[first, slot], item
@@ -59,7 +60,7 @@ def read_yoochoose_pages(path: Path) -> Dataset:
         user=session,
         session=session.copy(),
         step=rank_within(session),
-        slate_offsets=np.arange(len(item) + 1) * PAGE_SIZE,
+        slate_offsets=np.arange(len(item) + 1) * page_size,
         slate_items=slates.reshape(-1),
         click=slot,
         item=item,
@@ -80,23 +81,23 @@ def read_yoochoose_pages(path: Path) -> Dataset:
     return Dataset(sessions, catalog, split_users(len(kept), SEED), info)
 
 
-def _nearest_in_time(item: Array, time: Array, session: Array) -> Array:
-    """Returns the items (P, 9), none of its session's, clicked nearest in time to each click."""
+def _nearest_in_time(item: Array, time: Array, session: Array, count: int) -> Array:
+    """Returns ``count`` items (P, count) clicked nearest in time, none of the click's session."""
     starts = np.flatnonzero(np.diff(session, prepend=-1))
     own = [set(part.tolist()) for part in np.split(item, starts[1:])]
     order = np.argsort(time, kind="stable")
     by_time, times = item[order], time[order]
-    found = np.empty((len(item), PAGE_SIZE - 1), np.int64)
+    found = np.empty((len(item), count), np.int64)
     for place, click in enumerate(order):
-        reach = PAGE_SIZE
+        reach = count + 1
         nearest: list[int] = []
-        while len(nearest) < PAGE_SIZE - 1:
+        while len(nearest) < count:
             low, high = max(0, place - reach), min(len(order), place + reach + 1)
             window = low + np.argsort(np.abs(times[low:high] - times[place]), kind="stable")
             seen = dict.fromkeys(by_time[window].tolist())
-            nearest = [one for one in seen if one not in own[session[click]]][: PAGE_SIZE - 1]
-            if len(nearest) < PAGE_SIZE - 1 and high - low == len(order):
-                raise RecGymError(f"too few items for pages of {PAGE_SIZE} that a session left out")
+            nearest = [one for one in seen if one not in own[session[click]]][:count]
+            if len(nearest) < count and high - low == len(order):
+                raise RecGymError(f"too few items for pages of {count + 1} that a session left out")
             reach *= 2
         found[click] = nearest
     return found

@@ -4,30 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from recgym.envs import SlateVectorEnv
+from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_1, SHARE, check_ranges
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.checkpointing import Arrays, Checkpointed
 from recgym_agents.learning.episodes import EpisodeLog
-from recgym_agents.learning.loop import Loop, PlaysOnly, means
+from recgym_agents.learning.loop import Loop, means
+from recgym_agents.learning.user_log import UserLog, UserLogLoop
 from recgym_agents.learning.user_play import play, played_support
 from recgym_agents.learning.user_steps import UserBatch, UserSteps, steps_of_support
 from recgym_agents.user_support import Support
 
 
 @dataclass(frozen=True)
-class UserLoopConfig(PlaysOnly):
+class UserLoopConfig:
     """A round meets new users: the agent adapts to each, plays with her, and learns.
 
     The support is what the environment hands over (``support=..`` of those that do). In others
     random slates are shown to the same users first; where candidates are new at every step and
     users are not named, there is none.
+
+    In a log each session is a user seen once. It is cut at a page drawn anew each time: the pages
+    before it are the support, and those after it are learned from, as they were logged.
     """
 
+    schedule: Literal["online", "offline", "online-offline"] = "online"
+    """Play, and learn from that; learn from a log; or play, and take as many updates from a log."""
     num_envs: int = 64
     """Users of a round, which are met at once."""
     slates: int = 20
@@ -53,6 +60,31 @@ class UserLoopConfig(PlaysOnly):
         ranges = dict.fromkeys((*names, "updates"), AT_LEAST_1)
         check_ranges(self, ranges | dict.fromkeys(("without", "explore"), SHARE))
 
+    @property
+    def patience(self) -> int:
+        """0: it goes on to its end."""
+        return 0
+
+    @property
+    def log_use(self) -> Literal["not now", "may", "must"]:
+        """Whether it learns from a log, by its ``schedule``."""
+        uses: dict[str, Literal["not now", "may", "must"]] = {
+            "online": "not now",
+            "online-offline": "may",
+            "offline": "must",
+        }
+        return uses[self.schedule]
+
+    @property
+    def needs_propensities(self) -> bool:
+        """It does not reweigh what was logged."""
+        return False
+
+    @property
+    def needs_slates(self) -> bool:
+        """It learns from what was shown."""
+        return True
+
     def acts(self, steps: int) -> float:
         """Returns the slates shown, and those found for the next states of the updates."""
         users = steps / self.slates
@@ -65,10 +97,21 @@ class UserLoopConfig(PlaysOnly):
         steps: int,
         seeds: Sequence[int],
         log: EpisodeLog | None,
-    ) -> UserLoop:
-        """Returns the loop; see ``Schedule.loop``."""
+    ) -> Loop:
+        """Returns the loop; see ``Schedule.loop``.
+
+        Raises:
+            RecGymError: a log that is needed and not given, or whose users cannot be learned from.
+        """
+        rng, users = np.random.default_rng(seeds[0]), None
+        if self.schedule != "online":
+            if log is None:
+                raise RecGymError(f"schedule={self.schedule}: needs a log, beside an environment")
+            users = UserLog(log, agent.spec, self.support_slates, self.slates, self.without, rng)
+            if self.schedule == "offline":
+                return UserLogLoop(agent, users, self.batch_users, steps)
         assert env is not None
-        return UserLoop(agent, env, self, steps, np.random.default_rng(seeds[0]), seeds[1])
+        return UserLoop(agent, env, self, steps, rng, seeds[1], users)
 
 
 class UserMemory(Checkpointed):
@@ -122,6 +165,7 @@ class UserLoop(Loop):
         steps: environment steps (rows) that the whole training will take, played support included.
         rng: draws who is kept in the dark, random slates, and batches.
         seed: of the environment.
+        logged: users of a log, of whom as many batches are learned from; None for none.
     """
 
     kept = (*Loop.kept, "rng", "memory", "env")
@@ -134,9 +178,10 @@ class UserLoop(Loop):
         steps: int,
         rng: np.random.Generator,
         seed: int,
+        logged: UserLog | None = None,
     ) -> None:
         super().__init__(agent, steps)
-        self.env, self.config, self.rng = env, config, rng
+        self.env, self.config, self.rng, self.logged = env, config, rng, logged
         self.memory = UserMemory(config.kept_users)
         env.reset(seed=seed)
 
@@ -155,10 +200,11 @@ class UserLoop(Loop):
         )
         self.steps_done += int(played.there.sum())
         self.memory.add(UserBatch(steps_of_support(support, spec), played))
-        reports = [
-            self.update(self.memory.sample(self.rng, config.batch_users))
-            for _ in range(config.updates)
-        ]
+        reports = []
+        for _ in range(config.updates):
+            reports.append(self.update(self.memory.sample(self.rng, config.batch_users)))
+            if self.logged is not None:
+                reports.append(self.update(self.logged.draw(config.batch_users)))
         return means(reports) | {
             "reward": float(played.reward[played.there].mean()),
             "click_rate": float((played.slot[played.there] < spec.slate_size).mean()),

@@ -94,4 +94,4 @@ def played_support(
         observation, _ = env.reset(options=dict(options))
         parts.append(play(policy, env, observation, slates, 1.0))
     observation, _ = env.reset(options=dict(options))
-    return support_of_steps(joined_sequences(parts)), observation
+    return support_of_steps(joined_sequences(parts), spec.n_items), observation

@@ -18,7 +18,7 @@ class UserSteps(NamedTuple):
     """What was observed before the step (U, S, T, W): clicked items, N where there is none, or
     numbers, zeros where they are not known."""
     slate: np.ndarray
-    """Items shown (U, S, T, K), 0 at steps that are not there."""
+    """Items shown (U, S, T, K), N in slots that show nothing; 0 at steps that are not there."""
     slot: np.ndarray
     """Clicked slot (U, S, T), K for none."""
     reward: np.ndarray
@@ -69,15 +69,16 @@ def steps_of_support(support: Support, spec: EnvironmentSpec) -> UserSteps:
     """
     shape, size = support.click.shape, spec.slate_size
     there, clicked = support.there, support.click >= 0
-    slate = np.where(there[..., None], support.slate, 0)
+    shown = np.where(support.slate >= 0, support.slate, spec.n_items)
+    slate = np.where(there[..., None], shown, 0)
     slot = np.where(there & clicked, support.click, size)
     before, after = (np.zeros((*shape, spec.window), np.float32) for _ in range(2))
     if spec.ids:
         item = np.take_along_axis(support.slate, np.maximum(support.click, 0)[..., None], axis=3)
         before, after = _histories(np.where(clicked, item[..., 0], -1), spec)
     elif support.features is not None:
-        shown = support.features.reshape(*shape, -1)
-        before[..., : shown.shape[-1]] = shown
+        told = support.features.reshape(*shape, -1)
+        before[..., : told.shape[-1]] = told
         after[:, :, :-1] = before[:, :, 1:]
         slate = np.broadcast_to(np.arange(size), slate.shape)
     follows = np.zeros_like(there)
@@ -86,10 +87,10 @@ def steps_of_support(support: Support, spec: EnvironmentSpec) -> UserSteps:
     return UserSteps(before, slate, slot, reward, follows, after, there)
 
 
-def support_of_steps(steps: UserSteps) -> Support:
-    """Returns what users were shown as support, where item ids are shown."""
+def support_of_steps(steps: UserSteps, n_items: int) -> Support:
+    """Returns what users were shown as support, where item ids are shown, of N = ``n_items``."""
     size = steps.slate.shape[3]
-    slate = np.where(steps.there[..., None], steps.slate, -1)
+    slate = np.where(steps.there[..., None] & (steps.slate < n_items), steps.slate, -1)
     return Support(slate, np.where(steps.slot < size, steps.slot, -1), steps.reward)
 
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from recgym_agents.agent import EnvironmentSpec
-from recgym_agents.networks.encoders import Inputs, ObservationReader, features_of
+from recgym_agents.networks.encoders import Inputs, ObservationReader, features_of_slates
 from recgym_agents.networks.item_towers import ItemTowers
 from recgym_agents.networks.preferences import EMBEDDING, WEIGHTS, WINDOW
 from recgym_agents.networks.slate_heads import first_layer, linear
@@ -194,6 +194,6 @@ class ContextPolicyNetwork(ObservationReader):
             there: 1 where there is such a step, else 0 (U, M).
         """
         items = self.features(observation.flatten(0, 1))
-        shown = features_of(slate.flatten(0, 1), items)
+        shown = features_of_slates(slate.flatten(0, 1), items)
         found: Normal = self.reader(shown.reshape(*slate.shape, -1), slot, reward, there)
         return found

@@ -63,6 +63,11 @@ class PreferenceNetwork(ObservationReader):
         return found
 
 
+def shown_alone(scores: Tensor, slate: Tensor, n_items: int) -> Tensor:
+    """Returns the scores (B, K) of slates, minus infinity in slots that show nothing, N."""
+    return torch.where(slate < n_items, scores, -torch.inf)
+
+
 def without(scores: Tensor, items: Tensor) -> Tensor:
     """Returns scores (B, N + 1), minus infinity for ``items`` (B, X) and for N, "no item"."""
     gone = functional.pad(items, (0, 1), value=scores.shape[1] - 1)

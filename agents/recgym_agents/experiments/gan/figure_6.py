@@ -135,7 +135,9 @@ def _playing(
         rates.append((session.slot < cell["slate_size"]).mean(axis=(0, 1)))
         sessions.append(session)
         if adapts:
-            actor = agent.adapt(support_of_steps(joined_sequences(sessions[-REMEMBERED:])))
+            actor = agent.adapt(
+                support_of_steps(joined_sequences(sessions[-REMEMBERED:]), agent.spec.n_items)
+            )
     return np.concatenate(rates)
 
 

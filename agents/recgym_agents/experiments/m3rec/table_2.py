@@ -1,0 +1,458 @@
+"""Table 2 of M3Rec: reranking what users were shown after a single sequence that tells of them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from recgym.arrays import Array
+from recgym.data import Dataset
+from recgym.users.fitting import fit_user_model
+from recgym.users.presets import MODELS
+from recgym_agents.agent import EnvironmentSpec
+from recgym_agents.experiments.experiment import (
+    Budget,
+    Cell,
+    Claim,
+    Experiment,
+    Finished,
+    Page,
+    Place,
+    Result,
+    folder_of,
+    having,
+)
+from recgym_agents.experiments.irecgan.reranking import Lists, agent_scores, floor_scores
+from recgym_agents.experiments.irecgan.shared_settings import as_irecgan_is_paid
+from recgym_agents.experiments.m3rec.logged_users import (
+    LOGS,
+    METRICS,
+    TestUsers,
+    ranking_metrics,
+    raw_files,
+    read_users,
+)
+from recgym_agents.experiments.results_report import dots, seeds_text, table
+from recgym_agents.experiments.verdicts import claim_above
+from recgym_agents.runs.saved_agents import load_agent
+from recgym_agents.runs.training import TrainConfig, train
+
+WINDOW = 40
+"""Clicked items observed; no session is longer in the logs of real pages."""
+SUPPORT_PAGES = 20
+"""Pages of a sequence of support, at most."""
+GROUPS = {
+    "m3rec": ("m3rec", "m3rec-no-mi", "m3rec-no-context"),
+    "m3rec-log": ("m3rec-log",),
+    "meta-lstm": ("meta-lstm",),
+    "melu": ("melu",),
+    "irecgan": ("irecgan",),
+    "gan-pg": ("gan-pg",),
+    "meta-pg": ("meta-pg",),
+}
+"""Methods of a cell, which share what is fitted for them; the slowest last."""
+METHODS = tuple(method for methods in GROUPS.values() for method in methods)
+RIVALS = ("meta-lstm", "meta-pg", "irecgan", "gan-pg", "melu")
+PARTS = {
+    "m3rec-no-mi": "without mutual information",
+    "m3rec-no-context": "without a context",
+    "m3rec-log": "on the log alone, without the meta-level user model",
+}
+"""What M3Rec is without one of its parts."""
+FLOORS = {
+    "random": "random",
+    "first_slot": "as logged",
+    "popularity": "popularity",
+    "item_ctr": "item-CTR",
+    "last_click": "last click",
+}
+"""Rule that learns nothing of users -> what the page calls it."""
+ORDERED = ("trivago",)
+"""Logs whose lists are in the order in which they were shown."""
+PAPER = {
+    "m3rec": (7.26, 28.42, 40.02, 17.89, 21.63, 7.04, 9.16),
+    "meta-lstm": (4.43, 22.81, 36.81, 13.75, 18.24, 5.75, 8.69),
+    "meta-pg": (5.99, 20.85, 32.13, 13.61, 17.21, 4.98, 8.02),
+    "irecgan": (6.83, 24.36, 36.84, 15.60, 19.60, 5.43, 8.49),
+    "gan-pg": (3.62, 17.26, 29.09, 10.42, 14.19, 4.57, 7.78),
+    "melu": (5.47, 21.73, 34.27, 13.81, 17.80, 5.94, 8.97),
+}
+"""Table 2, in percent and in the order of ``METRICS``, on the CIKM Cup's log."""
+DRAWN = ("P@1", "NDCG@10")
+BUDGET: Budget = {
+    "logs": list(LOGS),
+    "seeds": [0, 1, 2, 3, 4],
+    "users": None,
+    "passes": 2,
+    "batch_users": 64,
+    "pages": 4,
+    "fit_epochs": 5,
+    "fit_rounds": 2,
+    "gan_fit_epochs": 5,
+    "gan_steps": 25_600,
+    "pretraining": 10,
+    "discriminator_pretraining": 20,
+}
+SMOKE: Budget = BUDGET | {
+    "logs": ["yoochoose"],
+    "seeds": [0, 1],
+    "users": 150,
+    "passes": 1,
+    "fit_epochs": 1,
+    "fit_rounds": 1,
+    "gan_fit_epochs": 1,
+    "gan_steps": 1_000,
+    "pretraining": 1,
+    "discriminator_pretraining": 1,
+}
+LARGE: Budget = BUDGET | {
+    "passes": 20,
+    "fit_epochs": 40,
+    "fit_rounds": 20,
+    "gan_fit_epochs": 40,
+    "gan_steps": 200_000,
+}
+
+
+def cells(budget: Budget) -> list[Cell]:
+    """One cell a log, group of methods and seed."""
+    return [
+        {"log": log, "methods": methods, "seed": seed}
+        for log in budget["logs"]
+        for methods in ("floors", *GROUPS)
+        for seed in budget["seeds"]
+    ]
+
+
+def raw_logs(cell: Cell) -> tuple[str, ...]:
+    """Returns the raw files that a cell reads."""
+    return raw_files(cell["log"])
+
+
+def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
+    """Learns from a seed's training users, and reranks what its test users were shown."""
+    dataset = read_users(cell["log"], place, cell["seed"], budget["users"])
+    spec = EnvironmentSpec(
+        n_items=dataset.catalog.n_items,
+        slate_size=int(dataset.sessions.slate_sizes.max()),
+        window=WINDOW,
+        features=None,
+    )
+    test = TestUsers.of(dataset, spec, SUPPORT_PAGES)
+    lists = test.lists(spec.n_items)
+    if cell["methods"] == "floors":
+        rules = floor_scores(dataset, lists) | {"popularity": _popularity(dataset, lists)}
+        scores = {
+            rule: ranking_metrics(lists, rules[rule])
+            for rule in FLOORS
+            if rule != "first_slot" or cell["log"] in ORDERED
+        }
+        return {"scores": scores, "facts": _facts(dataset, lists)}
+    folder = folder_of(place.folder, budget)
+    learning = _Learning(dataset, spec, cell, budget, folder)
+    return {
+        "scores": {
+            method: ranking_metrics(lists, learning.scores(method, test, lists))
+            for method in GROUPS[cell["methods"]]
+        }
+    }
+
+
+class _Learning:
+    """How the methods of a cell learn from its training users.
+
+    Args:
+        dataset: the log.
+        spec: the world: its items, slates of the largest page, and window.
+        cell: the cell.
+        budget: what it may spend.
+        folder: where everything is kept.
+    """
+
+    def __init__(
+        self, dataset: Dataset, spec: EnvironmentSpec, cell: Cell, budget: Budget, folder: Path
+    ) -> None:
+        self.dataset, self.spec, self.budget, self.folder = dataset, spec, budget, folder
+        self.seed = cell["seed"]
+        self.pages = dataset.pages("train")
+        self.users = len(np.unique(self.pages.user))
+
+    def scores(self, method: str, test: TestUsers, lists: Lists) -> Array:
+        """Trains a method; returns what it ranks the items of the test pages by (P, K)."""
+        if method == "gan-pg":
+            config = self._in_gan_users()
+        elif method == "irecgan":
+            config = self._irecgan()
+        elif method in GROUPS["m3rec"]:
+            config = self._with_meta_users(method)
+        else:
+            config = self._on_the_log(method)
+        train(config)
+        agent, _ = load_agent(Path(config.out))
+        if method in ("gan-pg", "irecgan"):
+            return agent_scores(agent.inner, lists)
+        return test.adapted_scores(agent.inner)
+
+    def _on_the_log(self, method: str) -> TrainConfig:
+        """Returns how a method learns that adapts, from as many pages as ``passes`` have."""
+        agent = "m3rec" if method == "m3rec-log" else method
+        return TrainConfig(
+            env=None,
+            agent=agent,
+            steps=self.budget["passes"] * self.pages.n_pages // 2,  # half of them are support
+            seed=self.seed,
+            out=str(self.folder / method),
+            env_args=self._world(),
+            agent_args={"remove_clicked": False},
+            loop_args=self._loop() | {"schedule": "offline"},
+            log=self._log(agent),
+            reports=self.budget["passes"],
+        )
+
+    def _with_meta_users(self, method: str) -> TrainConfig:
+        """Returns how M3Rec learns: in the meta-level user model and, as much, from the log."""
+        updates, slates = 12, self.budget["pages"]
+        batches = self.budget["passes"] * self.users / self.budget["batch_users"]
+        rounds, envs = max(round(batches / updates), 1), self.budget["batch_users"]
+        world = {"user_model": self._user_model("m3rec"), "horizon": slates, "support": 1}
+        own = {"schedule": "online-offline", "updates": updates, "num_envs": envs}
+        return replace(
+            self._on_the_log(method),
+            env="M3Rec-v0",
+            steps=rounds * envs * slates,
+            env_args=self._world() | world,
+            agent_args={"remove_clicked": False, "reads_rewards": False},
+            loop_args=self._loop() | own,
+            reports=1,
+            validation_episodes=0,
+        )
+
+    def _in_gan_users(self) -> TrainConfig:
+        """Returns how REINFORCE learns in a fitted GAN user model."""
+        return TrainConfig(
+            env="RecGAN-v0",
+            agent="gan-pg",
+            steps=self.budget["gan_steps"],
+            seed=self.seed,
+            out=str(self.folder / "gan-pg"),
+            env_args=self._world() | {"user_model": self._user_model("gan-pw"), "horizon": 10},
+            agent_args={"remove_clicked": False},
+            reports=1,
+            validation_episodes=0,
+        )
+
+    def _irecgan(self) -> TrainConfig:
+        """Returns how IRecGAN learns from the log, as in ``irecgan-table1``."""
+        agent_args = {
+            "remove_clicked": False,
+            "horizon": round(2 * self.pages.n_pages / self.users),
+            "pretraining": self.budget["pretraining"],
+            "discriminator_pretraining": self.budget["discriminator_pretraining"],
+            "discriminator_learning_rate": 0.01,
+            "user_learning_rate": 0.01,
+        }
+        return replace(
+            self._on_the_log("irecgan"),
+            steps=self.budget["passes"] * self.pages.n_pages,
+            agent_args=agent_args,
+            loop_args={"schedule": "offline", "batch_size": 64, "patience": 0},
+        )
+
+    def _world(self) -> dict[str, Any]:
+        return {"slate_size": self.spec.slate_size, "window": self.spec.window}
+
+    def _loop(self) -> dict[str, Any]:
+        budget = self.budget
+        own = {"slates": budget["pages"], "support_slates": SUPPORT_PAGES}
+        return own | {"batch_users": budget["batch_users"]}
+
+    def _log(self, agent: str) -> str:
+        """Returns the folder of the log as the agent reads it."""
+        folder = self.folder / f"log-{agent}"
+        as_irecgan_is_paid(self.dataset, agent).save(folder)
+        return str(folder)
+
+    def _user_model(self, name: str) -> str:
+        """Returns the folder of a user model of the training users, which is fitted once."""
+        folder, budget = self.folder / f"user-model-{name}", self.budget
+        if not (folder / "params.safetensors").exists():
+            config, fit = MODELS.find(name).preset(self.dataset.info["name"])
+            if name == "m3rec":
+                game = replace(fit.meta, rounds=budget["fit_rounds"])
+                fit = replace(fit, epochs=budget["fit_epochs"], meta=game, batch_users=64)
+            else:
+                fit = replace(fit, epochs=budget["gan_fit_epochs"])
+            fit_user_model(self.dataset, config, fit, test_users=False, seed=self.seed).save(folder)
+        return str(folder)
+
+
+def _popularity(dataset: Dataset, lists: Lists) -> Array:
+    """Returns how often each item of the pages was clicked in training (P, K)."""
+    clicks = np.bincount(dataset.pages("train").item, minlength=dataset.catalog.n_items)
+    found: Array = clicks[np.maximum(lists.slate, 0)].astype(np.float64)
+    return found
+
+
+def _facts(dataset: Dataset, lists: Lists) -> dict[str, float]:
+    """Returns what the pages that are reranked are like, for the page of results."""
+    return {
+        "training_users": len(np.unique(dataset.pages("train").user)),
+        "users": len(np.unique(lists.session)),
+        "pages": len(lists.click),
+        "items": float(lists.size.mean()),
+        "above_5": int((lists.size > 5).sum()),
+        "above_10": int((lists.size > 10).sum()),
+    }
+
+
+def summarise(finished: list[Finished], budget: Budget) -> Page:
+    """Builds a table for each log, and judges what the paper says of its Table 2."""
+    claims: list[Claim] = []
+    parts: list[str] = []
+    panels: dict[str, dict[str, Array]] = {}
+    for log in budget["logs"]:
+        floors = having(finished, log=log, methods="floors")
+        if not floors:
+            texts = [_text(log, rival) for rival in (*RIVALS, *PARTS)]
+            claims += [Claim(text, "data not available here", "") for text in texts]
+            continue
+        found = _values(finished, log)
+        claims += _claims(log, found)
+        parts += [f"## {log}", _about(floors[0].result["facts"]), _table(found)]
+        shown = [name for name in found if name not in PARTS]
+        for metric in DRAWN:
+            panels[f"{log}, {metric}"] = {_label(name): found[name][metric] for name in shown}
+    figures: dict[str, Figure] = {}
+    if panels:
+        every = list(dict.fromkeys(name for panel in panels.values() for name in panel))
+        same = {
+            title: {name: panel.get(name, np.full(1, np.nan)) for name in every}
+            for title, panel in panels.items()
+        }
+        figures["m3rec-table2"] = dots(same, "%")
+        parts.append("![Reranking by method](m3rec-table2.png)")
+    return Page(tuple(claims), "\n\n".join(parts), figures)
+
+
+def _values(finished: list[Finished], log: str) -> dict[str, dict[str, Array]]:
+    """Returns method or rule -> metric -> percent by seed (S,)."""
+    found: dict[str, dict[str, Array]] = {}
+    for methods in (*GROUPS, "floors"):
+        scores = [one.result["scores"] for one in having(finished, log=log, methods=methods)]
+        for name in scores[0]:
+            found[name] = {m: 100.0 * np.array([one[name][m] for one in scores]) for m in METRICS}
+    return found
+
+
+def _claims(log: str, found: dict[str, dict[str, Array]]) -> list[Claim]:
+    """Judges M3Rec against its rivals, itself without its parts, and the best floor."""
+
+    def above(text: str, other: str) -> Claim:
+        pairs = [
+            (f"{m}: m3rec", _label(other), found["m3rec"][m], found[other][m]) for m in METRICS
+        ]
+        return claim_above(text, pairs)
+
+    claims = [above(_text(log, other), other) for other in (*RIVALS, *PARTS)]
+    floors = [rule for rule in FLOORS if rule in found]
+    best = max(floors, key=lambda rule: found[rule]["NDCG@10"].mean())
+    text = f"{log}: m3rec > {FLOORS[best]}, the best rule by NDCG@10, in all metrics"
+    return [*claims, above(text, best)]
+
+
+def _text(log: str, other: str) -> str:
+    """Returns the claim that M3Rec is above another method."""
+    against = f"itself {PARTS[other]}" if other in PARTS else other
+    return f"{log}: m3rec > {against}, in all metrics"
+
+
+def _label(name: str) -> str:
+    return FLOORS.get(name, name)
+
+
+def _about(facts: dict[str, float]) -> str:
+    return (
+        f"In the division of seed 0: {facts['training_users']:,} training users; {facts['users']:,}"
+        f" test users with {facts['pages']:,} pages after their support, of {facts['items']:.1f}"
+        f" items in the mean; {facts['above_5']:,} have more than 5 items, {facts['above_10']:,}"
+        " more than 10."
+    )
+
+
+def _table(found: dict[str, dict[str, Array]]) -> str:
+    """Methods, then rules: every metric in percent; below a method, the paper's."""
+    rows = []
+    for name, values in found.items():
+        rows.append([_label(name), *(seeds_text(values[metric], 2) for metric in METRICS)])
+        if name in PAPER:
+            rows.append(["paper, on CIKM", *(f"{value:.2f}" for value in PAPER[name])])
+    return table(["%", *METRICS], rows)
+
+
+EXPERIMENT = Experiment(
+    name="m3rec-table2",
+    title="Reranking for users seen once",
+    reproduces="Wang et al., M3Rec, Table 2",
+    method="""
+Each session of a log is a user. Users are divided 50 / 12.5 / 37.5 into training, validation and
+test users, anew for every seed (cikm: as many as IRecGAN's paper has). Of a test user, the first
+half of her pages is her sequence of support, the last 20 of them at most; every page of the second
+half is reranked. All methods observe the last 40 clicks before a page, those of the support among
+them. M3Rec, Meta-LSTM, Meta-PG and MeLU are also given the support, pages and clicks, and adapt to
+it; IRecGAN and GAN-PG know a user by her clicks alone.
+
+The paper says of its test that it is "offline reranking" of the CIKM Cup 2016 with a single
+sequence of each test user, and no more. What it leaves open, and what was chosen:
+
+- *Logs.* cikm is the paper's, prepared as IRecGAN's paper does, and was not at hand. trivago is
+  prepared in the same way: see [irecgan-table1](irecgan-table1.md), also for what the filters tell
+  of test pages. yoochoose is a sample of the clicks of the RecSys Challenge 2015, which does not
+  say what was shown: a page is the clicked item and the 19 that were clicked nearest in time in
+  other sessions, of those that its session never clicks, as in [gan-table1](gan-table1.md), which
+  has pages of ten. Popularity says little there, by construction.
+- *Users.* The log names few users, so sessions are users, and a sequence is half a session.
+- *Metrics.* P@k is the share of pages on which the clicked item is among the first k, over pages of
+  more than k items, as in IRecGAN's paper, whose P@10 and P@1 on this log are near the paper's
+  here. NDCG@k is that of the one clicked item. Recall cannot be that of the one clicked item, which
+  is P@k: in the paper it is a fourth of that. Here Recall@k is the share found among the first k of
+  all different items that the user clicks on this page and later. Ties count by their expectation.
+- *M3Rec.* Half of its updates are taken in [M3Rec-v0](../environments/M3Rec-v0.md), with the
+  meta-level user model that was fitted to the training users and the reward that it recovered, and
+  half on training users of the log (Eqs. 4, 5 and 7, `schedule=online-offline`): "the policy can
+  also be optimized by policy gradient using the true offline data". The rewards of support are not
+  read, since the two are of different kinds. The policy kept is the last. Without mutual
+  information and without a context are the zoo's ablations; "m3rec-log" has no user model, and
+  learns from the log alone. There is none without the adversary alone: its reward is that of a
+  random start.
+- *The others.* Meta-LSTM, Meta-PG and MeLU learn from training users of the log
+  (`schedule=offline`), each of whom is cut in two at a page drawn anew; kept is the policy of the
+  best NDCG on validation users. IRecGAN learns as in irecgan-table1. GAN-PG is REINFORCE in
+  RecGAN-v0, with a GAN user model fitted to the training users; the policy kept is the last.
+- *Rewards* of logged pages are 1 + 3 r, as in IRecGAN (its Eq. 10); a log's reward is a purchase, a
+  clickout, or 1.
+
+Settings are the zoo's. The number of passes over the training users, and of those that fit the user
+models, is what two cores do in less than an hour; nothing was tuned. `--paper` trains ten times
+longer. Pages learned from are the first four after a cut, because most sessions are short.
+
+"last click" ranks the items clicked before first, the latest one highest; popularity is how often
+an item was clicked in training; item-CTR is (clicks + 1/2) / (shows + 1); "as logged" is the order
+in which the list was shown, known for trivago alone.
+
+Rule: "m3rec > X" is reproduced if the mean over seeds is higher in all seven metrics, each with p <
+.05 in a two-sided paired t-test over seeds, with Holm's correction for the seven; contradicted if
+it is significantly lower in one of them; inconclusive otherwise. The paper's sizes are those of
+another log, and decide nothing.""",
+    budget=BUDGET,
+    smoke_budget=SMOKE,
+    paper_budget=LARGE,
+    cells=cells,
+    run_cell=run_cell,
+    raw_logs=raw_logs,
+    summarise=summarise,
+    reads_arrays=False,
+)
