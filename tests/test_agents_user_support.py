@@ -52,6 +52,17 @@ def test_what_was_observed_is_what_was_clicked_before() -> None:
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_slots_may_show_nothing() -> None:
+    page = np.where(np.arange(3) == 1, -1, PAGE)
+    page[..., 2] = np.minimum(PAGE[..., 2], 0)
+    support = Support.of({"support": page, "support_reward": REWARD})
+    assert support is not None
+    support.check(9, 2, 0)
+    steps = steps_of_support(support, IDS)
+    assert steps.slate[0, 0].tolist() == [[4, 9], [6, 9], [8, 9], [0, 0]]
+    np.testing.assert_array_equal(support_of_steps(steps, 9).slate, support.slate)
+
+
 def test_candidates_are_those_that_were_shown() -> None:
     features = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 2, 2)
     steps = steps_of_support(
@@ -101,6 +112,7 @@ def test_supports_of_different_worlds_do_not_join(other: tuple[int, int, int]) -
         ({"click": np.zeros((1, 4), np.int64)}, "clicks of shape"),
         ({"slate": PAGE[None, :, :, :2] + 3}, "item 11 is not in 0..8: it is of another catalog"),
         ({"click": PAGE[None, :, :, 2] + 1}, r"clicked slots must be in -1\.\.1"),
+        ({"slate": PAGE[None, :, :, :2] * [1, 0] - [0, 1]}, "a slot is clicked that shows nothing"),
         ({"reward": REWARD[None] * np.nan}, "rewards must be finite"),
         ({"features": np.zeros((1, 1, 4, 2, 5), np.float32)}, "has 5 features .* item ids alone"),
     ],

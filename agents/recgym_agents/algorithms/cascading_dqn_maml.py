@@ -220,7 +220,7 @@ class CascadingDQNMAML(MetaGradientAgent):
         """Returns Q^1 of the items of pages (B, K): what each is worth in the first slot."""
         users, size = len(next(iter(knowledge.values()))), slate.shape[1]
         each = (observation.repeat_interleave(size, 0), slate.reshape(-1, 1))
-        rows = [values.unflatten(0, (users, -1)) for values in each]
+        rows = [values.reshape(users, -1, values.shape[1]) for values in each]
         found: Tensor = call_each(self.target, "forward", knowledge, *rows)[..., 0]
         return found.reshape(slate.shape)
 

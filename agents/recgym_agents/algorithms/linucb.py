@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, check_ranges
 from recgym_agents.agent import EnvironmentSpec, Transitions, usual_length
@@ -171,12 +172,13 @@ class LinUCB(AdaptingAgent):
         """Returns users' coefficients of the items' features (U, D), by ridge regression."""
         users, width = len(steps.slot), self.spec.slate_size
         observation = steps.observation.reshape(-1, self.spec.window)
-        slate = steps.slate.reshape(-1, width)
+        shown = steps.slate.reshape(-1, width)
+        slate = np.minimum(shown, self.spec.n_items - 1)  # the last one, where nothing is shown
         items = np.take_along_axis(self._items(observation), slate[:, :, None], axis=1)
         expected = self.ridge.mean(slate, *self._pairs(items, self._users(observation)))
         clicked = steps.slot.reshape(-1, 1) == np.arange(width)
-        counts = steps.there.reshape(-1, 1, 1)
-        f = (items * counts).reshape(users, -1, items.shape[2])
+        counts = steps.there.reshape(-1, 1) & (shown < self.spec.n_items)
+        f = (items * counts[:, :, None]).reshape(users, -1, items.shape[2])
         gram = f.swapaxes(1, 2) @ f + self.config.own_ridge * np.eye(f.shape[2])
         left = (clicked - expected).reshape(users, -1, 1)
         own = np.linalg.solve(gram, f.swapaxes(1, 2) @ left)[:, :, 0]
@@ -192,6 +194,14 @@ class LinUCB(AdaptingAgent):
             for i in range(0, len(observation), ROWS)
         ]
         return np.concatenate(parts)
+
+    def scores_for(self, knowledge: Params, observation: Tensor, slate: Tensor) -> Tensor:
+        """Returns the means of the items of pages (B, K)."""
+        observed, shown = observation.numpy(), np.minimum(slate.numpy(), self.spec.n_items - 1)
+        items = np.take_along_axis(self._items(observed), shown[:, :, None], axis=1)
+        mean = self.ridge.mean(shown, *self._pairs(items, self._users(observed)))
+        own = np.broadcast_to(knowledge["own"].numpy(), (len(observed), items.shape[2]))
+        return torch.as_tensor(mean + np.einsum("bkd,bd->bk", items, own))
 
     def _act(self, own: np.ndarray, observation: np.ndarray, explore: float) -> np.ndarray:
         items = self._items(observation)

@@ -93,6 +93,9 @@ class M3Rec(AdaptingAgent):
       other environment it is of a user policy that the agent learns beside its own, pi(x | z_u, A),
       by likelihood and Eq. 1. That policy is learned in either case, since c is learned from it.
     - Eq. 7 compares z_rec with z_u of the same step, and with that of another user.
+    - From a log (the loop's ``schedule``) the same losses are taken of what was logged: Eq. 5 with
+      the logged rewards and no correction for who logged them, Eqs. 4 and 7 at the logged states.
+      A session is cut in two: a context is read from what came before, for what followed.
     - The environment is the user model. What the paper trains in the recovered reward is trained in
       M3Rec-v0 with a model that `recgym fit --model m3rec` fitted. Without the adversary, that is
       a fit with `rounds=0` of the game, and no agent of its own.

@@ -130,7 +130,7 @@ class MeLU(MetaGradientAgent):
     def scores_for(self, knowledge: Params, observation: Tensor, slate: Tensor) -> Tensor:
         """Returns the adapted estimates of the items of pages (B, K)."""
         users = len(next(iter(knowledge.values())))
-        rows = [values.unflatten(0, (users, -1)) for values in (observation, slate)]
+        rows = [values.reshape(users, -1, values.shape[1]) for values in (observation, slate)]
         found: Tensor = call_each(self.network, "forward", knowledge, *rows).flatten(0, 1)
         return found
 

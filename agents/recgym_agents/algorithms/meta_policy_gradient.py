@@ -114,7 +114,7 @@ class MetaPolicyGradient(MetaGradientAgent):
     def scores_for(self, knowledge: Params, observation: Tensor, slate: Tensor) -> Tensor:
         """Returns the adapted policies' logits of the items of pages (B, K)."""
         users = len(next(iter(knowledge.values())))
-        rows = [values.unflatten(0, (users, -1)) for values in (observation, slate)]
+        rows = [values.reshape(users, -1, values.shape[1]) for values in (observation, slate)]
         none = rows[0][:, :, :0].to(torch.float32)
         found: Tensor = call_each(self.network, "of_slate", knowledge, *rows, none).flatten(0, 1)
         return found
@@ -135,7 +135,8 @@ def clicked_items_loss(
     """Returns REINFORCE's loss of the items clicked in slates that the policy drew, and a report.
 
     ``-sum_t G_t log pi(x_t)``, where x is the clicked item, which M3Rec takes for the probability
-    of the slate (section 4.1). Returns are divided by their mean size.
+    of the slate (section 4.1). Returns are divided by their mean size. An item that was no
+    candidate does not count: one of a log that was clicked again, where those are removed.
 
     Args:
         logits: of the policy now (U, M, N + 1).
@@ -147,7 +148,7 @@ def clicked_items_loss(
     slot = data.slot.clamp(max=data.slate.shape[2] - 1)
     item = data.slate.gather(2, slot[:, :, None]).flatten()
     log_pi = item_log_prob(flat, item).reshape(data.slot.shape)
-    clicked = there & (data.slot < data.slate.shape[2])
+    clicked = there & (data.slot < data.slate.shape[2]) & log_pi.isfinite()
     returns = discounted_returns(data.value, discount)
     size = (returns.abs() * there).sum() / there.sum().clamp(min=1)
     gained = torch.where(clicked, log_pi, 0.0)

@@ -11,6 +11,7 @@ from recgym.arrays import Array
 from recgym.data import Dataset, read_cikm_cup, read_trivago, sessions_as_users
 from recgym.data.cikm import CLICKS, PURCHASES, QUERIES
 from recgym.data.session_filters import select_pages
+from recgym.errors import RecGymError
 from recgym.ranking_metrics import hit_rate, ndcg, rank_counts
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import Place
@@ -64,7 +65,7 @@ def read_users(log: str, place: Place, seed: int, users: int | None) -> Dataset:
 
 
 @dataclass(frozen=True)
-class TestUsers:
+class HeldOutUsers:
     """Test users: the first half of each one's pages, and the second half, which is reranked."""
 
     support: Support
@@ -73,7 +74,7 @@ class TestUsers:
     """The second half (U, 1, T, ...)."""
 
     @staticmethod
-    def of(dataset: Dataset, spec: EnvironmentSpec, support_pages: int) -> TestUsers:
+    def of(dataset: Dataset, spec: EnvironmentSpec, support_pages: int) -> HeldOutUsers:
         """Returns the test users of a log with two pages at least.
 
         Args:
@@ -82,7 +83,7 @@ class TestUsers:
             support_pages: of the support, at most.
         """
         log = EpisodeLog.of_sessions(dataset.pages("test"), spec.window, spec.n_items)
-        return TestUsers(*halves(log, spec, support_pages))
+        return HeldOutUsers(*halves(log, spec, support_pages))
 
     def lists(self, n_items: int) -> Lists:
         """Returns the pages that are reranked, of a catalog of N = ``n_items``, user by user."""
@@ -103,8 +104,13 @@ class TestUsers:
 def ranking_metrics(lists: Lists, scores: Array) -> dict[str, float]:
     """Returns ``METRICS`` of pages reranked by scores (P, K), ties broken at random.
 
-    Those at k are means over the pages of more than k items, NaN if there is none.
+    Those at k are means over the pages of more than k items.
+
+    Raises:
+        RecGymError: no page has more than ten.
     """
+    if lists.size.max() <= RECALL[-1]:
+        raise RecGymError(f"no test page has more than {RECALL[-1]} items; read more users")
     present = np.where(lists.slate >= 0, scores, -np.inf)
     better, tied = rank_counts(present, lists.click)
     found = {f"P@{k}": hit_rate(better, tied, k) for k in PRECISION}

@@ -1,0 +1,165 @@
+"""How the methods that rerank a log learn from it, and the user models that some of them need."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from recgym.arrays import Array
+from recgym.data import Dataset
+from recgym.users.fitting import fit_user_model
+from recgym.users.presets import MODELS
+from recgym_agents.agent import EnvironmentSpec
+from recgym_agents.algorithms.policy_gradient import PolicyGradient
+from recgym_agents.experiments.experiment import Budget
+from recgym_agents.experiments.irecgan.reranking import Lists, agent_scores
+from recgym_agents.experiments.irecgan.shared_settings import as_irecgan_is_paid
+from recgym_agents.experiments.m3rec.logged_users import HeldOutUsers
+from recgym_agents.runs.saved_agents import load_agent
+from recgym_agents.runs.training import TrainConfig, train
+
+WINDOW = 40
+"""Clicked items observed; no session is longer in the logs of real pages."""
+SUPPORT_PAGES = 20
+"""Pages of a sequence of support, at most."""
+GROUPS = {
+    "m3rec": ("m3rec", "m3rec-no-mi", "m3rec-no-context"),
+    "m3rec-log": ("m3rec-log",),
+    "meta-lstm": ("meta-lstm",),
+    "melu": ("melu",),
+    "irecgan": ("irecgan",),
+    "gan-pg": ("gan-pg",),
+    "meta-pg": ("meta-pg",),
+}
+"""Methods of a cell, which share what is fitted for them; the slowest last."""
+
+
+class Learning:
+    """How methods learn from the training users of a log.
+
+    Args:
+        dataset: the log.
+        spec: the world: its items, slates of the largest page, and window.
+        seed: of what is drawn.
+        budget: what may be spent.
+        folder: where everything is kept.
+    """
+
+    def __init__(
+        self, dataset: Dataset, spec: EnvironmentSpec, seed: int, budget: Budget, folder: Path
+    ) -> None:
+        self.dataset, self.spec, self.budget, self.folder = dataset, spec, budget, folder
+        self.seed = seed
+        self.pages = dataset.pages("train")
+        self.users = len(np.unique(self.pages.user))
+
+    def scores(self, method: str, test: HeldOutUsers, lists: Lists) -> Array:
+        """Trains a method; returns what it ranks the items of the test pages by (P, K)."""
+        if method == "gan-pg":
+            config = self._in_gan_users()
+        elif method == "irecgan":
+            config = self._irecgan()
+        elif method in GROUPS["m3rec"]:
+            config = self._with_meta_users(method)
+        else:
+            config = self._on_the_log(method)
+        train(config)
+        agent, _ = load_agent(Path(config.out))
+        if isinstance(agent.inner, PolicyGradient):
+            return agent_scores(agent.inner, lists)
+        return test.adapted_scores(agent.inner)
+
+    def _on_the_log(self, method: str) -> TrainConfig:
+        """Returns how a method learns that adapts, from as many pages as ``passes`` have."""
+        agent = "m3rec" if method == "m3rec-log" else method
+        return TrainConfig(
+            env=None,
+            agent=agent,
+            steps=self.budget["passes"] * self.pages.n_pages // 2,  # half of them are support
+            seed=self.seed,
+            out=str(self.folder / method),
+            env_args=self._world(),
+            agent_args={"remove_clicked": False},
+            loop_args=self._loop() | {"schedule": "offline"},
+            log=self._log(agent),
+            reports=self.budget["passes"],
+        )
+
+    def _with_meta_users(self, method: str) -> TrainConfig:
+        """Returns how M3Rec learns: in the meta-level user model and, as much, from the log."""
+        updates, slates = 12, self.budget["pages"]
+        batches = self.budget["passes"] * self.users / self.budget["batch_users"]
+        rounds, envs = max(round(batches / updates), 1), self.budget["batch_users"]
+        world = {"user_model": self._user_model("m3rec"), "horizon": slates, "support": 1}
+        own = {"schedule": "online-offline", "updates": updates, "num_envs": envs}
+        return replace(
+            self._on_the_log(method),
+            env="M3Rec-v0",
+            steps=rounds * envs * slates,
+            env_args=self._world() | world,
+            agent_args={"remove_clicked": False, "reads_rewards": False},
+            loop_args=self._loop() | own,
+            reports=1,
+            validation_episodes=0,
+        )
+
+    def _in_gan_users(self) -> TrainConfig:
+        """Returns how REINFORCE learns in a fitted GAN user model."""
+        return TrainConfig(
+            env="RecGAN-v0",
+            agent="gan-pg",
+            steps=self.budget["gan_steps"],
+            seed=self.seed,
+            out=str(self.folder / "gan-pg"),
+            env_args=self._world() | {"user_model": self._user_model("gan-pw"), "horizon": 10},
+            agent_args={"remove_clicked": False},
+            reports=1,
+            validation_episodes=0,
+        )
+
+    def _irecgan(self) -> TrainConfig:
+        """Returns how IRecGAN learns from the log, as in ``irecgan-table1``."""
+        agent_args = {
+            "remove_clicked": False,
+            "horizon": round(2 * self.pages.n_pages / self.users),
+            "pretraining": self.budget["pretraining"],
+            "discriminator_pretraining": self.budget["discriminator_pretraining"],
+            "discriminator_learning_rate": 0.01,
+            "user_learning_rate": 0.01,
+        }
+        return replace(
+            self._on_the_log("irecgan"),
+            steps=self.budget["passes"] * self.pages.n_pages,
+            agent_args=agent_args,
+            loop_args={"schedule": "offline", "batch_size": 64, "patience": 0},
+        )
+
+    def _world(self) -> dict[str, Any]:
+        return {"slate_size": self.spec.slate_size, "window": self.spec.window}
+
+    def _loop(self) -> dict[str, Any]:
+        budget = self.budget
+        own = {"slates": budget["pages"], "support_slates": SUPPORT_PAGES}
+        return own | {"batch_users": budget["batch_users"]}
+
+    def _log(self, agent: str) -> str:
+        """Returns the folder of the log as the agent reads it."""
+        folder = self.folder / f"log-{agent}"
+        as_irecgan_is_paid(self.dataset, agent).save(folder)
+        return str(folder)
+
+    def _user_model(self, name: str) -> str:
+        """Returns the folder of a user model of the training users, which is fitted once."""
+        folder, budget = self.folder / f"user-model-{name}", self.budget
+        if not (folder / "params.safetensors").exists():
+            config, fit = MODELS.find(name).preset(self.dataset.info["name"])
+            if name == "m3rec":
+                game = replace(fit.meta, rounds=budget["fit_rounds"])
+                fit = replace(fit, epochs=budget["fit_epochs"], meta=game, batch_users=64)
+            else:
+                fit = replace(fit, epochs=budget["gan_fit_epochs"])
+            fit_user_model(self.dataset, config, fit, test_users=False, seed=self.seed).save(folder)
+        return str(folder)
