@@ -16,9 +16,8 @@ from recgym_agents.algorithms.adaptation import (
 )
 from recgym_agents.algorithms.meta_policy_gradient import clicked_items_loss, ranked
 from recgym_agents.learning.user_steps import UserBatch, UserSteps
-from recgym_agents.networks.encoders import features_of_slates
 from recgym_agents.networks.per_user import Params
-from recgym_agents.networks.preferences import PreferenceNetwork
+from recgym_agents.networks.preferences import PreferenceNetwork, features_of_slates
 from recgym_agents.networks.recurrent_encoder import RecurrentEncoder
 
 

@@ -15,9 +15,14 @@ import torch
 from torch import Tensor, nn
 
 from recgym_agents.agent import EnvironmentSpec
-from recgym_agents.networks.encoders import Inputs, ObservationReader, features_of_slates
+from recgym_agents.networks.encoders import Inputs, ObservationReader
 from recgym_agents.networks.item_towers import ItemTowers
-from recgym_agents.networks.preferences import EMBEDDING, WEIGHTS, WINDOW
+from recgym_agents.networks.preferences import (
+    EMBEDDING,
+    WEIGHTS,
+    WINDOW,
+    features_of_slates,
+)
 from recgym_agents.networks.slate_heads import first_layer, linear
 
 LOG_PRECISION = (-8.0, 4.0)

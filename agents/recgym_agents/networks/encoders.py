@@ -64,22 +64,6 @@ def features_of(items: Tensor, features: Tensor) -> Tensor:
     return features.take_along_dim(items[:, :, None], 1)
 
 
-def features_of_slates(slates: Tensor, features: Tensor) -> Tensor:
-    """Returns the feature vectors (B, K, D) of slates (B, K), whose mean is that of what is shown.
-
-    A slot that shows nothing, N, has the mean of the others.
-
-    Args:
-        slates: item ids.
-        features: (N + 1, D), or (B, N + 1, D) where every row has candidates of its own.
-    """
-    found = features_of(slates, features)
-    shown = (slates < features.shape[-2] - 1)[..., None]
-    count = shown.sum(-2, keepdim=True).clamp(min=1)
-    mean = (found * shown).sum(-2, keepdim=True) / count
-    return torch.where(shown, found, mean)
-
-
 class PositionWeightEncoder(nn.Module):
     """A user's state as position-weighted clicks: ``s = vec(sigma(F W + B))`` (Chen et al., Eq. 4).
 

@@ -63,6 +63,22 @@ class PreferenceNetwork(ObservationReader):
         return found
 
 
+def features_of_slates(slates: Tensor, features: Tensor) -> Tensor:
+    """Returns the feature vectors (B, K, D) of slates (B, K), whose mean is that of what is shown.
+
+    A slot that shows nothing, N, has the mean of the others.
+
+    Args:
+        slates: item ids.
+        features: (N + 1, D), or (B, N + 1, D) where every row has candidates of its own.
+    """
+    found = features_of(slates, features)
+    shown = (slates < features.shape[-2] - 1)[..., None]
+    count = shown.sum(-2, keepdim=True).clamp(min=1)
+    mean = (found * shown).sum(-2, keepdim=True) / count
+    return torch.where(shown, found, mean)
+
+
 def shown_alone(scores: Tensor, slate: Tensor, n_items: int) -> Tensor:
     """Returns the scores (B, K) of slates, minus infinity in slots that show nothing, N."""
     return torch.where(slate < n_items, scores, -torch.inf)
