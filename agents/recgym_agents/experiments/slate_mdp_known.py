@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from recgym.simulators.slate_mdp import SlateMDP
 
 FIXED, START, BELIEF = "best fixed slate", "start, then fixed", "belief"
 BOUND = "bound of click policies"
 CLICK_POLICIES = (FIXED, START, BELIEF, BOUND)
 """Least to most clicks; no policy of clicks earns more than the last, nearly."""
+
+HEADROOM = 0.1
+"""By how much more than a floor an oracle has to earn for shares of the gap to be given."""
+
+
+def has_headroom(floor: np.ndarray, oracle: np.ndarray) -> bool:
+    """Whether there is enough between a floor's clicks and an oracle's, (S,) each, to share."""
+    return bool(oracle.mean() >= (1.0 + HEADROOM) * floor.mean())
 
 
 def clicks_of_known(world: SlateMDP, paths: int) -> dict[str, float]:

@@ -29,8 +29,10 @@ from recgym_agents.experiments.slate_mdp_known import (
     BELIEF,
     BOUND,
     FIXED,
+    HEADROOM,
     START,
     clicks_of_known,
+    has_headroom,
 )
 
 KNOWN = "known policies"
@@ -42,8 +44,6 @@ COLUMNS = (
     *("clicks", f"% of {BELIEF}", "share of headroom", "coverage@1", "coverage@10"),
     *("% of ceiling", "clicks, authors", "coverage@1, authors", "coverage@10, authors"),
 )
-HEADROOM = 0.1
-"""By how much more than the best floor the belief has to earn for shares of the gap to be given."""
 CAPTION = (
     "Means ± standard errors over worlds. First by our protocol: the ten best items, sessions of at"
     f" most {CAP} slates, all of which count. Then by the authors': drawn slates, sessions without"
@@ -51,7 +51,7 @@ CAPTION = (
     f"% of {BELIEF}: clicks, as a share of those of a policy that knows the world and sees what the"
     f" methods see. Share of headroom: (method - {START}) / ({BELIEF} - {START}), with Fieller's"
     f" interval, where {BELIEF} earns at least {HEADROOM:.0%} more. % of ceiling: coverage@10, as a"
-    f" share of what a policy that sees clicks can reach, the row {BOUND}; the {MYOPIC} and the"
+    f" share of a bound that no policy of clicks exceeds, the row {BOUND}; the {MYOPIC} and the"
     f" {OPTIMUM} see the user's state. Clicks by our protocol of policies that know the world are"
     " computed; all else is played, but for that row."
 )
@@ -156,12 +156,11 @@ def policies_table(
     """
     empty = [""] * (len(header) - 1)
     start, belief = (of_policy(known, name, "clicks") for name in (START, BELIEF))
-    has_headroom = belief.mean() >= (1.0 + HEADROOM) * start.mean()
     ceiling = of_policy(known, BOUND, "coverage@10")
     rows = []
     for names, found in methods:
         share = ""
-        if has_headroom:
+        if has_headroom(start, belief):
             clicks = _values(found, "clicks")
             share = share_text(share_of_headroom(clicks, {START: start}, belief))
         rows.append([*names, *_row(found, belief, ceiling, share)])

@@ -29,6 +29,7 @@ from recgym_agents.experiments.slate_mdp_known import (
     FIXED,
     START,
     clicks_of_known,
+    has_headroom,
 )
 from recgym_agents.experiments.verdicts import differences, judge, judge_bound, limit
 from recgym_agents.experiments.worlds.pace import CAPTION, HEADER, ninety, pace_row
@@ -198,11 +199,12 @@ def _ends(world: str) -> tuple[tuple[str, ...], str]:
 def _table(world: str, earned: dict[str, np.ndarray]) -> str:
     floors, oracle = _ends(world)
     bars = {name: earned[name] for name in floors}
+    best = max(bars.values(), key=np.mean)
     rows = []
     for policy, values in earned.items():
         of_it = seeds_text(100.0 * values / earned[oracle], 1)
         share = ""
-        if policy in LEARNERS.get(world, HIDDEN_LEARNERS):
+        if policy in LEARNERS.get(world, HIDDEN_LEARNERS) and has_headroom(best, earned[oracle]):
             share = share_text(share_of_headroom(values, bars, earned[oracle]))
         rows.append([policy, seeds_text(values), of_it, share])
     return table(["policy", "clicks a session", f"% of {oracle}", "share of headroom"], rows)
@@ -331,7 +333,7 @@ p < .01 in a two-sided paired t-test over seeds, Holm-corrected over the agents 
 something is at least so much is reproduced if its 95% interval over seeds lies above, and
 contradicted if below. Half of a gap is closed where the clicks beyond the half are above 0.
 The share of the headroom is (agent - best floor) / (belief or optimum - best floor), with Fieller's
-interval. Seconds are of one core.""",
+interval, where the latter earns at least a tenth more than that floor. Seconds are of one core.""",
     budget=BUDGET,
     smoke_budget=SMOKE,
     cells=cells,
