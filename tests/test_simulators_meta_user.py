@@ -13,6 +13,7 @@ from recgym.errors import RecGymError
 from recgym.simulators.base import Noise
 from recgym.simulators.learned_user import LearnedUser
 from recgym.simulators.meta_user import MetaUser
+from recgym.spaces import draw_slates
 from recgym.users import FittedUserModel, meta
 from recgym.users.meta_scoring import context_of
 from tests.fixtures.user_model import random_user_model
@@ -131,3 +132,18 @@ def test_what_does_not_fit_is_refused_in_one_line(arguments: Any, message: str) 
     with pytest.raises(RecGymError, match=message) as error:
         MetaUser(**({"user_model": model_of(), "slate_size": 3} | arguments))
     assert "\n" not in str(error.value)
+
+
+def test_a_click_can_be_worth_1() -> None:
+    world = MetaUser(reward="click")
+    rng = np.random.default_rng(0)
+    state = world.reset(Noise(rng.random((200, 1)), np.empty((200, 0))))
+    assert set(np.unique(state["support_reward"])) == {0.0, 1.0}
+    np.testing.assert_array_equal(state["support_reward"], state["support"][..., -1] >= 0)
+    slate = draw_slates(world.n_items, 200, world.slate_size, rng)
+    uniform = rng.random((200, world.step_noise[0]))
+    _, response = world.step(state, slate, Noise(uniform, uniform[:, :0]))
+    np.testing.assert_array_equal(response.reward, response.item >= 0)
+    _, recovered = MetaUser().step(state, slate, Noise(uniform, uniform[:, :0]))
+    np.testing.assert_array_equal(response.item, recovered.item)
+    assert 0 < (response.item >= 0).sum() < 200

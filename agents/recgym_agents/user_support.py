@@ -68,6 +68,17 @@ class Support(NamedTuple):
         found: np.ndarray = self.slate[..., 0] >= 0
         return found
 
+    def clicks(self, n_items: int) -> np.ndarray:
+        """Returns the clicked items (U, S * T) in their order, N at steps without a click.
+
+        Args:
+            n_items: N.
+        """
+        slot = np.maximum(self.click, 0)[..., None]
+        item = np.take_along_axis(self.slate, slot, axis=3)[..., 0]
+        clicked = self.there & (self.click >= 0)
+        return np.where(clicked, item, n_items).reshape(len(item), -1)
+
     def of_users(self, users: np.ndarray) -> Support:
         """Returns the support of some of the users, by number or by mask."""
         features = None if self.features is None else self.features[users]

@@ -80,7 +80,9 @@ def learned_user(
       without such pages), as `user_model.level_share`. Users choose alike in both.
     - Recurrent: 1 with the probability of Eq. 2, else 0, or that probability itself where the
       model's configuration says "expectation". The log holds rewards of clicks, so they are
-      identified: both words of `reward` mean the same.
+      identified: "identified" and "raw" mean the same.
+
+    With `reward="click"` a click is worth 1, whatever the user model learned.
 
     With `ensemble=M` one of M models is drawn for each episode; it answers and it rewards. With
     `pessimism=beta` as well, it answers, and a click is rewarded with the mean of what all M expect
@@ -116,8 +118,8 @@ def learned_user(
         window: clicked items observed; when None, as many as the user model's configuration says,
             and with "items" one more for each slate of an episode if clicked items are spent, to
             know them all by.
-        reward: "identified" for what a log of choices fixes of the reward, or "raw" for the reward
-            as the user model learned it.
+        reward: "identified" for what a log of choices fixes of the reward, "raw" for the reward as
+            the user model learned it, or "click" for 1 a click.
         pessimism: with an ensemble, standard deviations of the members' rewards that are taken off
             their mean, at least 0; None rewards with the drawn member's own.
 
@@ -167,7 +169,7 @@ class LearnedUser:
         horizon: slates in an episode.
         observe: "features" or "items".
         window: clicked items observed.
-        reward: "identified" or "raw".
+        reward: "identified", "raw", or "click".
     """
 
     reset_noise = (1, 0)
@@ -206,7 +208,7 @@ class LearnedUser:
         functions = functions_of(config)
         self._respond, self._advance = functions.respond, functions.advance
         self._tables = functions.prepare(config, user_model.members[member], features)
-        self.reward = one_of("reward", reward, ("identified", "raw"))
+        self.reward = one_of("reward", reward, ("identified", "raw", "click"))
         if reward == "identified" and isinstance(config, GANUserConfig):
             self._respond = respond_identified
             held = level_to_hold(config, user_model.members[split], features, histories)
@@ -249,8 +251,11 @@ class LearnedUser:
 
     def score(self, state: State, slate: Array) -> tuple[Array, Array]:
         """Returns the logits of the users' choices, and the rewards of each, both (B, K + 1)."""
-        found: tuple[Array, Array] = self._respond(self.config, self._tables, state, slate)
-        return found
+        logits, rewards = self._respond(self.config, self._tables, state, slate)
+        if self.reward == "click":
+            ones = namespace(rewards).ones_like(rewards[:, :-1])
+            rewards = beside(ones, 0.0)
+        return logits, rewards
 
     def settle(
         self, state: State, slate: Array, logits: Array, rewards: Array, noise: Noise

@@ -48,7 +48,8 @@ class MetaUser(LearnedUser):
     ## Reward
     For the clicked item, what a log fixes of r(s, a, c), which adversarial inverse reinforcement
     learning recovers from what users choose, without shaping; 0 without a click. It may be
-    negative: an item that the user would rather not click. With `reward="raw"` it is r(s, a, c).
+    negative: an item that the user would rather not click. With `reward="raw"` it is r(s, a, c);
+    with `reward="click"` a click is worth 1, as suits a model that was fitted without the game.
 
     Choices fix differences of rewards, and of their *level*, the reward l(s, c) of the mean item,
     what pages without a click say. An agent that is paid a level on which models of other users do
@@ -89,8 +90,8 @@ class MetaUser(LearnedUser):
         window: clicked items observed; when None, as many as the user model's configuration says,
             and with "items" one more for each slate of an episode if clicked items are spent, to
             know them all by.
-        reward: "identified" for what a log of choices fixes of the reward, or "raw" for the reward
-            as the user model recovered it.
+        reward: "identified" for what a log of choices fixes of the reward, "raw" for the reward as
+            the user model recovered it, or "click" for 1 a click.
 
     Raises:
         RecGymError: an argument out of its range, or a folder that holds no meta-level user model.

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -65,6 +65,21 @@ class UserData(NamedTuple):
     """1 where the step counts, else 0 (M,)."""
 
 
+class ActsFor(Protocol):
+    """An agent that can act on what it knows of users."""
+
+    spec: EnvironmentSpec
+
+    def act_for(self, knowledge: Params, observation: np.ndarray, explore: float) -> np.ndarray:
+        """Returns slates (B, K) for observations (B, W), with knowledge of B users or of one."""
+
+    def scores_for(self, knowledge: Params, observation: Tensor, slate: Tensor) -> Tensor:
+        """Returns what items of pages (B, K) are ranked by; see ``AdaptingAgent.scores_for``."""
+
+    def adapt(self, support: Support) -> Any:
+        """Returns the agent as it acts for the users of a support; see ``BaseAgent.adapt``."""
+
+
 class AdaptedAgent:
     """An agent as it acts for users whom it adapted to.
 
@@ -73,7 +88,7 @@ class AdaptedAgent:
         knowledge: what it knows of the users: tensors (U, ...) by name.
     """
 
-    def __init__(self, agent: AdaptingAgent, knowledge: Params) -> None:
+    def __init__(self, agent: ActsFor, knowledge: Params) -> None:
         self.agent, self.knowledge, self.spec = agent, knowledge, agent.spec
 
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
@@ -106,7 +121,8 @@ class AdaptedAgent:
 
     def adapt(self, support: Support) -> AdaptedAgent:
         """Returns the agent adapted to other users, from the start."""
-        return self.agent.adapt(support)
+        found: AdaptedAgent = self.agent.adapt(support)
+        return found
 
     def recommend(self, history: Sequence[int], support: Support | None = None) -> list[int]:
         """Returns a slate for the single user it adapted to; see ``Policy.recommend``."""

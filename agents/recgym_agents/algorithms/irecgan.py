@@ -90,6 +90,9 @@ class IRecGAN(PolicyGradient):
     user model, of the discriminator, or a round. The three networks are of one size, and have
     embeddings of their own.
 
+    M3Rec's paper compares with it for users of whom one sequence is known, and does not say how it
+    adapts: here by its state, see ``PolicyGradient``.
+
     References:
         Bai, Guan and Wang: A model-based reinforcement learning with adversarial training for
         online recommendation. NeurIPS 2019, Algorithm 1; section 7: the agents that leave parts
@@ -282,12 +285,11 @@ class IRecGAN(PolicyGradient):
         optimizer.step()
         return norm.item()
 
-    def logits(self, observation: np.ndarray) -> Tensor:
-        """Returns what items are ranked by (B, N + 1), minus infinity for those not to be shown."""
+    def ranking(self, history: np.ndarray, excluded: np.ndarray) -> Tensor:
+        """Returns what items are ranked by (B, N + 1): the policy's logits, or users' liking."""
         if self.config.ranking == "policy":
-            return super().logits(observation)
-        excluded = self.spec.excluded(observation, self.config.remove_clicked)
-        liking = functional.pad(self.user.preferences(observation), (0, 1))
+            return super().ranking(history, excluded)
+        liking = functional.pad(self.user.preferences(history), (0, 1))
         return exclude(liking, torch.as_tensor(excluded))
 
     @torch.no_grad()

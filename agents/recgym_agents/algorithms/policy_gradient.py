@@ -12,8 +12,10 @@ from torch import Tensor, nn
 from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_ranges
 from recgym_agents.agent import BaseAgent, EnvironmentSpec
+from recgym_agents.algorithms.adaptation import AdaptedAgent
 from recgym_agents.algorithms.policy_networks import ClickPolicyNetwork, ObservationPolicyNetwork
-from recgym_agents.learning.episodes import Episodes
+from recgym_agents.learning.episodes import Episodes, last_clicks
+from recgym_agents.networks.per_user import Params
 from recgym_agents.networks.plackett_luce import gumbel_top_k, slot_log_probs
 from recgym_agents.networks.recurrent_encoder import Cell
 from recgym_agents.policy_losses import (
@@ -26,6 +28,7 @@ from recgym_agents.policy_losses import (
     top_k_multiplier,
     value_loss,
 )
+from recgym_agents.user_support import Support
 
 
 @dataclass(frozen=True)
@@ -79,6 +82,10 @@ class PolicyGradient(BaseAgent):
     What it acts on is the observation alone: it reads the clicks in it anew at every step. What it
     learns from are whole episodes, whose clicks are read once, and give the same states.
 
+    Adapting to a user is reading on: where item ids are observed, the clicks of her support come
+    before those observed, and the state is that of the last W of all of them. It learns nothing
+    new, and what she clicked in her support stays a candidate.
+
     References:
         - Bai, Guan and Wang: A model-based reinforcement learning with adversarial training for
           online recommendation. NeurIPS 2019, sections 4 and 5.2: the policy and its gradient;
@@ -101,7 +108,30 @@ class PolicyGradient(BaseAgent):
     @torch.no_grad()
     def act(self, observation: np.ndarray, explore: float = 0.0) -> np.ndarray:
         """Returns the K likeliest items, or, while exploring at all, slates drawn (B, K)."""
-        logits = self.logits(observation)
+        return self._drawn(self.logits(observation), explore)
+
+    def adapt(self, support: Support) -> Any:
+        """Returns the agent as it acts after the clicks of a support; see ``BaseAgent.adapt``."""
+        super().adapt(support)
+        if not self.spec.ids:
+            return self
+        return AdaptedAgent(self, {"clicks": torch.as_tensor(support.clicks(self.spec.n_items))})
+
+    @torch.no_grad()
+    def act_for(self, knowledge: Params, observation: np.ndarray, explore: float) -> np.ndarray:
+        """Returns slates (B, K) for observations (B, W), after "clicks" of B users or of one."""
+        earlier = knowledge["clicks"].expand(len(observation), -1).numpy()
+        return self._drawn(self.logits(observation, earlier), explore)
+
+    @torch.no_grad()
+    def scores_for(self, knowledge: Params, observation: Tensor, slate: Tensor) -> Tensor:
+        """Returns the logits of the items of pages (B, K), after "clicks" of B users or of one."""
+        observed = observation.numpy()
+        earlier = knowledge["clicks"].expand(len(observed), -1).numpy()
+        logits = self.ranking(self._read(observed, earlier), observed[:, :0])
+        return logits.gather(1, slate)
+
+    def _drawn(self, logits: Tensor, explore: float) -> np.ndarray:
         noise = torch.zeros(logits.shape)
         if explore > 0.0:
             noise = torch.as_tensor(self.rng.gumbel(size=logits.shape).astype(np.float32))
@@ -116,11 +146,27 @@ class PolicyGradient(BaseAgent):
         probabilities: np.ndarray = slots.exp().numpy(force=True)
         return probabilities
 
-    def logits(self, observation: np.ndarray) -> Tensor:
-        """Returns what items are ranked by (B, N + 1), minus infinity for those not to be shown."""
+    def logits(self, observation: np.ndarray, earlier: np.ndarray | None = None) -> Tensor:
+        """Returns what items are ranked by (B, N + 1), minus infinity for those not to be shown.
+
+        Args:
+            observation: (B, W).
+            earlier: clicks before those observed (B, E), N for none, which are read with them.
+        """
         excluded = self.spec.excluded(observation, self.config.remove_clicked)
-        logits: Tensor = self.network.ranking(observation, excluded)
-        return logits
+        return self.ranking(self._read(observation, earlier), excluded)
+
+    def ranking(self, history: np.ndarray, excluded: np.ndarray) -> Tensor:
+        """Returns the policy's logits (B, N + 1) after ``history`` (B, W), without ``excluded``."""
+        found: Tensor = self.network.ranking(history, excluded)
+        return found
+
+    def _read(self, observation: np.ndarray, earlier: np.ndarray | None) -> np.ndarray:
+        """Returns the last W clicks (B, W) of the earlier ones and of those observed."""
+        if earlier is None:
+            return observation
+        every = np.concatenate([earlier, observation], axis=1)
+        return last_clicks(every, self.spec.window, self.spec.n_items)
 
     def update(self, batch: Episodes) -> dict[str, float]:
         """Takes one gradient step on ``-sum_t w_t A_t log pi(a_t | s_t)``."""

@@ -108,6 +108,22 @@ def limit(verdict: Verdict, detectable: str) -> str:
     return f"; detectable: {detectable}" if verdict == "inconclusive" else ""
 
 
+def claim_of(text: str, found: Difference, evidence: str, level: float, unit: str) -> Claim:
+    """Judges that a difference is above 0, and says by how much.
+
+    Args:
+        text: the claim.
+        found: the difference.
+        evidence: what is said before its numbers, if anything.
+        level: below which a p-value is significant.
+        unit: of the difference, such as "a session".
+    """
+    verdict = judge(found, level)
+    numbers = f"{found.mean:+.3f} ({found.low:+.3f} .. {found.high:+.3f}), {p_text(found.p_for)}"
+    said = "; ".join(filter(None, (evidence, numbers)))
+    return Claim(text, verdict, said + limit(verdict, f"{found.detectable:.3f} {unit}"))
+
+
 Compared = tuple[str, str, Array, Array]
 """Names of two, and a number of each by seed."""
 

@@ -164,6 +164,18 @@ def click_sequences(
     return np.take_along_axis(every, oldest_first[:, :longest], axis=1), before
 
 
+def last_clicks(clicks: np.ndarray, window: int, n_items: int) -> np.ndarray:
+    """Returns the last clicks (B, window), N before the first.
+
+    Args:
+        clicks: item ids (B, L), oldest first, N anywhere for none; L is at least the window.
+        window: W.
+        n_items: N.
+    """
+    newest_last = np.argsort(clicks < n_items, axis=1, kind="stable")
+    return np.take_along_axis(clicks, newest_last[:, -window:], axis=1)
+
+
 def observed(clicks: np.ndarray, before: np.ndarray, window: int, n_items: int) -> np.ndarray:
     """Returns what was observed before each step (B, T, window), of ``click_sequences``."""
     index = before[:, :, None] + np.arange(-window, 0)

@@ -30,7 +30,13 @@ from recgym_agents.experiments.m3rec.unknown_users import (
     mean_reward,
 )
 from recgym_agents.experiments.results_report import p_text, seeds_text, table
-from recgym_agents.experiments.verdicts import Difference, differences, judge, judge_all, limit
+from recgym_agents.experiments.verdicts import (
+    Difference,
+    claim_of,
+    differences,
+    judge,
+    judge_all,
+)
 from recgym_agents.runs.curve_style import plain, style
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train
@@ -256,10 +262,7 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
 
 
 def _claim(text: str, found: Difference, evidence: str) -> Claim:
-    verdict = judge(found, LEVEL)
-    numbers = f"{found.mean:+.3f} ({found.low:+.3f} .. {found.high:+.3f}), {p_text(found.p_for)}"
-    limited = limit(verdict, f"{found.detectable:.3f} a session")
-    return Claim(text, verdict, "; ".join(filter(None, (evidence, numbers))) + limited)
+    return claim_of(text, found, evidence, LEVEL, "a session")
 
 
 def _share(reward: np.ndarray, floor: np.ndarray, oracle: np.ndarray) -> str:

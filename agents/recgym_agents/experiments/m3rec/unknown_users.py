@@ -6,7 +6,7 @@ Policies are scored in the same sessions: one seed is one draw of users, support
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -33,12 +33,14 @@ class HiddenWorld:
     """Slates of a session at most."""
     support_steps: int = 20
     """Slates of a sequence of support."""
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    """Other arguments of the simulator."""
 
     def simulator(self, support: int = 0) -> Any:
         """Returns the world, with so many sequences of support."""
         arguments: dict[str, Any] = {"population": self.population, "observe": "clicks"}
         arguments |= {"support": support, "support_steps": self.support_steps}
-        return build(self.name, arguments | {"horizon": self.horizon})
+        return build(self.name, arguments | {"horizon": self.horizon} | dict(self.arguments))
 
     def worth(self, world: Any, state: State) -> np.ndarray:
         """Returns what taking each candidate is worth, and none, (B, N + 1).
