@@ -9,7 +9,7 @@ import pytest
 
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import Finished, Page, Place
-from recgym_agents.experiments.m3rec import table_1 as experiment
+from recgym_agents.experiments.m3rec import new_users_table as experiment
 from recgym_agents.experiments.m3rec.one_catalogue import (
     ITEMS,
     agent_rewards,

@@ -38,9 +38,11 @@ from recgym_agents.runs.training import TrainConfig, train
 LEVEL = 0.01
 WINDOW = 10
 """Clicks that agents observe."""
-SHAPE = {"context": 12, "steps": 20}
-FIT = {"batch_users": 64, "weight_decay": 0.05, "embedding_scale": 0.5}
-BOUNDS = {"context_weight": 1e-4, "latent_weight": 1e-3}
+STEPS = 20
+"""Slates of a sequence at most."""
+SHAPE: dict[str, Any] = {"context": 12, "steps": STEPS}
+FIT: dict[str, Any] = {"batch_users": 64, "weight_decay": 0.05, "embedding_scale": 0.5}
+BOUNDS: dict[str, Any] = {"context_weight": 1e-4, "latent_weight": 1e-3}
 """Of the meta-level user model: weaker than its defaults, as users differ in each of 12 topics."""
 KEEP = {"remove_clicked": False}
 """Users click a video again."""
@@ -74,7 +76,7 @@ METHODS = {
     "cascading-dqn-maml": Method("likelihood", "cascading-dqn-maml"),
     "popularity": Method("likelihood", "popularity"),
     "gan-pg": Method("gan", "gan-pg", reads_on=True),
-    "irecgan": Method("log", "irecgan", reads_on=True),
+    "irecgan": Method("log", "irecgan", settings={"horizon": STEPS}, reads_on=True),
 }
 """By the name in the table; ``m3rec-recovered`` is paid what the game recovered."""
 SOURCES = tuple(dict.fromkeys(method.source for method in METHODS.values()))
@@ -106,12 +108,12 @@ BUDGET: Budget = {
     "epochs": 15,
     "rounds": 3,
     "steps": 40_000,
-    "steps_of": {"gan-pg": 400_000, "irecgan": 600_000, "meta-pg": 20_000},
+    "steps_of": {"gan-pg": 400_000, "irecgan": 300_000},
     "reports": 4,
     "validation_episodes": 250,
     "particles": 200,
-    "generations": 10,
-    "candidates": 32,
+    "generations": 8,
+    "candidates": 16,
 }
 PAPER: Budget = BUDGET | {
     "epochs": 40,
@@ -120,7 +122,7 @@ PAPER: Budget = BUDGET | {
     "steps_of": {"gan-pg": 2_000_000, "irecgan": 2_000_000},
     "reports": 20,
 }
-"""The paper's users, as the budget has, and trainings as long as the zoo's other pages have."""
+"""The paper's users, as the budget has too, and longer fits and trainings; it gives no lengths."""
 SMOKE: Budget = BUDGET | {
     "seeds": [0, 1],
     "slate_sizes": [3],
@@ -305,7 +307,7 @@ def _table(earned: dict[str, np.ndarray], size: int) -> str:
                 "" if printed is None else f"{printed:.2f}",
             ]
         )
-    return table(["method", "knows", "reward a session", "of the headroom", "paper"], rows)
+    return table(["method", "learned from", "reward a session", "of the headroom", "paper"], rows)
 
 
 EXPERIMENT = Experiment(
@@ -342,7 +344,7 @@ What the paper leaves open, and how it was chosen:
   differ, with support; so they, `cascading-dqn-maml`, and `popularity`, which counts random slates,
   are trained in the model by likelihood.
 - `gan-pg` is REINFORCE in RecGAN-v0 with a GAN user model fitted to the log; `irecgan` learns from
-  the log itself, as Algorithm 1 of its paper has it offline.
+  the log itself, as Algorithm 1 of its paper has it offline, and generates sessions of 20 slates.
 
 Every training keeps the policy of the best validation, in the model, or of a log's validation
 users. Policies that know the rules of the world, and the test population, are those of
