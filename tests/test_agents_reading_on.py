@@ -95,3 +95,13 @@ def test_it_recommends_to_one_user() -> None:
     agent = agent_of("irecgan", remove_clicked=False)
     of_one = TWO_USERS.of_users(np.array([1]))
     assert agent.recommend([0, 5], of_one) == agent.recommend([4, 2, 0, 5])
+
+
+def test_pages_are_ranked_by_the_logits_after_the_clicks_of_support() -> None:
+    agent = agent_of("gan-pg")
+    nothing, pages = np.full((2, WINDOW), NONE), np.array([[1, 5], [4, NONE]])
+    scores = agent.adapt(TWO_USERS).scores(nothing, pages)
+    read = np.array([[NONE, NONE, 1, 4], [3, 1, 4, 2]])
+    every = agent.ranking(read, nothing[:, :0]).detach().numpy()
+    np.testing.assert_allclose(scores[0], every[0, [1, 5]])
+    np.testing.assert_allclose(scores[1], [every[1, 4], -np.inf])
