@@ -28,7 +28,7 @@ from recgym_agents.experiments.irecgan.figure_2_runs import (
     cells,
     run_cell,
 )
-from recgym_agents.experiments.irecgan.slate_mdp_sessions import MEASURES
+from recgym_agents.experiments.irecgan.slate_mdp_sessions import MEASURES, WORLDS
 from recgym_agents.experiments.irecgan.slate_mdp_yardsticks import (
     CAPTION,
     KNOWN,
@@ -72,7 +72,7 @@ class Runs:
 
     def __init__(self, finished: list[Finished], budget: Budget) -> None:
         self.finished = finished
-        self.worlds = list(budget["seeds"])
+        self.worlds = [world for world in WORLDS if world in budget["seeds"]]
         """Kinds of worlds."""
         self.logs: list[str] = budget["logs"]
         """Logging policies."""
