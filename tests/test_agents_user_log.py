@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from recgym.data import Catalog, Dataset
 from recgym.errors import RecGymError
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.learning.episodes import EpisodeLog
 from recgym_agents.learning.user_log import UserLog, cut, halves, page_scores
 from recgym_agents.learning.user_loop import UserLoopConfig
+from recgym_agents.learning.user_steps import UserBatch, steps_of_support
 from recgym_agents.runs.evaluation import make_vector_env
+from recgym_agents.runs.training import TrainConfig, train
 from recgym_agents.user_support import Support
 from recgym_agents.zoo import entry_of
+from tests.fixtures.user_logs import event, sessions_of
 
 ADAPT = ("m3rec", "meta-pg", "meta-lstm", "melu", "cascading-dqn-maml")
 SPEC = EnvironmentSpec(n_items=9, slate_size=3, window=2, features=None)
@@ -36,14 +41,16 @@ def agent_of(name: str, spec: EnvironmentSpec = SPEC) -> Any:
 
 
 def random_log(n_items: int = 9, sessions: int = 12) -> EpisodeLog:
-    """Sessions of three pages, of one to three items."""
+    """Sessions of three pages, of one to three items; one page in five has no click."""
     rng, pages = np.random.default_rng(0), 3 * sessions
     slate = np.argsort(rng.random((pages, n_items)), axis=1)[:, :3]
     size = rng.integers(1, 4, pages)
     slate = np.where(np.arange(3) < size[:, None], slate, -1)
     item = slate[np.arange(pages), rng.integers(size)]
+    item[4::5] = -1
     offsets = np.arange(0, pages + 1, 3)
-    history, reward = np.full((sessions, 2), n_items), rng.random(pages).astype(np.float32)
+    history = np.full((sessions, 2), n_items)
+    reward = np.where(item < 0, 0.0, rng.random(pages)).astype(np.float32)
     return EpisodeLog(history, offsets, np.ones(sessions, np.bool_), slate, item, reward)
 
 
@@ -52,14 +59,35 @@ def test_a_session_is_cut_into_support_and_what_followed() -> None:
     assert support.slate.tolist() == [[[[1, 2, -1], [3, -1, -1]]]]
     assert support.click.tolist() == [[[1, 0]]]
     assert support.reward.tolist() == [[[1.0, 2.0]]]
-    assert query.there.tolist() == [[[False, True]]]  # the page without a slate is not ranked
-    assert query.slate[0, 0, 1].tolist() == [4, 5, 9]
-    assert query.slot[0, 0, 1] == 0
-    assert query.reward.tolist() == [[[0.0, 4.0]]]
-    assert query.observation[0, 0, 1].tolist() == [3, 6]  # but its item was clicked
-    assert query.next_observation[0, 0, 1].tolist() == [6, 4]
-    assert not query.goes_on[0, 0, 1]
+    assert query.there.tolist() == [[[True]]]  # the page without a slate is not ranked
+    assert query.slate.tolist() == [[[[4, 5, 9]]]]
+    assert query.slot.tolist() == [[[0]]]
+    assert query.reward.tolist() == [[[4.0]]]
+    assert query.observation.tolist() == [[[[3, 6]]]]  # but its item was clicked
+    assert query.next_observation.tolist() == [[[[6, 4]]]]
+    assert query.goes_on.tolist() == [[[False]]]
     support.check(9, 3, 0)
+
+
+def test_a_page_without_a_slate_leaves_no_gap_in_support_and_does_not_count() -> None:
+    """A session of six pages, the third without a slate, is cut after four slates."""
+    slate = np.array([[1, 2], [3, -1], [-1, -1], [4, 5], [6, 8], [7, 0]])
+    item = np.array([2, 3, 6, 4, 8, 7])
+    offsets, reward = np.array([0, 6]), np.arange(6, dtype=np.float32)
+    log = EpisodeLog(np.array([[9, 9]]), offsets, np.ones(1, np.bool_), slate, item, reward)
+    support, query = cut(log, np.array([0]), np.array([3]), SPEC, 2, 1)
+    assert support.slate.tolist() == [[[[3, -1, -1], [4, 5, -1]]]]  # the last two of three
+    assert support.click.tolist() == [[[0, 0]]]
+    assert support.reward.tolist() == [[[1.0, 3.0]]]
+    assert query.slate.tolist() == [[[[6, 8, 9]]]]
+    assert query.goes_on.tolist() == [[[True]]]
+    whole, _ = cut(log, np.array([0]), np.array([3]), SPEC, 5, 1)
+    shown = [0, 1, 3, 4, 5]
+    full = replace(log, offsets=offsets - [0, 1], slate=slate[shown], item=item[shown])
+    same, _ = cut(replace(full, reward=reward[shown]), np.array([0]), np.array([3]), SPEC, 5, 1)
+    read = [agent_of("meta-lstm").adapt(told).knowledge["context"] for told in (whole, same)]
+    assert read[0].any()
+    np.testing.assert_array_equal(*read)
 
 
 def test_support_is_the_last_pages_before_the_cut_and_what_follows_the_first() -> None:
@@ -75,8 +103,9 @@ def test_support_is_the_last_pages_before_the_cut_and_what_follows_the_first() -
 
 def test_held_out_users_are_cut_in_the_middle_and_sessions_of_one_page_left_out() -> None:
     support, query = halves(LOG, SPEC, 5)
-    assert support.there.tolist() == [[[True, True]]]
-    assert query.there.shape == (1, 1, 2)
+    assert support.there.tolist() == [[[True]]]
+    assert query.there.tolist() == [[[True, True]]]  # of three pages with a slate
+    assert query.slate[0, 0, :, 0].tolist() == [3, 4]
     _, longer = halves(random_log(), SPEC, 5)
     assert longer.there.shape == (12, 1, 2)
 
@@ -157,8 +186,29 @@ def test_items_of_a_page_are_ranked_as_in_a_slate(name: str) -> None:
         np.testing.assert_array_equal(np.argsort(-scores, 1)[:, :3], best)
     few = adapted.scores(observation, best)
     np.testing.assert_allclose(few, np.take_along_axis(scores, best, 1), rtol=1e-4, atol=1e-5)
-    with pytest.raises(RecGymError, match="2 observations, but adapted to 12 users"):
+    with pytest.raises(RecGymError, match="scores: 2 observations, but adapted to 12 users"):
         adapted.scores(observation[:2], every[:2])
+    with pytest.raises(RecGymError, match="act: 2 observations, but adapted to 12 users"):
+        adapted.act(observation[:2])
+    for wrong in (-1, 10):
+        with pytest.raises(RecGymError, match=f"slate has item {wrong}; items are 0..8, and 9"):
+            adapted.scores(observation, np.where(every == 3, wrong, every))
+        with pytest.raises(RecGymError, match=f"observation has item {wrong}; items are 0..8"):
+            adapted.scores(np.full_like(observation, wrong), every)
+
+
+@pytest.mark.parametrize("name", ADAPT)
+def test_a_page_without_a_click_that_has_fewer_items_than_slots_can_be_learned_from(
+    name: str,
+) -> None:
+    slate, item = np.array([[1, 2], [3, -1], [3, -1], [4, 5]]), np.array([-1, -1, 3, 4])
+    offsets, reward = np.array([0, 4]), np.array([0, 0, 1, 1], np.float32)
+    log = EpisodeLog(np.array([[9, 9]]), offsets, np.ones(1, np.bool_), slate, item, reward)
+    agent = agent_of(name)
+    support, query = cut(log, np.array([0]), np.array([3]), SPEC, 5, 5)
+    report = agent.update(UserBatch(steps_of_support(support, SPEC), query))
+    assert np.isfinite(list(report.values())).all()
+    assert np.isfinite(agent.adapt(support).scores(np.array([[9, 3]]), np.arange(9)[None])).all()
 
 
 @pytest.mark.parametrize("name", ADAPT)
@@ -182,20 +232,66 @@ def test_a_log_is_learned_from_and_gone_on_with(name: str) -> None:
 
 def test_a_score_is_the_mean_ndcg_of_the_second_halves() -> None:
     """An agent that ranks by the item's number, the highest first: items 4 before 5 is rank 2."""
+    adapted_at_once = []
 
     class ByNumber:
         spec = SPEC
 
         def adapt(self, support: Support) -> ByNumber:
+            adapted_at_once.append(len(support.slate))
             return self
 
         def scores(self, observation: np.ndarray, slate: np.ndarray) -> np.ndarray:
             return np.where(slate < 9, slate, -np.inf)
 
-    loop = UserLoopConfig(schedule="offline").loop(ByNumber(), None, 10, (0, 0), LOG)
-    assert loop.score(LOG) == pytest.approx(1.0 / np.log2(3.0))
+    config = UserLoopConfig(schedule="offline", batch_users=2)
+    loop = config.loop(ByNumber(), None, 10, (0, 0), LOG)
+    mean = (1.0 + 1.0 / np.log2(3.0)) / 2.0  # the page of item 3 alone, and that of 4 and 5
+    assert loop.score(LOG) == pytest.approx(mean)
     _, query = halves(LOG, SPEC, 5)
-    assert page_scores(ByNumber(), query)[query.there].tolist() == [[4.0, 5.0, -np.inf]]
+    ranked = page_scores(ByNumber(), query)[query.there].tolist()
+    assert ranked == [[3.0, -np.inf, -np.inf], [4.0, 5.0, -np.inf]]
+    thrice = LOG.joined(LOG).joined(LOG)
+    adapted_at_once.clear()
+    assert loop.score(thrice) == pytest.approx(mean)
+    assert adapted_at_once == [2, 1]
+
+
+def test_validation_users_that_cannot_be_scored_are_named_before_training(tmp_path: Path) -> None:
+    """Users 0 .. 3 train; user 4, who validates, has a single page, or no click in her last."""
+    pages = [event(user, [user, 8], 0, user) for user in range(4) for _ in range(2)]
+    for last, lacks in (
+        ([event(4, [4, 5], 0, 4)], "no session of the log has two pages with a slate"),
+        ([event(4, [4, 5], 0, 4), event(4, [6, 7], -1, -1)], "no session of the log has a click"),
+    ):
+        names = tuple(str(i) for i in range(9))
+        catalog = Catalog(names, None, np.zeros((9, 0), np.float32), ())
+        info = {"name": "few", "licence": "none", "sha256": "0", "repeat_clicks": True}
+        split = np.array([0, 0, 0, 0, 1], np.int8)
+        folder = tmp_path / str(len(last))
+        Dataset(sessions_of(pages + last), catalog, split, info).save(folder / "log")
+        config = TrainConfig(
+            env=None,
+            agent="melu",
+            steps=8,
+            seed=0,
+            out=str(folder / "run"),
+            env_args={"slate_size": 2, "window": 2},
+            loop_args={"schedule": "offline"},
+            log=str(folder / "log"),
+        )
+        with pytest.raises(RecGymError, match=f"log, validation users: {lacks}") as found:
+            train(config)
+        assert "\n" not in str(found.value)
+        assert not (folder / "run").exists()
+        train(replace(config, validation_episodes=0))
+        assert (folder / "run" / "DONE").exists()
+
+
+def test_offline_an_agent_acts_once_a_logged_step() -> None:
+    assert UserLoopConfig(schedule="offline").acts(1_000) == 1_000
+    played = UserLoopConfig(slates=10, num_envs=5, updates=2, batch_users=3)
+    assert played.acts(1_000) == 1_000 + 20 * 2 * 3 * 10  # 20 rounds of five users
 
 
 def test_m3rec_learns_from_a_log_to_tell_users_apart() -> None:

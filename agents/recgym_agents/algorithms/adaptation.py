@@ -97,7 +97,7 @@ class AdaptedAgent:
         Raises:
             RecGymError: as many observations as neither.
         """
-        self._check(len(observation))
+        self._check("act", len(observation))
         return self.agent.act_for(self.knowledge, observation, explore)
 
     def scores(self, observation: np.ndarray, slate: np.ndarray) -> np.ndarray:
@@ -109,14 +109,23 @@ class AdaptedAgent:
                 or fewer, or more.
 
         Raises:
-            RecGymError: as many observations as neither.
+            RecGymError: as many observations as neither, or an item that is not in 0..N.
         """
-        self._check(len(observation))
+        self._check("scores", len(observation))
+        n_items = self.spec.n_items
+        read_as_ids = {"slate": slate} | ({"observation": observation} if self.spec.ids else {})
+        for name, items in read_as_ids.items():
+            wrong = items[(items < 0) | (items > n_items)]
+            if wrong.size:
+                raise RecGymError(
+                    f"scores: {name} has item {wrong[0]}; items are 0..{n_items - 1}, and"
+                    f" {n_items} where there is none"
+                )
         observed = np.int64 if self.spec.ids else np.float32
         read = torch.as_tensor(observation.astype(observed, copy=False))
-        items = torch.as_tensor(slate)
-        found = self.agent.scores_for(self.knowledge, read, items)
-        scores: np.ndarray = shown_alone(found, items, self.spec.n_items).numpy()
+        shown = torch.as_tensor(slate)
+        found = self.agent.scores_for(self.knowledge, read, shown)
+        scores: np.ndarray = shown_alone(found, shown, n_items).numpy()
         return scores
 
     def adapt(self, support: Support) -> AdaptedAgent:
@@ -128,12 +137,12 @@ class AdaptedAgent:
         """Returns a slate for the single user it adapted to; see ``Policy.recommend``."""
         return recommend(self, history, support)
 
-    def _check(self, observations: int) -> None:
-        """Raises RecGymError for so many observations, if they are not of its users."""
+    def _check(self, method: str, observations: int) -> None:
+        """Raises RecGymError for so many observations of a method, if they are not of its users."""
         users = len(next(iter(self.knowledge.values())))
         if users not in (1, observations):
             raise RecGymError(
-                f"act: {observations} observations, but adapted to {users} users; give one of"
+                f"{method}: {observations} observations, but adapted to {users} users; give one of"
                 " each, in their order"
             )
 

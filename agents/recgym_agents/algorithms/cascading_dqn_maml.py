@@ -138,6 +138,9 @@ class CascadingDQNMAML(MetaGradientAgent):
     Where candidates are new at every step, the support tells those that were shown and no others: a
     step there has no more candidates.
 
+    Pages of a log may show fewer items than slates have slots. Their empty slots are learned as
+    slots that show an item whose features are all zero.
+
     References:
         - Chen et al.: Generative adversarial user model for reinforcement learning based
           recommendation system. ICML 2019, section 6.3 ("CDQN with GAN").

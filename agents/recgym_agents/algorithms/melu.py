@@ -138,8 +138,8 @@ class MeLU(MetaGradientAgent):
 def shown_loss(logits: Tensor, data: UserData, n_items: int) -> Tensor:
     """Returns the cross-entropy of items shown (..., M, K), clicked or not, at steps that count.
 
-    A mean over the items of a step, of which there are N = ``n_items``; a slot that shows nothing
-    does not count.
+    A mean over the items that a step shows, then over steps; a slot that shows nothing, which has
+    N = ``n_items``, does not count.
     """
     slots = torch.arange(logits.shape[-1])
     clicked = (data.slot[..., None] == slots).to(logits.dtype)

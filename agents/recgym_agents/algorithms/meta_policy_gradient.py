@@ -57,7 +57,7 @@ class MetaPolicyGradient(MetaGradientAgent):
     policies. The steps descend ``-G_t log pi(i_t | s_t, A_t)`` of the items that were clicked in
     the support, where G is the discounted return, and A the slate: what the logging policy did not
     show was no candidate there. The outer loss is ``-G_t log pi(i_t | s_t)``, over all items, of
-    the slates that the adapted policy itself drew.
+    the slates that the adapted policy itself drew; from a log, of the slates that were logged.
 
     References:
         - Finn, Abbeel and Levine: Model-agnostic meta-learning for fast adaptation of deep
@@ -79,8 +79,8 @@ class MetaPolicyGradient(MetaGradientAgent):
         scores = call(network, "of_slate", params, data.observation, data.slate, none)
         logits = shown_alone(scores, data.slate, self.spec.n_items)
         slot = data.slot.clamp(max=data.slate.shape[1] - 1)
-        log_pi = item_log_prob(logits, slot)
-        gained = (data.value * data.weight * log_pi).sum()
+        log_pi = torch.where(data.weight > 0.0, item_log_prob(logits, slot), 0.0)
+        gained = (data.value * log_pi).sum()
         return -gained / data.weight.sum().clamp(min=1.0)
 
     def support_data(self, steps: UserSteps) -> UserData:
@@ -92,7 +92,7 @@ class MetaPolicyGradient(MetaGradientAgent):
         return self.data(steps, returns.reshape(steps.reward.shape), clicked, support=True)
 
     def outer_loss(self, batch: UserBatch) -> tuple[Tensor, dict[str, float]]:
-        """Returns REINFORCE's loss of the slates that adapted policies drew."""
+        """Returns REINFORCE's loss of the slates that adapted policies drew, or of logged ones."""
         query = batch.query
         adapted = self.descended(self.network, self.support_data(batch.support))
         data = self.data(query, torch.as_tensor(query.reward), query.there)
@@ -132,7 +132,7 @@ def ranked(logits: Tensor, slate_size: int, rng: np.random.Generator | None) -> 
 def clicked_items_loss(
     logits: Tensor, data: UserData, discount: float, entropy: float
 ) -> tuple[Tensor, dict[str, float]]:
-    """Returns REINFORCE's loss of the items clicked in slates that the policy drew, and a report.
+    """Returns REINFORCE's loss of the items clicked in drawn or logged slates, and a report.
 
     ``-sum_t G_t log pi(x_t)``, where x is the clicked item, which M3Rec takes for the probability
     of the slate (section 4.1). Returns are divided by their mean size. An item that was no

@@ -38,6 +38,13 @@ class Loop(Checkpointed, ABC):
             RecGymError: a loss is no longer a finite number.
         """
 
+    def check_held_out(self, held_out: EpisodeLog) -> None:
+        """Checks that logged episodes can be scored, before anything is learned.
+
+        Raises:
+            RecGymError: they cannot; it says what they lack.
+        """
+
     def score(self, held_out: EpisodeLog) -> float:
         """Returns the agent's mean score of logged episodes that it does not learn from.
 

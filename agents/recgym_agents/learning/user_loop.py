@@ -86,7 +86,12 @@ class UserLoopConfig:
         return True
 
     def acts(self, steps: int) -> float:
-        """Returns the slates shown, and those found for the next states of the updates."""
+        """Returns the slates shown, and those found for the next states of the updates.
+
+        With ``schedule="offline"`` none is shown, and each logged step is learned from once.
+        """
+        if self.schedule == "offline":
+            return steps
         users = steps / self.slates
         return steps + users / self.num_envs * self.updates * self.batch_users * self.slates
 

@@ -50,13 +50,20 @@ def validation_of(
     """Returns how policies are validated: in the environment, or offline on logged users.
 
     Raises:
-        RecGymError: a log without validation users.
+        RecGymError: a log whose validation users cannot be scored.
     """
     if config.validation_episodes == 0:
         return None
     if schedule.log_use == "must":
         assert dataset is not None
         held_out = _episodes(dataset, "validation", loop.agent.spec)
+        try:
+            loop.check_held_out(held_out)
+        except RecGymError as error:
+            raise RecGymError(
+                f"{config.log}, validation users: {error}; divide its users again, or set"
+                " validation_episodes to 0"
+            ) from None
 
         def score() -> tuple[float, dict[str, float]]:
             found = loop.score(held_out)
