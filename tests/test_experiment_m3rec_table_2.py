@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from recgym.data import Catalog, Dataset
 from recgym.errors import RecGymError
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import DataNotAvailable, Finished, Page, Place
 from recgym_agents.experiments.irecgan.reranking import Lists
 from recgym_agents.experiments.m3rec import table_2
-from recgym_agents.experiments.m3rec.logged_methods import GROUPS
+from recgym_agents.experiments.m3rec.logged_methods import GROUPS, Learning, pages_of_a_pass
 from recgym_agents.experiments.m3rec.logged_users import (
     METRICS,
     HeldOutUsers,
@@ -21,7 +23,11 @@ from recgym_agents.experiments.m3rec.logged_users import (
     ranking_metrics,
     read_users,
 )
-from recgym_agents.zoo import AGENTS
+from recgym_agents.learning.episodes import EpisodeLog
+from recgym_agents.learning.user_loop import UserLoopConfig
+from recgym_agents.user_support import Support
+from recgym_agents.zoo import AGENTS, entry_of
+from tests.fixtures.user_logs import event, sessions_of
 from tests.test_experiment_irecgan_table1 import small_log
 
 SEEDS = (0, 1, 2)
@@ -84,9 +90,9 @@ def verdicts(found: Page) -> dict[str, str]:
 def test_m3rec_is_judged_against_each_rival_in_all_metrics() -> None:
     better = {"m3rec": [0.1, 0.11, 0.12], "melu": [0.2, 0.22, 0.21], "irecgan": [0.1, 0.3, 0.0]}
     found = verdicts(page(better))
-    assert found["trivago: m3rec > meta-pg, in all metrics"] == "reproduced"
-    assert found["trivago: m3rec > melu, in all metrics"] == "contradicted"
-    assert found["trivago: m3rec > irecgan, in all metrics"] == "inconclusive"
+    assert found["trivago: m3rec > meta-pg, each as built, in all metrics"] == "reproduced"
+    assert found["trivago: m3rec > melu, each as built, in all metrics"] == "contradicted"
+    assert found["trivago: m3rec > irecgan, each as built, in all metrics"] == "inconclusive"
     assert found["trivago: m3rec > itself without a context, in all metrics"] == "reproduced"
     by_rule = "trivago: m3rec > random, the best rule by NDCG@10, in all metrics"
     assert found[by_rule] == "reproduced"
@@ -126,8 +132,86 @@ def test_the_second_half_of_a_test_user_is_reranked(tmp_path: Path) -> None:
     np.testing.assert_array_equal(lists.click, pages.click[1::2])
     np.testing.assert_array_equal(lists.observation[:, -1], pages.item[::2])
     np.testing.assert_array_equal(users.support.slate[:, 0, 0], pages.padded_slates()[::2])
+    np.testing.assert_array_equal(users.support.click[:, 0, 0], pages.click[::2])
+    assert users.support.click.shape == (9, 1, 1)
     other = read_users("trivago", small_log(tmp_path), 4, None)
     assert (other.split != dataset.split).any()
+
+
+def two_tastes() -> Dataset:
+    """80 users of four pages, who click even items of 0 .. 7 or odd ones, and buy those below 4.
+
+    Pages show an even and an odd item. On every other page all click 8, so that the last click
+    before the second and the last page tells nothing.
+    """
+    rng, events = np.random.default_rng(0), []
+    for user in range(80):
+        for page in range(4):
+            slate = [8, 9] if page % 2 else (2 * rng.integers(4, size=2) + np.arange(2)).tolist()
+            slot = 0 if page % 2 else user % 2
+            events.append(event(user, slate, slot, slate[slot]))
+    sessions = sessions_of(events)
+    sessions = replace(sessions, reward=(sessions.item < 4).astype(np.float32))
+    names, info = tuple(str(i) for i in range(10)), {"name": "two", "licence": "none"}
+    catalog = Catalog(names, None, np.zeros((10, 0), np.float32), ())
+    split = np.repeat(np.array([0, 1, 2], np.int8), [32, 16, 32])
+    return Dataset(sessions, catalog, split, info | {"sha256": "0", "repeat_clicks": True})
+
+
+def test_rewards_of_test_users_are_paid_as_those_of_training() -> None:
+    dataset = two_tastes()
+    users = HeldOutUsers.of(dataset, EnvironmentSpec(10, 2, 1, None), 20)
+    reward = dataset.pages("test").reward.reshape(32, 4)
+    np.testing.assert_array_equal(users.support.reward[:, 0], 1.0 + 3.0 * reward[:, :2])
+    np.testing.assert_array_equal(users.query.reward[:, 0], 1.0 + 3.0 * reward[:, 2:])
+    assert set(users.support.reward.ravel()) == {1.0, 4.0}
+
+
+def test_support_says_which_items_a_test_user_clicks() -> None:
+    """Told of her first pages, the item of her kind is ranked first; told of none, at random."""
+    dataset = two_tastes()
+    spec = EnvironmentSpec(10, 2, 1, np.eye(10, dtype=np.float32))
+    users = HeldOutUsers.of(dataset, spec, 20)
+    log = EpisodeLog.of_sessions(dataset.pages("train"), 1, 10)
+    entry = entry_of("melu", {"remove_clicked": False}, {})
+    agent = entry.builder(entry.config, spec, 0)
+    loop = UserLoopConfig(schedule="offline").loop(agent, None, 9_999, (0, 0), log)
+    for _ in range(75):
+        loop.iterate()
+    lists = users.lists(10)
+    liked = lists.slate[:, 0] < 8
+    own = lists.click[liked]
+    told = users.adapted_scores(agent)[liked]
+    assert (told.argmax(1) == own).mean() > 0.9
+    nothing = replace(users, support=Support.none(32, 2))
+    untold = nothing.adapted_scores(agent)[liked]
+    np.testing.assert_array_equal(np.unique(own, return_counts=True)[1], [16, 16])
+    assert (untold.argmax(1) == own).mean() < 0.7
+    pages, row = lists.slate[liked], np.arange(32)
+    assert (pages % 2 == [0, 1]).all()
+    gained = (told - untold)[row, own] - (told - untold)[row, 1 - own]
+    assert (gained > 0.0).mean() > 0.9
+
+
+def test_a_pass_reads_each_user_once() -> None:
+    """A user of six pages has 1, 2, 3, 4 and 5 after a cut, of which four are read."""
+    assert pages_of_a_pass(np.array([6]), 4) == pytest.approx((1 + 2 + 3 + 4 + 4) / 5)
+    assert pages_of_a_pass(np.array([2, 1, 6, 3]), 4) == pytest.approx(1.0 + 2.8 + 1.5)
+
+
+def test_all_methods_take_as_many_batches_of_users(tmp_path: Path) -> None:
+    """32 training users in batches of four: eight a pass."""
+    dataset = two_tastes()
+    budget = TINY | {"passes": 3, "batch_users": 4, "pages": 2}
+    learning = Learning(dataset, EnvironmentSpec(10, 2, 1, None), 0, budget, tmp_path)
+    adapts = learning._on_the_log("meta-pg")
+    pages_a_user = (1 + 2 + 2) / 3  # after a cut after three, two and one of four pages
+    assert adapts.steps == round(3 * 32 * pages_a_user)
+    own = learning._with_meta_users("m3rec")
+    rounds = own.steps / (4 * 2)
+    assert rounds * own.loop_args["updates"] == 3 * 8
+    assert own.agent_args["averaging"] == learning._on_the_log("m3rec-log").agent_args["averaging"]
+    assert "averaging" not in adapts.agent_args
 
 
 @pytest.mark.parametrize("methods", ["m3rec", "meta-pg", "irecgan", "gan-pg"])

@@ -19,7 +19,7 @@ from recgym_agents.learning.user_steps import UserBatch, UserSteps, steps_of_sup
 from recgym_agents.user_support import Support
 
 UNSEEN = (
-    "no session of the log has two pages with a slate, one to tell of its user and one to learn from"
+    "no session of the log has two pages with a slate, one to tell of its user and one after it"
 )
 UNCLICKED = "no session of the log has a click in the second half of its pages, to be ranked"
 
@@ -194,9 +194,7 @@ def cut(
     page = np.argsort(~shown, axis=1, kind="stable")  # those with a slate first
 
     def part(begin: np.ndarray, end: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Returns the steps of the pages from ``begin`` to ``end``, which are there, and which is
-        the last of its session.
-        """
+        """Returns the steps of pages, which of these are there, and which are a session's last."""
         place = begin[:, None] + np.arange(int((end - begin).max()))
         there = place < end[:, None]
         return page[row, np.where(there, place, 0)], there, place + 1 == length[:, None]

@@ -25,6 +25,9 @@ WINDOW = 40
 """Clicked items observed; no session is longer in the logs of real pages."""
 SUPPORT_PAGES = 20
 """Pages of a sequence of support, at most."""
+AVERAGING = 0.9
+"""M3Rec's, less than the zoo's: its running mean starts at random parameters, which would still
+count after the few updates of a pass over a small log."""
 GROUPS = {
     "m3rec": ("m3rec", "m3rec-no-mi", "m3rec-no-context"),
     "m3rec-log": ("m3rec-log",),
@@ -55,6 +58,7 @@ class Learning:
         self.seed = seed
         self.pages = dataset.pages("train")
         self.users = len(np.unique(self.pages.user))
+        self.slates = np.unique(self.pages.user[self.pages.slate_sizes > 0], return_counts=True)[1]
 
     def scores(self, method: str, test: HeldOutUsers, lists: Lists) -> Array:
         """Trains a method; returns what it ranks the items of the test pages by (P, K)."""
@@ -73,16 +77,17 @@ class Learning:
         return test.adapted_scores(agent.inner)
 
     def _on_the_log(self, method: str) -> TrainConfig:
-        """Returns how a method learns that adapts, from as many pages as ``passes`` have."""
+        """Returns how a method learns that adapts, from about as many batches as passes have."""
         agent = "m3rec" if method == "m3rec-log" else method
+        averaged = {"averaging": AVERAGING} if agent.startswith("m3rec") else {}
         return TrainConfig(
             env=None,
             agent=agent,
-            steps=self.budget["passes"] * self.pages.n_pages // 2,  # half of them are support
+            steps=round(self.budget["passes"] * pages_of_a_pass(self.slates, self.budget["pages"])),
             seed=self.seed,
             out=str(self.folder / method),
             env_args=self._world(),
-            agent_args={"remove_clicked": False},
+            agent_args={"remove_clicked": False} | averaged,
             loop_args=self._loop() | {"schedule": "offline"},
             log=self._log(agent),
             reports=self.budget["passes"],
@@ -91,7 +96,8 @@ class Learning:
     def _with_meta_users(self, method: str) -> TrainConfig:
         """Returns how M3Rec learns: in the meta-level user model and, as much, from the log."""
         updates, slates = 12, self.budget["pages"]
-        batches = self.budget["passes"] * self.users / self.budget["batch_users"]
+        users = (self.slates > 1).sum()
+        batches = self.budget["passes"] * users / self.budget["batch_users"]
         rounds, envs = max(round(batches / updates), 1), self.budget["batch_users"]
         world = {"user_model": self._user_model("m3rec"), "horizon": slates, "support": 1}
         own = {"schedule": "online-offline", "updates": updates, "num_envs": envs}
@@ -100,7 +106,11 @@ class Learning:
             env="M3Rec-v0",
             steps=rounds * envs * slates,
             env_args=self._world() | world,
-            agent_args={"remove_clicked": False, "reads_rewards": False},
+            agent_args={
+                "remove_clicked": False,
+                "reads_rewards": False,
+                "averaging": AVERAGING,
+            },
             loop_args=self._loop() | own,
             reports=1,
             validation_episodes=0,
@@ -163,3 +173,19 @@ class Learning:
                 fit = replace(fit, epochs=budget["gan_fit_epochs"])
             fit_user_model(self.dataset, config, fit, test_users=False, seed=self.seed).save(folder)
         return str(folder)
+
+
+def pages_of_a_pass(slates: Array, pages: int) -> float:
+    """Returns how many pages are learned from, in the mean, if each user is drawn once.
+
+    A user of L pages is cut after 1 .. L - 1 of them, each as likely, and at most the first
+    ``pages`` after the cut are learned from. Users of one page are not.
+
+    Args:
+        slates: pages with a slate of each user, L (U,).
+        pages: at most, 1 or more.
+    """
+    cuts = slates[slates > 1] - 1
+    whole = np.minimum(cuts, pages)  # cuts after which no page is left out
+    total = whole * (whole + 1) / 2 + (cuts - whole) * pages
+    return float((total / cuts).sum())

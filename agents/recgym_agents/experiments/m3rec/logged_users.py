@@ -16,6 +16,7 @@ from recgym.ranking_metrics import hit_rate, ndcg, rank_counts
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import Place
 from recgym_agents.experiments.irecgan.reranking import Lists
+from recgym_agents.experiments.irecgan.shared_settings import as_irecgan_is_paid
 from recgym_agents.experiments.user_logs import divide_again, raw_log
 from recgym_agents.experiments.yoochoose_pages import read_yoochoose_pages
 from recgym_agents.learning.episodes import EpisodeLog
@@ -75,14 +76,15 @@ class HeldOutUsers:
 
     @staticmethod
     def of(dataset: Dataset, spec: EnvironmentSpec, support_pages: int) -> HeldOutUsers:
-        """Returns the test users of a log with two pages at least.
+        """Returns the test users of a log with two pages at least, paid as those of training are.
 
         Args:
             dataset: a log with a click on each page.
             spec: the world of the agents.
             support_pages: of the support, at most.
         """
-        log = EpisodeLog.of_sessions(dataset.pages("test"), spec.window, spec.n_items)
+        paid = as_irecgan_is_paid(dataset, "m3rec")  # as is every other agent that adapts
+        log = EpisodeLog.of_sessions(paid.pages("test"), spec.window, spec.n_items)
         return HeldOutUsers(*halves(log, spec, support_pages))
 
     def lists(self, n_items: int) -> Lists:
