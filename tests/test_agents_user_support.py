@@ -81,6 +81,15 @@ def test_nothing_is_one_step_that_is_not_there() -> None:
     assert nothing.features.shape == (3, 1, 1, 2, 4)
 
 
+def test_it_can_be_kept_from_some_users() -> None:
+    click, reward = np.zeros((2, 1, 2), np.int64), np.ones((2, 1, 2), np.float32)
+    support = Support(np.array([[[[1], [2]]], [[[3], [4]]]]), click, reward)
+    kept = support.kept_from(np.array([True, False]))
+    assert kept.slate.tolist() == [[[[-1], [-1]]], [[[3], [4]]]]
+    assert kept.there.tolist() == [[[False, False]], [[True, True]]]
+    assert support.there.all()
+
+
 def test_what_was_shown_since_joins_as_one_more_sequence() -> None:
     before = Support.of(INFO)
     assert before is not None

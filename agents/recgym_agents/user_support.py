@@ -84,6 +84,10 @@ class Support(NamedTuple):
         features = None if self.features is None else self.features[users]
         return Support(self.slate[users], self.click[users], self.reward[users], features)
 
+    def kept_from(self, untold: np.ndarray) -> Support:
+        """Returns the support with no step there for some of the users, by a mask (U,)."""
+        return self._replace(slate=np.where(untold[:, None, None, None], -1, self.slate))
+
     def joined(self, other: Support) -> Support:
         """Returns the sequences of both, of the same users: T is that of the longer one.
 

@@ -65,8 +65,7 @@ class UserLog(Checkpointed):
         users = self.rng.permutation(self.users)[:size]
         at = self.rng.integers(1, self.length[users])
         support, query = cut(self.log, users, at, self.spec, self.support_pages, self.pages)
-        told = self.rng.random(len(users)) >= self.without
-        support = support._replace(slate=np.where(told[:, None, None, None], support.slate, -1))
+        support = support.kept_from(self.rng.random(len(users)) < self.without)
         return UserBatch(steps_of_support(support, self.spec), query)
 
 

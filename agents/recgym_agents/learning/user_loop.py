@@ -198,8 +198,7 @@ class UserLoop(Loop):
         """
         config, spec = self.config, self.agent.spec
         support, observation = self._meet(spec)
-        told = self.rng.random(len(observation)) >= config.without
-        support = support._replace(slate=np.where(told[:, None, None, None], support.slate, -1))
+        support = support.kept_from(self.rng.random(len(observation)) < config.without)
         played = play(
             self.agent.adapt(support), self.env, observation, config.slates, config.explore
         )
