@@ -12,6 +12,7 @@ import pytest
 from recgym.data import Catalog, Dataset
 from recgym.errors import RecGymError
 from recgym_agents.agent import EnvironmentSpec
+from recgym_agents.algorithms.adaptation import UserData
 from recgym_agents.learning.episodes import EpisodeLog
 from recgym_agents.learning.user_log import UserLog, cut, halves, page_scores
 from recgym_agents.learning.user_loop import UserLoopConfig
@@ -228,6 +229,20 @@ def test_a_log_is_learned_from_and_gone_on_with(name: str) -> None:
         second.agent.set_state(*first.agent.state())
         second.set_state(*first.state())
         assert first.iterate() == second.iterate()
+
+
+def test_the_inner_loss_of_meta_pg_is_that_of_the_clicked_pages() -> None:
+    """The first page of the support has an item, two slots that show nothing, and no click."""
+    slate, click = np.array([[3, -1, -1], [4, 5, -1]]), np.array([-1, 0])
+    agent, losses = agent_of("meta-pg"), []
+    for pages in ([0, 1], [1]):
+        reward = np.array([0, 1], np.float32)[pages][None, None]
+        support = Support(slate[pages][None, None], click[pages][None, None], reward)
+        data = agent.support_data(steps_of_support(support, SPEC))
+        hers = UserData(*(part[0] for part in data))
+        losses.append(agent.loss(agent.network, agent.start(agent.network), hers).item())
+    assert losses[0] == pytest.approx(losses[1])
+    assert losses[1] > 0.0
 
 
 def test_a_score_is_the_mean_ndcg_of_the_second_halves() -> None:
