@@ -194,13 +194,15 @@ EXPERIMENT = Experiment(
     title="How far local policy improvement moves from the log",
     reproduces="Liang and Vlassis (2022), Figure 2",
     method="""
-[lpi-rl](../agents/lpi-rl.md) on the sample of YooChoose that [lpi-table3](lpi-table3.md) describes,
-scored in the same way, with other values of beta, which weighs the divergence from the logging
+[lpi-rl](../agents/lpi-rl.md) with other values of beta, which weighs divergence from the logging
 policy, and of lambda (`value_weight`), which weighs the loss of the values; all else has its
-default, as have the policies beside it. There are fewer sequences and epochs than there, so that
-all the trainings take less time, and batches of 16, so that there are about as many updates. The
-paper shows validation sequences; these are test sequences, of which nothing is selected, and the
-policy kept is that of the last epoch, so that all are equally far trained.
+default, as have the policies beside it. They learn from a sample of YooChoose's log: of 1% of its
+sessions, those of fewer than 3 clicks are left out, of the others some are drawn (the budget says
+how many), divided 80 / 10 / 10, and their last 20 events kept. Test events are ranked among all
+items. The experiment `lpi-table3` reads the sample in the same way; here there are fewer sequences
+and epochs, so that all the trainings take less time, and batches of 16, so that there are about as
+many updates. The paper shows validation sequences; these are test sequences, of which nothing is
+selected, and the policy kept is that of the last epoch, so that all are equally far trained.
 
 The cap of lpi-rl's weights is not varied: where it is met it scales all weights of a batch, which
 is what a larger lambda does, and the paper has none.

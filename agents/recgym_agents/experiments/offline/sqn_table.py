@@ -129,7 +129,7 @@ EXPERIMENT = Experiment(
         " al. (ICML 2024), the supervised loss in Q-learning's place"
     ),
     method="""
-The logs, their division, the training and the metrics are those of [lpi-table3](lpi-table3.md),
+The logs, their division, the training and the metrics are those of the experiment `lpi-table3`,
 unlike the papers', whose figures differ threefold from each other by preparation and tuning: only
 differences within one table mean anything. Each encoder learns next items alone
 ([logging](../agents/logging.md)), with Q-learning beside it ([sqn](../agents/sqn.md)), weighed by
