@@ -124,7 +124,7 @@ def test_agents_are_told_one_sequence_and_observe_clicks(reads_on: bool) -> None
 
 @pytest.mark.parametrize("source", ["rules", "gan", "game", "log"])
 def test_a_cell_runs(source: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    few = {name: experiment.METHODS[name] for name in ("m3rec-recovered", "gan-pg", "irecgan")}
+    few = {name: experiment.METHODS[name] for name in ("m3rec-no-mi", "gan-pg", "irecgan")}
     monkeypatch.setattr(experiment, "METHODS", few)
     sizes = {"offline_users": 30, "test_users": 8, "steps": 1_000, "validation_episodes": 4}
     budget = experiment.SMOKE | sizes | {"steps_of": {}}

@@ -56,8 +56,6 @@ class Method:
     """What it learns from: "log", or a user model fitted to it: "gan", "game" or "likelihood"."""
     agent: str
     """The zoo's name."""
-    reward: str = "click"
-    """What a click is worth in the user model, see ``recgym.simulators.learned_user``."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """Of the agent, beside its defaults."""
     reads_on: bool = False
@@ -68,7 +66,6 @@ METHODS = {
     "m3rec": Method("game", "m3rec"),
     "m3rec-no-mi": Method("game", "m3rec-no-mi"),
     "m3rec-no-context": Method("game", "m3rec-no-context"),
-    "m3rec-recovered": Method("game", "m3rec", "raw", {"reads_rewards": False}),
     "m3rec-mle": Method("likelihood", "m3rec"),
     "meta-lstm": Method("likelihood", "meta-lstm"),
     "meta-pg": Method("likelihood", "meta-pg"),
@@ -78,7 +75,7 @@ METHODS = {
     "gan-pg": Method("gan", "gan-pg", reads_on=True),
     "irecgan": Method("log", "irecgan", settings={"horizon": STEPS}, reads_on=True),
 }
-"""By the name in the table; ``m3rec-recovered`` is paid what the game recovered."""
+"""By the name in the table."""
 SOURCES = tuple(dict.fromkeys(method.source for method in METHODS.values()))
 ENVIRONMENTS = {"gan": "RecGAN-v0", "game": "M3Rec-v0", "likelihood": "M3Rec-v0"}
 """Fitted user model -> where agents meet it."""
@@ -111,7 +108,7 @@ BUDGET: Budget = {
     "steps_of": {"gan-pg": 400_000, "irecgan": 300_000},
     "reports": 4,
     "validation_episodes": 250,
-    "particles": 200,
+    "particles": 150,
     "generations": 8,
     "candidates": 16,
 }
@@ -194,7 +191,7 @@ def _trained(name: str, cell: Cell, budget: Budget, folder: Path) -> Any:
     args: dict[str, Any] = {"slate_size": cell["slate_size"], "window": WINDOW}
     of_log: dict[str, Any] = {"log": str(folder / "log"), "loop_args": {"schedule": "offline"}}
     if method.source != "log":
-        args |= {"user_model": str(folder / "model"), "reward": method.reward}
+        args |= {"user_model": str(folder / "model"), "reward": "click"}
         of_log = {}
     train(
         TrainConfig(
@@ -337,9 +334,9 @@ What the paper leaves open, and how it was chosen:
 - `m3rec` and its ablations are trained in M3Rec-v0 with the meta-level user model, fitted to the
   log by maximum likelihood and the adversarial game ("game"). `m3rec-mle` is the same agent in a
   model that was fitted without the game ("likelihood").
-- The recovered reward is known up to a constant. `m3rec` is paid what the log pays, 1 a click, of
-  what the recovered users click. `m3rec-recovered` is paid r itself, in which no click is worth 0:
-  an item that is clicked less than no click has a negative r, and to avoid clicks can pay more.
+- The recovered reward is known up to a constant. No click is worth 0 in it, so that an item that is
+  clicked less than no click has a negative r, and to avoid clicks pays more. Paid r itself, m3rec
+  learned that. So a click in the fitted models is worth what the log pays, 1, to all methods.
 - The paper does not say what `meta-lstm`, `meta-pg` and `melu` are trained in. They need users who
   differ, with support; so they, `cascading-dqn-maml`, and `popularity`, which counts random slates,
   are trained in the model by likelihood.
