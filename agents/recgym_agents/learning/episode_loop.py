@@ -14,7 +14,7 @@ from recgym.settings import AT_LEAST_0, AT_LEAST_1, check_ranges
 from recgym_agents.learning.episode_memory import EpisodeMemory, LoggingPolicy
 from recgym_agents.learning.episodes import EpisodeAgent, EpisodeLog
 from recgym_agents.learning.log_loop import LogLoop
-from recgym_agents.learning.loop import Loop
+from recgym_agents.learning.loop import LOG_USE, Loop
 from recgym_agents.learning.rollout_loop import RolloutLoop
 
 
@@ -53,12 +53,7 @@ class EpisodeLoopConfig:
     @property
     def log_use(self) -> Literal["not now", "may", "must"]:
         """Whether it learns from a log, by its ``schedule``."""
-        uses: dict[str, Literal["not now", "may", "must"]] = {
-            "online": "not now",
-            "online-offline": "may",
-            "offline": "must",
-        }
-        return uses[self.schedule]
+        return LOG_USE[self.schedule]
 
     @property
     def needs_propensities(self) -> bool:

@@ -106,6 +106,14 @@ class Schedule(Protocol):
         """
 
 
+LOG_USE: dict[str, Literal["not now", "may", "must"]] = {
+    "online": "not now",
+    "online-offline": "may",
+    "offline": "must",
+}
+"""When it learns -> whether it does so from a log."""
+
+
 class PlaysOnly:
     """What a ``Schedule`` says that steps an environment to the end, and reads no log."""
 

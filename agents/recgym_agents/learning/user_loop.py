@@ -14,7 +14,7 @@ from recgym.settings import AT_LEAST_1, SHARE, check_ranges
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.checkpointing import Arrays, Checkpointed
 from recgym_agents.learning.episodes import EpisodeLog
-from recgym_agents.learning.loop import Loop, means
+from recgym_agents.learning.loop import LOG_USE, Loop, means
 from recgym_agents.learning.user_log import UserLog, UserLogLoop
 from recgym_agents.learning.user_play import play, played_support
 from recgym_agents.learning.user_steps import UserBatch, UserSteps, steps_of_support
@@ -68,12 +68,7 @@ class UserLoopConfig:
     @property
     def log_use(self) -> Literal["not now", "may", "must"]:
         """Whether it learns from a log, by its ``schedule``."""
-        uses: dict[str, Literal["not now", "may", "must"]] = {
-            "online": "not now",
-            "online-offline": "may",
-            "offline": "must",
-        }
-        return uses[self.schedule]
+        return LOG_USE[self.schedule]
 
     @property
     def needs_propensities(self) -> bool:
