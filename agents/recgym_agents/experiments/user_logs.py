@@ -9,8 +9,18 @@ from typing import Any, Literal
 import numpy as np
 
 from recgym.arrays import Array
-from recgym.data import Dataset, read_display_sets, read_movielens, read_trivago
+from recgym.data import (
+    Dataset,
+    read_cikm_cup,
+    read_display_sets,
+    read_movielens,
+    read_trivago,
+    sessions_as_users,
+)
+from recgym.data.cikm import CLICKS as CIKM_CLICKS
+from recgym.data.cikm import PURCHASES, QUERIES
 from recgym.data.dataset import SPLITS, split_users
+from recgym.data.session_filters import select_pages
 from recgym.users import FittedUserModel
 from recgym.users.fitting import fit_user_model
 from recgym.users.likelihood import FitConfig
@@ -43,9 +53,11 @@ how its sessions end, as in the log behind IRecGAN-v0."""
 
 
 def raw_log(name: str) -> tuple[str, ...]:
-    """Returns the raw file of a log, if it has one that cannot be downloaded."""
+    """Returns the raw files of a log, if it has some that cannot be downloaded."""
     if name in MOVIELENS:
         return ()
+    if name == "cikm":
+        return tuple(f"cikm-cup/{file}" for file in (QUERIES, CIKM_CLICKS, PURCHASES))
     if name == "yoochoose":
         return (f"{name}/{CLICKS}",)
     return ("trivago.parquet" if name == "trivago" else f"gan_{name}.tsv",)
@@ -66,6 +78,31 @@ def read_log(name: str, place: Place) -> Dataset:
     if name == "yoochoose":
         return read_yoochoose_pages(path)
     return read_trivago(path) if name == "trivago" else read_display_sets(path)
+
+
+def read_lists(name: str, place: Place, sessions: int | None, seed: int = 0) -> Dataset:
+    """Reads a log of the lists that were shown, each session of which is a user.
+
+    Args:
+        name: "cikm" or "trivago".
+        place: where the raw files are.
+        sessions: how many of the first are read; None for all.
+        seed: of their division into training, validation and test sessions.
+
+    Raises:
+        DataNotAvailable: a raw file is not here.
+    """
+    path, *_ = [place.raw(file) for file in raw_log(name)]
+    if name == "cikm":
+        dataset = read_cikm_cup(path.parent, seed=seed)
+    else:
+        dataset = read_trivago(path, interactions="clicks", seed=seed)
+    return first_users(sessions_as_users(dataset), sessions)
+
+
+def first_users(dataset: Dataset, users: int | None) -> Dataset:
+    """Returns the log of the first so many users, of all if None."""
+    return select_pages(dataset, dataset.sessions.user < (users or dataset.n_users))
 
 
 def divide_again(dataset: Dataset, seed: int) -> Dataset:

@@ -3,14 +3,35 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
-from recgym.data import Dataset
+import numpy as np
+
+from recgym.data import Dataset, Sessions
 from recgym_agents.algorithms.irecgan import IRecGANConfig
+from recgym_agents.experiments.experiment import Budget
 from recgym_agents.zoo import AGENTS
 
 AS_AUTHORS = {"longest": 2.0}
 """Settings of IRecGAN that are those of the authors' code, and not its own defaults: generated
 sessions are at most twice as long as real ones in the mean."""
+
+RATES = (
+    *("pretraining", "discriminator_pretraining"),
+    *("discriminator_learning_rate", "user_learning_rate"),
+)
+"""Settings of agents with a user model that budgets name."""
+
+
+def with_users(pages: Sessions, budget: Budget) -> dict[str, Any]:
+    """Returns the settings of agents with a user model that learn from logged lists alone.
+
+    Args:
+        pages: of training; generated sessions are at most twice as long as theirs in the mean.
+        budget: has ``RATES``.
+    """
+    length = pages.n_pages / len(np.unique(pages.user))
+    return {"horizon": round(2 * length)} | {name: budget[name] for name in RATES}
 
 
 def as_irecgan_is_paid(dataset: Dataset, agent: str) -> Dataset:

@@ -86,6 +86,7 @@ def measure_known(arguments: dict[str, Any], sessions: int, paths: int, seed: in
     known |= {
         name: float(world.policy_value(slates, 1.0, world.horizon)[0])
         for name, slates in by_state.items()
+        if name not in known
     }
     for name, clicks in known.items():
         found[name]["clicks"] = clicks

@@ -9,9 +9,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from matplotlib.figure import Figure
 
-from recgym.data import Dataset, read_cikm_cup, read_trivago, sessions_as_users
-from recgym.data.cikm import CLICKS, PURCHASES, QUERIES
-from recgym.data.session_filters import select_pages
+from recgym.data import Dataset
 from recgym.metrics import holm, paired_bootstrap
 from recgym_agents.algorithms.policy_gradient import PolicyGradient
 from recgym_agents.experiments.experiment import (
@@ -35,8 +33,9 @@ from recgym_agents.experiments.irecgan.reranking import (
     facts_of,
     floor_scores,
 )
-from recgym_agents.experiments.irecgan.shared_settings import as_irecgan_is_paid
+from recgym_agents.experiments.irecgan.shared_settings import as_irecgan_is_paid, with_users
 from recgym_agents.experiments.results_report import dots, p_text, seeds_text, table
+from recgym_agents.experiments.user_logs import raw_log, read_lists
 from recgym_agents.experiments.verdicts import differences, judge, limit
 from recgym_agents.runs.run_metrics import kept_report
 from recgym_agents.runs.saved_agents import load_agent
@@ -77,11 +76,6 @@ PAPER = {
     "IRecGAN": (35.06, 6.79),
 }
 """Table 1: precision at 10 and at 1 in percent, on the CIKM Cup's log."""
-RAW = {
-    "cikm": tuple(f"cikm-cup/{file}" for file in (QUERIES, CLICKS, PURCHASES)),
-    "trivago": ("trivago.parquet",),
-}
-"""The raw files of the logs."""
 FLOORS = {
     "random": "random",
     "item_ctr": "item-CTR",
@@ -147,12 +141,12 @@ def cells(budget: Budget) -> list[Cell]:
 
 def raw_logs(cell: Cell) -> tuple[str, ...]:
     """Returns the raw files that a cell reads."""
-    return RAW[cell["log"]]
+    return raw_log(cell["log"])
 
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     """Learns from a log's training sessions and reranks its test pages, or scores the floors."""
-    dataset = _read_log(cell["log"], place, budget["sessions"])
+    dataset = read_lists(cell["log"], place, budget["sessions"])
     lists = Lists.of(dataset, "test", WINDOW)
     if cell["method"] == "floors":
         found = {
@@ -177,34 +171,12 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     return reranked.means() | watched | {"arrays": arrays}
 
 
-def _read_log(name: str, place: Place, sessions: int | None) -> Dataset:
-    """Reads a log, each session of which is a user, or some of its first sessions.
-
-    Raises:
-        DataNotAvailable: a raw file is not here.
-    """
-    paths = [place.raw(file) for file in RAW[name]]
-    if name == "cikm":
-        dataset = read_cikm_cup(paths[0].parent)
-    else:
-        dataset = read_trivago(paths[0], interactions="clicks")
-    dataset = sessions_as_users(dataset)
-    return select_pages(dataset, dataset.sessions.user < (sessions or dataset.n_users))
-
-
 def _config(cell: Cell, budget: Budget, dataset: Dataset, folder: Path) -> TrainConfig:
     """Returns how a method learns: for a number of passes over the training sessions."""
     pages = dataset.pages("train")
-    sessions = len(np.unique(pages.user))
     agent_args: dict[str, Any] = {"remove_clicked": False}
     if cell["method"] in WITH_USERS:
-        agent_args |= {
-            "horizon": round(2 * pages.n_pages / sessions),
-            "pretraining": budget["pretraining"],
-            "discriminator_pretraining": budget["discriminator_pretraining"],
-            "discriminator_learning_rate": budget["discriminator_learning_rate"],
-            "user_learning_rate": budget["user_learning_rate"],
-        }
+        agent_args |= with_users(pages, budget)
     return TrainConfig(
         env=None,
         agent=METHODS[cell["method"]],

@@ -16,7 +16,7 @@ from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.policy_gradient import PolicyGradient
 from recgym_agents.experiments.experiment import Budget
 from recgym_agents.experiments.irecgan.reranking import Lists, agent_scores
-from recgym_agents.experiments.irecgan.shared_settings import as_irecgan_is_paid
+from recgym_agents.experiments.irecgan.shared_settings import as_irecgan_is_paid, with_users
 from recgym_agents.experiments.m3rec.logged_users import HeldOutUsers
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train
@@ -57,7 +57,6 @@ class Learning:
         self.dataset, self.spec, self.budget, self.folder = dataset, spec, budget, folder
         self.seed = seed
         self.pages = dataset.pages("train")
-        self.users = len(np.unique(self.pages.user))
         self.slates = np.unique(self.pages.user[self.pages.slate_sizes > 0], return_counts=True)[1]
 
     def scores(self, method: str, test: HeldOutUsers, lists: Lists) -> Array:
@@ -132,18 +131,10 @@ class Learning:
 
     def _irecgan(self) -> TrainConfig:
         """Returns how IRecGAN learns from the log, as in ``irecgan-table1``."""
-        agent_args = {
-            "remove_clicked": False,
-            "horizon": round(2 * self.pages.n_pages / self.users),
-            "pretraining": self.budget["pretraining"],
-            "discriminator_pretraining": self.budget["discriminator_pretraining"],
-            "discriminator_learning_rate": 0.01,
-            "user_learning_rate": 0.01,
-        }
         return replace(
             self._on_the_log("irecgan"),
             steps=self.budget["passes"] * self.pages.n_pages,
-            agent_args=agent_args,
+            agent_args={"remove_clicked": False} | with_users(self.pages, self.budget),
             loop_args={"schedule": "offline", "batch_size": 64, "patience": 0},
         )
 

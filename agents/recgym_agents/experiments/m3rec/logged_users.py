@@ -8,16 +8,14 @@ from typing import Any
 import numpy as np
 
 from recgym.arrays import Array
-from recgym.data import Dataset, read_cikm_cup, read_trivago, sessions_as_users
-from recgym.data.cikm import CLICKS, PURCHASES, QUERIES
-from recgym.data.session_filters import select_pages
+from recgym.data import Dataset
 from recgym.errors import RecGymError
 from recgym.ranking_metrics import hit_rate, ndcg, rank_counts
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import Place
 from recgym_agents.experiments.irecgan.reranking import Lists
 from recgym_agents.experiments.irecgan.shared_settings import as_irecgan_is_paid
-from recgym_agents.experiments.user_logs import divide_again, raw_log
+from recgym_agents.experiments.user_logs import divide_again, first_users, raw_log, read_lists
 from recgym_agents.experiments.yoochoose_pages import read_yoochoose_pages
 from recgym_agents.learning.episodes import EpisodeLog
 from recgym_agents.learning.user_log import halves, page_scores
@@ -36,13 +34,6 @@ METRICS = (
 )
 
 
-def raw_files(log: str) -> tuple[str, ...]:
-    """Returns the raw files of a log."""
-    if log == "cikm":
-        return tuple(f"cikm-cup/{file}" for file in (QUERIES, CLICKS, PURCHASES))
-    return raw_log(log)
-
-
 def read_users(log: str, place: Place, seed: int, users: int | None) -> Dataset:
     """Reads a log, each session of which is a user.
 
@@ -55,14 +46,10 @@ def read_users(log: str, place: Place, seed: int, users: int | None) -> Dataset:
     Raises:
         DataNotAvailable: a raw file is not here.
     """
-    paths = [place.raw(file) for file in raw_files(log)]
-    if log == "cikm":
-        dataset = read_cikm_cup(paths[0].parent, seed=seed)
-    elif log == "trivago":
-        dataset = sessions_as_users(read_trivago(paths[0], interactions="clicks", seed=seed))
-    else:
-        dataset = divide_again(read_yoochoose_pages(paths[0], YOOCHOOSE_ITEMS), seed)
-    return select_pages(dataset, dataset.sessions.user < (users or dataset.n_users))
+    if log in ("cikm", "trivago"):
+        return read_lists(log, place, users, seed)
+    pages = read_yoochoose_pages(place.raw(*raw_log(log)), YOOCHOOSE_ITEMS)
+    return first_users(divide_again(pages, seed), users)
 
 
 @dataclass(frozen=True)

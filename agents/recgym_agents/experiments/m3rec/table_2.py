@@ -32,10 +32,10 @@ from recgym_agents.experiments.m3rec.logged_users import (
     METRICS,
     HeldOutUsers,
     ranking_metrics,
-    raw_files,
     read_users,
 )
 from recgym_agents.experiments.results_report import dots, seeds_text, table
+from recgym_agents.experiments.user_logs import raw_log
 from recgym_agents.experiments.verdicts import claim_above
 
 METHODS = tuple(method for methods in GROUPS.values() for method in methods)
@@ -79,6 +79,8 @@ BUDGET: Budget = {
     "gan_steps": 25_600,
     "pretraining": 10,
     "discriminator_pretraining": 20,
+    "discriminator_learning_rate": 0.01,
+    "user_learning_rate": 0.01,
 }
 SMOKE: Budget = BUDGET | {
     "logs": ["yoochoose"],
@@ -113,7 +115,7 @@ def cells(budget: Budget) -> list[Cell]:
 
 def raw_logs(cell: Cell) -> tuple[str, ...]:
     """Returns the raw files that a cell reads."""
-    return raw_files(cell["log"])
+    return raw_log(cell["log"])
 
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
