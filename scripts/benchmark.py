@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from adaptation_speed import adaptation
+from clone_speed import clone
 from env_speed import compiled, recsim, sb3, single, vector
 from generation_speed import algorithm, generation
 from growth import growth
@@ -66,6 +67,7 @@ SECTIONS: dict[str, Callable[[int], Section]] = {
     "algorithm": algorithm,
     "sequences": sequences,
     "adaptation": adaptation,
+    "clone": clone,
 }
 
 
@@ -85,6 +87,7 @@ def main(
         "algorithm",
         "sequences",
         "adaptation",
+        "clone",
     ] = "all",
     rounds: int = 7,
     out: Path = Path("docs/results"),
