@@ -56,6 +56,10 @@ class M3RecConfig:
     """Weight of the policy's entropy over items, which keeps it drawing."""
     learning_rate: float = 5e-3
     """Adam's step size."""
+    weight_decay: float = 0.3
+    """How much of the parameters, times the step size, goes at an update, beside Adam's steps.
+    Without it the context learns whose support it reads, in place of what that tells of her: every
+    user is learned from a dozen times."""
     averaging: float = 0.99
     """What acts is a running mean of the parameters: this much of it is kept at an update."""
     clip_norm: float = 5.0
@@ -68,7 +72,7 @@ class M3RecConfig:
         at_least_1 = dict.fromkeys(("context", "latent", "hidden", "rank"), AT_LEAST_1)
         weights = ("information", "likelihood", "context_divergence", "latent_divergence")
         positive = dict.fromkeys(("learning_rate", "clip_norm"), POSITIVE)
-        at_least_0 = dict.fromkeys((*weights, "decoder", "entropy"), AT_LEAST_0)
+        at_least_0 = dict.fromkeys((*weights, "decoder", "entropy", "weight_decay"), AT_LEAST_0)
         shares = dict.fromkeys(("discount", "averaging"), SHARE)
         check_ranges(self, at_least_1 | at_least_0 | positive | shares)
 
@@ -123,7 +127,9 @@ class M3Rec(AdaptingAgent):
             self.statistic = PairStatistic(known, config.latent)
         trained = [*self.learner.parameters(), *self.statistic.parameters()]
         self.parameters = [p for p in trained if p.requires_grad]
-        self.optimizer = torch.optim.Adam(self.parameters, lr=config.learning_rate, fused=True)
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, config.learning_rate, weight_decay=config.weight_decay, fused=True
+        )
 
     @torch.no_grad()
     def knowledge(self, steps: UserSteps) -> Params:
