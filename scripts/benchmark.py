@@ -15,6 +15,7 @@ from typing import Literal
 from adaptation_speed import adaptation
 from clone_speed import clone
 from env_speed import compiled, recsim, sb3, single, vector
+from fit_speed import fits
 from generation_speed import algorithm, generation
 from growth import growth
 from measurement import Figure, Section, alternate, machine, page
@@ -65,6 +66,7 @@ SECTIONS: dict[str, Callable[[int], Section]] = {
     "growth": growth,
     "generation": generation,
     "algorithm": algorithm,
+    "fits": fits,
     "sequences": sequences,
     "adaptation": adaptation,
     "clone": clone,

@@ -1,0 +1,55 @@
+"""How long it takes to fit every user model to MovieLens 100K."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from measurement import Figure, Section
+from recgym.errors import RecGymError
+from recgym.users.presets import MODELS
+
+LOG = "movielens"
+MINUTES = 10.0
+"""What all fits may take together."""
+SCRIPTS = Path(__file__).resolve().parent
+
+
+def fits(rounds: int) -> Section:
+    """Times `recgym fit` for each user model of the registry, one after the other.
+
+    Raises:
+        RecGymError: preparing the log or a fit fails.
+    """
+    measured: dict[str, list[float]] = {name: [] for name in MODELS}
+    with TemporaryDirectory() as folder:
+        data = Path(folder, "pages")
+        _run("prepare", LOG, "--out", str(data))
+        for turn in range(rounds):
+            for name, seconds in measured.items():
+                started = time.perf_counter()
+                _run("fit", "--data", str(data), "--model", name, "--out", f"{folder}/{name}{turn}")
+                seconds.append(time.perf_counter() - started)
+    together = [sum(turn) / 60.0 for turn in zip(*measured.values(), strict=True)]
+    return Section(
+        "Fitting every user model to MovieLens 100K",
+        [
+            *(Figure(name, "s", seconds) for name, seconds in measured.items()),
+            Figure("all of them, one after the other", "minutes", together, at_most=MINUTES),
+        ],
+        notes=[
+            "Each is `recgym fit` with the model's preset, one thread, in a process of its own: the"
+            " models of training and of test users, and their held-out scores."
+        ],
+    )
+
+
+def _run(script: str, *arguments: str) -> None:
+    """Runs one of the scripts, and says what failed."""
+    command = [sys.executable, str(SCRIPTS / f"{script}.py"), *arguments]
+    run = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if run.returncode:
+        raise RecGymError(f"{script} {' '.join(arguments)}: {run.stderr.strip()}")
