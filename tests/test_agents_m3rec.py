@@ -11,7 +11,7 @@ import torch
 
 from recgym.errors import RecGymError
 from recgym_agents.agent import EnvironmentSpec
-from recgym_agents.algorithms.m3rec import M3Rec
+from recgym_agents.algorithms.m3rec import M3Rec, M3RecConfig
 from recgym_agents.learning.user_loop import UserLoopConfig
 from recgym_agents.learning.user_steps import UserBatch, UserSteps, steps_of_support
 from recgym_agents.networks.context_policy import ContextEncoder, Normal
@@ -193,3 +193,16 @@ def test_candidates_are_read_by_how_they_differ() -> None:
 def test_settings_out_of_range(setting: str) -> None:
     with pytest.raises(RecGymError, match=f"{setting}=-1"):
         replace(entry_of("m3rec", {}, {}).config, **{setting: -1.0})
+
+
+def test_parameters_decay_where_nothing_is_learned() -> None:
+    """By the step size times the decay, at each update."""
+    agent = M3Rec(M3RecConfig(learning_rate=0.01, weight_decay=0.5), SPEC, seed=0)
+    before = [p.detach().clone() for p in agent.parameters]
+    for parameter in agent.parameters:
+        parameter.grad = torch.zeros_like(parameter)
+    agent.optimizer.step()
+    for old, new in zip(before, agent.parameters, strict=True):
+        torch.testing.assert_close(new.detach(), old * (1.0 - 0.01 * 0.5))
+    with pytest.raises(RecGymError, match=r"weight_decay=-0\.1: must be"):
+        M3RecConfig(weight_decay=-0.1)

@@ -55,7 +55,7 @@ def test_all_claims_hold_of_good_results_and_stand_in_the_tables() -> None:
         ({"auc": 0.9}, ["mixed: one sequence tells"]),
         (
             {"reward_pearson": 0.8},
-            ["mixed: r is the true reward", "mixed: the same, in the worlds"],
+            ["mixed: r is the true reward", "mixed: r is the true reward"],
         ),
         ({"accuracy": 0.97}, ["mixed: the discriminator"]),
         ({"log_likelihood": -1.25}, ["mixed: its likelihood"]),

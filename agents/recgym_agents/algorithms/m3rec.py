@@ -57,9 +57,8 @@ class M3RecConfig:
     learning_rate: float = 5e-3
     """Adam's step size."""
     weight_decay: float = 0.3
-    """How much of the parameters, times the step size, goes at an update, beside Adam's steps.
-    Without it the context learns whose support it reads, in place of what that tells of her: every
-    user is learned from a dozen times."""
+    """How much of all parameters, times the step size, goes at an update, beside Adam's step.
+    Without it the context learns whose support it reads, in place of what that tells of her."""
     averaging: float = 0.99
     """What acts is a running mean of the parameters: this much of it is kept at an update."""
     clip_norm: float = 5.0

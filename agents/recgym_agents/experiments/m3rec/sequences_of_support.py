@@ -324,8 +324,9 @@ running mean of the parameters or none. A variant that also learned from slates 
 user model collapsed. Users were of other draws than the page's, but for the last choices, which
 were made after a first, shorter training had been scored on seed 0; the other seeds are fresh.
 After this page had been published once, the weight decay (none, .1, .3, .5, 1) and how many users
-are remembered (192, 640) were chosen by users of another draw, and m3rec was trained anew: three
-times the updates had shown that it learned its training users by heart. Meta-PG stayed as it was.
+are remembered (192, 640) were chosen by users of another draw, and m3rec and its two ablations were
+trained anew: three times the updates had shown that m3rec learned its training users by heart.
+Meta-PG stayed as it was.
 
 Rule: paired t-tests over seeds at 1%, with Holm's correction among the first claim and the three
 steps of the third, among the next four that are not of agents that adapt after each slate, and
