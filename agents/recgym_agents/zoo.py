@@ -193,8 +193,8 @@ FLOORS: dict[str, tuple[NeighboursConfig, str]] = {
 NEARLY_ON_POLICY = UserLoopConfig(kept_users=192, batch_users=32, updates=12)
 """Updates by what the policy itself showed to the users of the last three rounds."""
 TELLING_USERS_APART = UserLoopConfig(without=0.2, kept_users=640, batch_users=64, updates=12)
-"""Larger updates, by what was shown to users of the last ten rounds, since what tells users apart is
-seen in many."""
+"""Larger updates, by what was shown to users of the last ten rounds: what tells users apart is seen
+in many."""
 
 AGENTS: Registry[Entry] = Registry(
     "agent",
