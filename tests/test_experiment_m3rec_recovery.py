@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from recgym_agents.experiments.experiment import Finished, Page
+from recgym_agents.experiments.experiment import Finished, Page, Place
 from recgym_agents.experiments.m3rec import recovery
 from recgym_agents.experiments.m3rec.two_tastes import BORED, LIKES, TwoTastes
 
@@ -101,3 +103,13 @@ def test_users_of_the_small_world_click_as_it_says() -> None:
     np.testing.assert_allclose(clicks, odds / odds.sum(), atol=0.03)
     chances = odds / odds.sum()
     assert truth.mean() == pytest.approx((chances * np.log(chances)).sum(), abs=0.05)
+
+
+def test_a_fit_outlasts_the_epochs_in_which_its_context_tells_nothing(tmp_path: Path) -> None:
+    """In this world validation gets worse for five epochs before users are told apart."""
+    budget = recovery.BUDGET | {"rounds": 0}
+    found = recovery.run_cell(
+        {"fit": "likelihood", "seed": 8}, budget, Place(tmp_path, tmp_path, tmp_path)
+    )
+    assert found["auc"] > 0.95
+    assert found["log_likelihood"] > found["item_ctr"] + 0.2

@@ -103,7 +103,7 @@ RECURRENT_PRESETS: dict[str, tuple[RecurrentUserConfig, FitConfig]] = {
 clicks (see ``MANY_ITEMS``)."""
 
 
-META = FitConfig(batch_users=16, item_dropout=0.0, patience=5)
+META = FitConfig(batch_users=16, item_dropout=0.0, patience=10)
 """What a meta-level user model is fitted with unless its dataset has a preset."""
 
 META_PRESETS: dict[str, tuple[MetaUserConfig, FitConfig]] = {
