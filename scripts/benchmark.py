@@ -87,6 +87,7 @@ def main(
         "growth",
         "generation",
         "algorithm",
+        "fits",
         "sequences",
         "adaptation",
         "clone",
