@@ -78,7 +78,7 @@ shipped: install
 	$(RECGYM) fit --data data/ml-100k-pages --model m3rec --double --out recgym/users/shipped/m3rec
 
 benchmark: install
-	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[peers]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-build-isolation -e '.[peers,xgboost]'
 	$(BIN)/python scripts/benchmark.py
 
 # Other libraries, each in an environment of its own; minutes each, so not a part of `make test`.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,8 +23,10 @@ def fits(rounds: int) -> Section:
     """Times `recgym fit` for each user model of the registry, one after the other.
 
     Raises:
-        RecGymError: preparing the log or a fit fails.
+        RecGymError: preparing the log or a fit fails, or xgboost, which one model needs, is missing.
     """
+    if find_spec("xgboost") is None:
+        raise RecGymError('fits: one model needs xgboost: pip install "recgym[xgboost]"')
     measured: dict[str, list[float]] = {name: [] for name in MODELS}
     with TemporaryDirectory() as folder:
         data = Path(folder, "pages")
