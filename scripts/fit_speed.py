@@ -23,7 +23,7 @@ def fits(rounds: int) -> Section:
     """Times `recgym fit` for each user model of the registry, one after the other.
 
     Raises:
-        RecGymError: preparing the log or a fit fails, or xgboost, which one model needs, is missing.
+        RecGymError: preparing the log or a fit fails, or there is no xgboost, which a model needs.
     """
     if find_spec("xgboost") is None:
         raise RecGymError('fits: one model needs xgboost: pip install "recgym[xgboost]"')
