@@ -75,7 +75,10 @@ class First:
 
 def test_agents_are_told_so_many_sequences_and_meet_the_same_users() -> None:
     actor = First()
-    rewards = [experiment.agent_rewards(actor, 20, 3, sequences) for sequences in (0, 1, 2)]
+    rewards = [
+        experiment.agent_rewards(actor, experiment.WORLD, 20, 3, sequences)
+        for sequences in (0, 1, 2)
+    ]
     assert actor.told == [(20, 1, 20, 3), (20, 2, 20, 3)]
     np.testing.assert_array_equal(rewards[0], rewards[1])
     session = Session(experiment.WORLD, 20, 3)
@@ -86,8 +89,10 @@ def test_agents_are_told_so_many_sequences_and_meet_the_same_users() -> None:
 
 def test_who_remembers_is_told_the_session_so_far() -> None:
     actor = First()
-    rewards = experiment.agent_rewards(actor, 20, 3, 1, remembers=True)
-    np.testing.assert_array_equal(rewards, experiment.agent_rewards(First(), 20, 3, 1))
+    rewards = experiment.agent_rewards(actor, experiment.WORLD, 20, 3, 1, remembers=True)
+    np.testing.assert_array_equal(
+        rewards, experiment.agent_rewards(First(), experiment.WORLD, 20, 3, 1)
+    )
     told, shown = actor.support, experiment.WORLD.horizon - 1
     assert told.slate.shape == (20, 2, 20, 3)
     assert told.there[:, 1].sum(1).tolist() == [shown] * 20

@@ -74,6 +74,8 @@ class OfflinePolicyConfig(SequencePolicyConfig):
     """Steps at the end of each episode that are learned from; 0: all."""
     learning_rate: float = 5e-3
     """Adam's step size."""
+    weight_decay: float = 0.0
+    """How much of all parameters, times the step size, goes at an update, beside Adam's step."""
     remove_clicked: bool = True
     """Items in the observed history are no candidates for slates."""
 
@@ -81,7 +83,10 @@ class OfflinePolicyConfig(SequencePolicyConfig):
         """Raises RecGymError for a setting out of its range, or two that do not agree."""
         super().__post_init__()
         counts = dict.fromkeys(("target_period", "members"), AT_LEAST_1)
-        some = ("warm_up", "value_weight", "negatives", "conservative", "sampled", "last")
+        some = (
+            *("warm_up", "value_weight", "negatives", "conservative", "sampled", "last"),
+            "weight_decay",
+        )
         positive = dict.fromkeys(("weight_cap", "beta", "learning_rate"), POSITIVE)
         shares = dict.fromkeys(("smoothing", "discount", "support", "target_return"), SHARE)
         check_ranges(self, counts | dict.fromkeys(some, AT_LEAST_0) | positive | shares)

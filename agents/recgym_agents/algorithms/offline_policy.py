@@ -101,8 +101,12 @@ class OfflinePolicy(BaseAgent):
             generator=torch.Generator().manual_seed(seed),
         )
         self.target = copy.deepcopy(self.network) if config.values == "q" else None
-        parameters = self.network.parameters()
-        self.optimizer = torch.optim.Adam(parameters, lr=config.learning_rate, fused=True)
+        self.optimizer = torch.optim.AdamW(
+            self.network.parameters(),
+            config.learning_rate,
+            weight_decay=config.weight_decay,
+            fused=True,
+        )
         self.clicks = np.zeros(spec.n_items, np.int64)
 
     def check_rewards(self, reward: np.ndarray) -> None:

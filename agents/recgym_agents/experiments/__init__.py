@@ -24,6 +24,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("irecgan-table1", "irecgan.table_1"),
             ("click-likelihood", "irecgan.click_likelihood"),
             ("m3rec-recovery", "m3rec.recovery"),
+            ("m3rec-tastes", "m3rec.opposite_tastes"),
             ("m3rec-table1", "m3rec.new_users_table"),
             ("m3rec-support", "m3rec.sequences_of_support"),
             ("m3rec-table2", "m3rec.table_2"),

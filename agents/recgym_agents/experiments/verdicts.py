@@ -124,6 +124,20 @@ def claim_of(text: str, found: Difference, evidence: str, level: float, unit: st
     return Claim(text, verdict, said + limit(verdict, f"{found.detectable:.3f} {unit}"))
 
 
+def claim_bound(text: str, values: Array, bound: float, sign: float = 1.0) -> Claim:
+    """Judges that a mean over seeds is at least a bound, or with a sign of -1 at most, by its 95%.
+
+    >>> claim_bound("more than half", np.array([0.7, 0.8, 0.75]), 0.5).evidence
+    '0.75 (95% 0.6258 .. 0.8742)'
+    """
+    found = mean_and_error(values)
+    ends = sorted((sign * found.low, sign * found.high))
+    verdict = judge_bound(ends[0], ends[1], sign * bound)
+    evidence = f"{found.mean:.4g} (95% {found.low:.4g} .. {found.high:.4g})"
+    detectable = detectable_difference(found.standard_error, found.n - 1)
+    return Claim(text, verdict, evidence + limit(verdict, f"{detectable:.2g} from the bound"))
+
+
 Compared = tuple[str, str, Array, Array]
 """Names of two, and a number of each by seed."""
 

@@ -11,7 +11,6 @@ from matplotlib.figure import Figure
 from torch.nn import functional
 
 from recgym.arrays import Array
-from recgym.metrics import detectable_difference, mean_and_error
 from recgym.users import FittedUserModel, meta
 from recgym.users.fitting import fit_user_model
 from recgym.users.likelihood import FitConfig
@@ -32,9 +31,9 @@ from recgym_agents.experiments.experiment import (
     by_seed,
     having,
 )
-from recgym_agents.experiments.m3rec.two_tastes import TwoTastes
+from recgym_agents.experiments.m3rec.two_tastes import TwoTastes, told_apart
 from recgym_agents.experiments.results_report import seeds_text, table
-from recgym_agents.experiments.verdicts import judge_bound, limit
+from recgym_agents.experiments.verdicts import claim_bound
 from recgym_agents.networks.pair_statistic import PairStatistic
 from recgym_agents.policy_losses import information_bound
 
@@ -125,12 +124,6 @@ def _recovered(
     first = np.unique(sequences.first)
     context = context_of(model, sequences.support[first][:, None], sequences.reward[first][:, None])
     likes = cluster[user[sequences.page[first, 0]]] > 0
-    # Users of even places say where the clusters lie, those of odd ones are told apart by it.
-    known, asked = np.arange(len(first)) % 2 == 0, np.arange(len(first)) % 2 == 1
-    means = [context.mean[known & (likes == side)].mean(axis=0) for side in (True, False)]
-    along = context.mean @ (means[0] - means[1])
-    auc = (along[asked & likes][:, None] > along[asked & ~likes]).mean()
-
     later = sequences.first[sequences.of_page] != sequences.of_page
     row = np.searchsorted(first, sequences.first[sequences.of_page[later]])
     history = pages.histories[later]
@@ -141,7 +134,7 @@ def _recovered(
     state = {"history": history, "context": context.mean[row]}
     logits, rewards = meta.respond(SHAPE, tables, state, every)
     return {
-        "auc": float(auc),
+        "auc": told_apart(context.mean, likes),
         "reward_pearson": float(np.corrcoef(true, rewards[:, :-1].ravel())[0, 1]),
         "choice_pearson": float(np.corrcoef(true, logits[:, :-1].ravel())[0, 1]),
         "slope": float(np.polyfit(true, rewards[:, :-1].ravel(), 1)[0]),
@@ -251,45 +244,39 @@ def _claims(finished: list[Finished], budget: Budget) -> tuple[Claim, ...]:
         accuracy = by_seed(runs, "accuracy")
         later = [run for run in runs if run.cell["seed"] in budget["added"]]
         claims += [
-            _claim(
+            claim_bound(
                 f"{fit}: one sequence tells the clusters apart (AUC > .95)",
                 by_seed(runs, "auc"),
                 0.95,
             ),
-            _claim(
+            claim_bound(
                 f"{fit}: r is the true reward up to an affine map (Pearson > .9)",
                 by_seed(runs, "reward_pearson"),
                 0.9,
             ),
-            _claim(
+            claim_bound(
                 f"{fit}: r is the true reward, Pearson > .9, in the worlds added later alone",
                 by_seed(later, "reward_pearson"),
                 0.9,
             ),
-            _claim(f"{fit}: the discriminator's accuracy ends at .9 at most", accuracy, 0.9, -1.0),
-            _claim(f"{fit}: its likelihood is within 1% of maximum likelihood's", lost, 1.0, -1.0),
+            claim_bound(
+                f"{fit}: the discriminator's accuracy ends at .9 at most", accuracy, 0.9, -1.0
+            ),
+            claim_bound(
+                f"{fit}: its likelihood is within 1% of maximum likelihood's", lost, 1.0, -1.0
+            ),
         ]
     for correlation in budget["correlations"]:
         cells = having(finished, correlation=correlation)
         bound, true = by_seed(cells, "bound"), divergence(correlation)
         if correlation == 0.0:
             name = f"the bound of independent Gaussians is 0 to {NOTHING} nats"
-            claims.append(_claim(name, np.abs(bound), NOTHING, -1.0))
+            claims.append(claim_bound(name, np.abs(bound), NOTHING, -1.0))
         else:
             apart = 100.0 * np.abs(bound - true) / true
             name = f"the bound of correlation {correlation:g} is within 10% of the divergence"
-            claims.append(_claim(name, apart, 10.0, -1.0))
+            claims.append(claim_bound(name, apart, 10.0, -1.0))
     return tuple(claims)
-
-
-def _claim(text: str, values: Array, bound: float, sign: float = 1.0) -> Claim:
-    """Judges that a mean over seeds is at least a bound, or with a sign of -1 at most."""
-    found = mean_and_error(values)
-    ends = sorted((sign * found.low, sign * found.high))
-    verdict = judge_bound(ends[0], ends[1], sign * bound)
-    evidence = f"{found.mean:.4g} (95% {found.low:.4g} .. {found.high:.4g})"
-    detectable = detectable_difference(found.standard_error, found.n - 1)
-    return Claim(text, verdict, evidence + limit(verdict, f"{detectable:.2g} from the bound"))
 
 
 def _figure(finished: list[Finished]) -> Figure:

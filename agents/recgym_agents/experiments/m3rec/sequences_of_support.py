@@ -118,7 +118,7 @@ def _agent(cell: Cell, budget: Budget, place: Place) -> Result:
         ways["remembering"] = True
     return {
         f"{name}{size}": float(
-            agent_rewards(agent.inner, budget["users"], cell["seed"], size, remembers).mean()
+            agent_rewards(agent.inner, WORLD, budget["users"], cell["seed"], size, remembers).mean()
         )
         for name, remembers in ways.items()
         for size in SIZES
@@ -126,18 +126,24 @@ def _agent(cell: Cell, budget: Budget, place: Place) -> Result:
 
 
 def agent_rewards(
-    agent: Any, users: int, seed: int, sequences: int, remembers: bool = False
+    agent: Any,
+    where: HiddenWorld,
+    users: int,
+    seed: int,
+    sequences: int,
+    remembers: bool = False,
 ) -> np.ndarray:
     """Returns the rewards of an agent by user, with ``sequences`` of support of each.
 
     Args:
         agent: that adapts.
+        where: the world, of new candidates at every step.
         users: how many.
         seed: of users and luck.
         sequences: of support.
         remembers: whether it adapts again after each slate, to the support and the session so far.
     """
-    session = Session(WORLD, users, seed)
+    session = Session(where, users, seed)
     slots, features = session.support["support_features"].shape[-2:]
     told = Support.of({name: values[:, :sequences] for name, values in session.support.items()})
     if told is None or sequences == 0:

@@ -109,3 +109,19 @@ class TwoTastes:
         info = {"name": "two-tastes", "licence": "made up", "sha256": "", "no_click": True}
         split = split_users(int(log.user.max()) + 1, seed)
         return Dataset(log, catalog, split, info | {"repeat_clicks": True})
+
+
+def told_apart(context: Array, likes: Array) -> float:
+    """Returns how well contexts tell two clusters apart: the area under the ROC curve.
+
+    The direction is the difference of the clusters' means among the users of even places; those of
+    odd ones are told apart by it.
+
+    Args:
+        context: (U, C).
+        likes: bool (U,), whether a user is of the first cluster.
+    """
+    known, asked = np.arange(len(likes)) % 2 == 0, np.arange(len(likes)) % 2 == 1
+    means = [context[known & (likes == side)].mean(axis=0) for side in (True, False)]
+    along = context @ (means[0] - means[1])
+    return float((along[asked & likes][:, None] > along[asked & ~likes]).mean())
