@@ -288,6 +288,17 @@ def test_each_learns_what_is_clicked_next(name: str) -> None:
     assert one.score(batch) == pytest.approx(np.nanmean(after, axis=1))
 
 
+def test_parameters_decay_where_nothing_is_learned() -> None:
+    """By the step size times the decay, at each update."""
+    one = agent(learning_rate=0.01, weight_decay=0.5)
+    before = [p.detach().clone() for p in one.network.parameters()]
+    for parameter in one.network.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    one.optimizer.step()
+    for old, new in zip(before, one.network.parameters(), strict=True):
+        torch.testing.assert_close(new.detach(), old * (1.0 - 0.01 * 0.5))
+
+
 def test_exact_and_sampled_softmax_learn_the_same() -> None:
     one = agent(sampled=200, learning_rate=0.01)
     for _ in range(150):

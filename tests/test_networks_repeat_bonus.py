@@ -122,3 +122,21 @@ def test_an_agent_learns_that_people_come_back_to_items_that_it_never_met(
 def test_what_has_no_exact_policy_has_no_bonus(changes: dict[str, object]) -> None:
     with pytest.raises(RecGymError, match="repeats=true: is of a policy"):
         OfflinePolicyConfig(repeats=True, **changes)  # type: ignore[arg-type]
+
+
+def test_the_estimate_of_the_logging_policy_has_a_bonus_of_its_own() -> None:
+    spec, nothing = EnvironmentSpec(N_ITEMS + 20, 2, 3, None), N_ITEMS + 20
+    config = OfflinePolicyConfig(
+        size=4, dropout=0.0, repeats=True, importance=True, weight="reward", remove_clicked=False
+    )
+    agent = OfflinePolicy(config, spec, 0)
+    own = agent.network.behaviour_bonus
+    assert own is not None
+    before = own.by_click.detach().clone()
+    batch = episodes()._replace(history=np.full((N_ITEMS, 3), nothing))
+    for _ in range(20):
+        agent.update(
+            batch._replace(reward=np.zeros_like(batch.reward))
+        )  # the policy learns nothing
+    assert (own.by_click.detach() - before)[2] > 0.0
+    assert OfflinePolicy(replace(config, repeats=False), spec, 0).network.behaviour_bonus is None

@@ -23,12 +23,16 @@ from recgym_agents.algorithms.offline_values import (
 )
 from recgym_agents.learning.episodes import Episodes, click_sequences
 from recgym_agents.networks.item_scores import (
-    log_softmax_of,
     sampled_log_softmax_of,
     supported_first,
 )
 from recgym_agents.networks.plackett_luce import gumbel_top_k
-from recgym_agents.networks.repeat_bonus import Repeats, expected_under, log_probability
+from recgym_agents.networks.repeat_bonus import (
+    RepeatBonus,
+    Repeats,
+    expected_under,
+    log_probability,
+)
 from recgym_agents.networks.sequence_policy import SequencePolicy
 from recgym_agents.networks.slate_heads import exclude
 from recgym_agents.offline_losses import (
@@ -198,7 +202,8 @@ class OfflinePolicy(BaseAgent):
             log_pi = self._log_pi(now, steps)
             weight = self._weight(now, steps, valued)
             if config.importance:
-                log_mu = log_softmax_of(now.detach(), network.behaviour, steps.item)
+                own = self._repeats(steps, network.behaviour_bonus)
+                log_mu = log_probability(now.detach(), network.behaviour, steps.item, own)
                 ratio = ratio_weights(log_pi, log_mu, config.smoothing, config.weight_cap)
                 weight, loss = weight * ratio, loss - mean_of(log_mu)
                 report["effective_sample_size"] = effective_sample_size(ratio).item()
@@ -212,12 +217,17 @@ class OfflinePolicy(BaseAgent):
         config, spec = self.config, self.spec
         return logged_steps(batch, spec.window, spec.n_items, config.discount, config.last)
 
-    def _repeats(self, steps: LoggedSteps) -> Repeats | None:
-        """Returns what earlier clicks add to the policy's logits at each step, if anything."""
-        if not self.config.repeats:
+    def _repeats(self, steps: LoggedSteps, bonus: RepeatBonus | None) -> Repeats | None:
+        """Returns what a bonus adds to the logits of earlier clicks at each step, if there is one.
+
+        Args:
+            steps: what was done.
+            bonus: the policy's, or that of the logging policy's estimate.
+        """
+        if bonus is None:
             return None
-        clicks = steps.histories(self.spec.window, self.spec.n_items)
-        found: Repeats | None = self.network.repeats(clicks)
+        n_items = self.spec.n_items
+        found: Repeats = bonus(steps.histories(self.spec.window, n_items), n_items)
         return found
 
     def _log_pi(self, state: Tensor, steps: LoggedSteps) -> Tensor:
@@ -228,7 +238,8 @@ class OfflinePolicy(BaseAgent):
             highest = network.highest_return.copy_(known.amax()).clone()
             state = network.for_return(state, steps.returns / highest.clamp(min=1e-6))
         if not self.config.sampled:
-            return log_probability(state, network.policy, steps.item, self._repeats(steps))
+            repeats = self._repeats(steps, network.repeat_bonus)
+            return log_probability(state, network.policy, steps.item, repeats)
         share = (self.clicks + 1.0) / (self.clicks + 1.0).sum()
         drawn = torch.as_tensor(self.rng.choice(len(share), self.config.sampled, p=share))
         log_share = torch.as_tensor(np.log(share).astype(np.float32))
@@ -265,7 +276,7 @@ class OfflinePolicy(BaseAgent):
             return torch.ones_like(steps.reward)
         if config.weight == "improvement":
             policy, values = self.network.policy, self.network.values
-            repeats = self._repeats(steps)
+            repeats = self._repeats(steps, self.network.repeat_bonus)
             means = [expected_under(state, policy, own, repeats) for own in values]
             mean = torch.stack(means).mean(0)
             return improvement_weights(valued.logged - mean, config.beta, config.weight_cap)

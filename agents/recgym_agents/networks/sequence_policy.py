@@ -91,6 +91,8 @@ class SequencePolicy(nn.Module):
         if behaviour:
             self.behaviour_weight = self._weights((n_items, size), generator)
             self.behaviour_bias = nn.Parameter(torch.zeros(n_items))
+        both = behaviour and config.repeats
+        self.behaviour_bonus = RepeatBonus(window) if both else None
         if conditioned:
             self.of_return = linear(1, size, generator)
             self.highest_return: Tensor

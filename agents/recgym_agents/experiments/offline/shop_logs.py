@@ -27,7 +27,17 @@ TRAINING: Budget = {
     "batch_size": 64,
     "agent_args": {"learning_rate": 3e-3},
 }
-"""How much every experiment on these logs trains."""
+"""How much experiments on these logs train."""
+KEPT_SMALL: Budget = TRAINING | {
+    "epochs": 10,
+    "agent_args": {
+        "learning_rate": 3e-3,
+        "weight_decay": 1.0,
+        "dropout": 0.5,
+        "repeats": True,
+    },
+}
+"""The same where policies are compared with rules: against learning so small a log by heart."""
 SMOKE_TRAINING: Budget = {
     "seeds": [0, 1],
     "sequences": 300,
