@@ -15,7 +15,7 @@ import pytest
 from recgym.errors import RecGymError
 from recgym.files import read_json
 from recgym_agents.commands import reproduce
-from recgym_agents.experiments import EXPERIMENTS
+from recgym_agents.experiments import EXPERIMENTS, ray_workers
 from recgym_agents.experiments.experiment import (
     Budget,
     Cell,
@@ -108,6 +108,29 @@ def test_a_failing_cell_reports_one_line_and_stops_no_other(tmp_path: Path) -> N
     assert list(outcome.unavailable) == ["absent_seed0"]
     assert all("\n" not in line for line in outcome.failed.values())
     assert "run_toy" in (tmp_path / "toy" / "crash_seed0.error.txt").read_text()
+
+
+def test_cells_run_in_ray_as_they_do_in_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ray = pytest.importorskip("ray")
+    budget = {"kinds": ["wrong", "crash", "killed", "absent", "good"], "seeds": 1}
+    monkeypatch.chdir(tmp_path)
+    outcome = run_cells(TOY, budget, Path("runs"), Path(), workers="ray")
+    assert not ray.is_initialized()
+    assert [one.cell["kind"] for one in outcome.finished] == ["good"]
+    assert outcome.failed["wrong_seed0"] == "toy: wrong"
+    assert outcome.failed["crash_seed0"].startswith("ZeroDivisionError: toy crash (stack in ")
+    assert outcome.failed["killed_seed0"].startswith("its process ended: ")
+    assert list(outcome.unavailable) == ["absent_seed0"]
+    assert times_run(tmp_path / "runs", "good_seed0") == 1
+
+
+def test_without_ray_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ray_workers, "find_spec", lambda name: None)
+    with pytest.raises(RecGymError, match=r'--workers ray: needs Ray: pip install "recgym\[ray\]"'):
+        run_cells(TOY, TOY.budget, tmp_path / "runs", tmp_path, workers="ray")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_no_process_is_started_for_a_raw_log_that_is_not_there(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -29,7 +29,7 @@ def main(
     paper: bool = False,
     rejudge: bool = False,
     device: str = CPU,
-    workers: int = 2,
+    workers: int | Literal["ray"] = 2,
     data: Path | None = None,
     out: Path = Path("runs"),
     docs: Path = Path("docs/results"),
@@ -42,7 +42,8 @@ def main(
         paper: networks of the paper's size; writes below OUT/paper only.
         rejudge: run nothing, and write the page again from DOCS/NAME.json, with today's rules.
         device: where networks learn in irecgan-fig2, such as cuda.
-        workers: processes at once, each with one thread.
+        workers: processes at once, each with one thread; "ray" for as many as a Ray cluster has
+            cores: that of $RAY_ADDRESS, or this machine.
         data: folder of raw logs (gan_yelp.tsv, gan_taobao.tsv, trivago.parquet, and in cikm-cup/
             those of the CIKM Cup 2016); by default $RECGYM_DATA, or data.
         out: folder of all runs.

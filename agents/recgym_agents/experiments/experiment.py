@@ -51,6 +51,10 @@ class Place:
             raise DataNotAvailable(f"{self.data / name}: no such file (pass --data DIR)")
         return self.data / name
 
+    def resolved(self) -> Place:
+        """Returns the same folders by paths that hold wherever a process was started."""
+        return Place(self.data.resolve(), self.runs.resolve(), self.folder.resolve())
+
 
 @dataclass(frozen=True)
 class Finished:

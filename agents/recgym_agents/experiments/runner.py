@@ -7,11 +7,10 @@ import os
 import threading
 import time
 import traceback
-from collections.abc import Callable
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from recgym.errors import RecGymError
 from recgym.files import read_json, write_json, write_text
@@ -25,11 +24,9 @@ from recgym_agents.experiments.experiment import (
     Place,
     cell_id,
 )
+from recgym_agents.experiments.ray_workers import Report, check_ray, run_in_ray
 from recgym_agents.runs.processes import start
 from recgym_agents.runs.run_files import CHECKPOINT
-
-Report = Callable[[str, str], None]
-"""Called with a cell's name and one line: what became of it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +43,7 @@ def run_cells(
     budget: Budget,
     runs: Path,
     data: Path,
-    workers: int,
+    workers: int | Literal["ray"],
     report: Report = lambda cell, line: None,
 ) -> Outcome:
     """Runs every cell that is not finished yet.
@@ -60,14 +57,17 @@ def run_cells(
         budget: the experiment's budget, or its smoke budget.
         runs: the folder of all experiments.
         data: the folder of the raw logs.
-        workers: how many processes run at once, each with one thread.
+        workers: how many processes run at once, each with one thread; or "ray", for as many as a
+            Ray cluster has cores, see ``ray_workers``.
         report: called as each cell ends.
 
     Raises:
-        RecGymError: two cells have the same name, ``workers`` is below 1, or another process runs
-            this experiment there.
+        RecGymError: two cells have the same name, ``workers`` is below 1, there is no Ray, or
+            another process runs this experiment there.
     """
-    if workers < 1:
+    if workers == "ray":
+        check_ray()
+    elif workers < 1:
         raise RecGymError(f"workers: {workers} given; at least 1 is needed")
     folder = runs / experiment.name
     ends: dict[str, tuple[str, str]] = {}
@@ -84,7 +84,10 @@ def run_cells(
             report(name, ": ".join(ends[name]))
     if waiting:
         with locked(folder):
-            ends |= _run_all(experiment, budget, waiting, workers, report)
+            if workers == "ray":
+                ends |= run_in_ray(run_one, experiment, budget, waiting, report)
+            else:
+                ends |= _run_all(experiment, budget, waiting, workers, report)
     cells = experiment.cells(budget)
     finished = [_finished(folder, cell) for cell in cells if _is_finished(folder, cell, budget)]
     return Outcome(
@@ -150,6 +153,11 @@ def _work(
 ) -> None:
     """The process of one cell."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    connection.send(run_one(experiment, cell, budget, place))
+
+
+def run_one(experiment: Experiment, cell: Cell, budget: Budget, place: Place) -> tuple[str, str]:
+    """Runs a cell and writes its result; returns how it ended, and its line."""
     try:
         started = time.perf_counter()
         result = experiment.run_cell(cell, budget, place)
@@ -158,15 +166,15 @@ def _work(
         write_json(place.folder.with_name(f"{cell_id(cell)}.json"), record)
         for checkpoint in place.folder.rglob(CHECKPOINT):
             checkpoint.unlink()
-        connection.send(("finished", f"{seconds:.0f} s"))
+        return "finished", f"{seconds:.0f} s"
     except DataNotAvailable as error:
-        connection.send(("unavailable", str(error)))
+        return "unavailable", str(error)
     except RecGymError as error:
-        connection.send(("failed", str(error)))
+        return "failed", str(error)
     except Exception as error:
         stack = place.folder.with_name(f"{cell_id(cell)}.error.txt")
         write_text(stack, traceback.format_exc())
-        connection.send(("failed", f"{type(error).__name__}: {error} (stack in {stack})"))
+        return "failed", f"{type(error).__name__}: {error} (stack in {stack})"
 
 
 def _end_with_parent() -> None:
