@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from recgym.errors import RecGymError
 from recgym_agents.agent import EnvironmentSpec
-from recgym_agents.algorithms.adaptation import MetaGradientAgent
+from recgym_agents.algorithms.adaptation import MetaGradientAgent, UserData
+from recgym_agents.algorithms.meta_policy_gradient import clicked_items_loss
 from recgym_agents.learning.user_steps import UserBatch, UserSteps, steps_of_support
 from recgym_agents.user_support import Support
 from recgym_agents.zoo import entry_of
@@ -129,6 +131,28 @@ def test_support_of_another_catalog_is_refused() -> None:
         agent.adapt(support._replace(slate=np.full_like(support.slate, 9)))
     with pytest.raises(RecGymError, match="support: of 2 users; give that of one"):
         agent.recommend([], support_of(np.array([0, 1])))
+
+
+@pytest.mark.parametrize("value", [1.0, -1.0])
+def test_an_item_of_a_negative_return_is_pushed_down_so_far_and_no_further(value: float) -> None:
+    """Of four items each has 1/4 evenly; the one clicked has e^-12 of it, below a thousandth."""
+    data = UserData(
+        observation=torch.full((1, 1, 1), 4),
+        excluded=torch.zeros((1, 1, 0), dtype=torch.int64),
+        slate=torch.tensor([[[0]]]),
+        slot=torch.tensor([[0]]),
+        value=torch.tensor([[value]]),
+        weight=torch.ones(1, 1),
+    )
+    gradients = []
+    for logit in (0.0, -12.0):
+        logits = torch.tensor([[[logit, 0.0, 0.0, 0.0, -torch.inf]]], requires_grad=True)
+        loss, _ = clicked_items_loss(logits, data, 0.0, 0.0)
+        loss.backward()
+        assert logits.grad is not None
+        gradients.append(logits.grad[0, 0, 0].item())
+    assert gradients[0] == pytest.approx(-0.75 * value)
+    assert gradients[1] == pytest.approx(0.0 if value < 0.0 else -1.0, abs=1e-4)
 
 
 def test_agents_that_do_not_adapt_are_the_same_for_all() -> None:
