@@ -25,6 +25,7 @@ from recgym_agents.experiments.offline.shop_logs import (
     LENGTHS,
     LOGS,
     SMOKE_TRAINING,
+    TRAINING,
     facts,
     raw_logs,
     read_shop_log,
@@ -47,7 +48,14 @@ PAPER = {
 """Table 2."""
 BUDGET: Budget = {"logs": list(LOGS), **KEPT_SMALL}
 SMOKE: Budget = BUDGET | SMOKE_TRAINING
-WHOLE: Budget = BUDGET | {"sequences": 0, "epochs": 20, "batch_size": 256}
+WHOLE: Budget = {
+    **BUDGET,
+    **TRAINING,
+    "keep": "best",
+    "sequences": 0,
+    "epochs": 20,
+    "batch_size": 256,
+}
 
 
 def cells(budget: Budget) -> list[Cell]:
@@ -58,10 +66,11 @@ def cells(budget: Budget) -> list[Cell]:
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     """Trains and scores every agent on one division of a log."""
     dataset = read_shop_log(cell["log"], place, budget["sequences"], cell["seed"])
-    logging = train_one(LOGGING, dataset, cell, budget, place)
+    keep = budget["keep"]
+    logging = train_one(LOGGING, dataset, cell, budget, place, keep)
     found: Result = {"log facts": facts(dataset)}
     for name in AGENTS:
-        agent = logging if name == LOGGING else train_one(name, dataset, cell, budget, place)
+        agent = logging if name == LOGGING else train_one(name, dataset, cell, budget, place, keep)
         compared = None if name in FLOORS or name == LOGGING else logging
         found[name] = score_one(agent, compared, dataset)
     return found

@@ -29,7 +29,8 @@ TRAINING: Budget = {
 }
 """How much experiments on these logs train."""
 KEPT_SMALL: Budget = TRAINING | {
-    "epochs": 10,
+    "epochs": 8,
+    "keep": "last",
     "agent_args": {
         "learning_rate": 3e-3,
         "weight_decay": 1.0,
@@ -37,7 +38,8 @@ KEPT_SMALL: Budget = TRAINING | {
         "repeats": True,
     },
 }
-"""The same where policies are compared with rules: against learning so small a log by heart."""
+"""The same where policies are compared with rules: against learning so small a log by heart, and
+against policies kept by the luck of the few purchases of validation sequences."""
 SMOKE_TRAINING: Budget = {
     "seeds": [0, 1],
     "sequences": 300,

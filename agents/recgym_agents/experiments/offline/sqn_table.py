@@ -55,12 +55,13 @@ def cells(budget: Budget) -> list[Cell]:
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     """Trains and scores one encoder with every loss, or the floors."""
     dataset = read_shop_log(cell["log"], place, budget["sequences"], cell["seed"])
+    keep = budget["keep"]
     if cell["encoder"] == "none":
-        floors = {name: train_one(name, dataset, cell, budget, place) for name in FLOORS}
+        floors = {name: train_one(name, dataset, cell, budget, place, keep) for name in FLOORS}
         return {name: score_one(agent, None, dataset) for name, agent in floors.items()}
     found: Result = {}
     for name in AGENTS:
-        agent = train_one(name, dataset, cell, budget, place, encoder=cell["encoder"])
+        agent = train_one(name, dataset, cell, budget, place, keep, encoder=cell["encoder"])
         found[name] = score_one(agent, None, dataset)
     return found
 
