@@ -55,7 +55,8 @@ def fits(rounds: int) -> Section:
         ],
         notes=[
             "Each is `recgym fit` with the model's preset, one thread, in a process of its own: the"
-            " models of training and of test users, and their held-out scores."
+            " models of training and of test users, and their held-out scores. Two run at once, on"
+            " two cores, so that the time of one is that beside another."
         ],
     )
 

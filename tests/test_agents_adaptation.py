@@ -135,7 +135,7 @@ def test_support_of_another_catalog_is_refused() -> None:
 
 @pytest.mark.parametrize("value", [1.0, -1.0])
 def test_an_item_of_a_negative_return_is_pushed_down_so_far_and_no_further(value: float) -> None:
-    """Of four items each has 1/4 evenly; the one clicked has e^-12 of it, below a thousandth."""
+    """Of four items each has 1/4 evenly: e^-7 / 3 is above a thousandth of it, e^-8 / 3 below."""
     data = UserData(
         observation=torch.full((1, 1, 1), 4),
         excluded=torch.zeros((1, 1, 0), dtype=torch.int64),
@@ -145,14 +145,15 @@ def test_an_item_of_a_negative_return_is_pushed_down_so_far_and_no_further(value
         weight=torch.ones(1, 1),
     )
     gradients = []
-    for logit in (0.0, -12.0):
+    for logit in (0.0, -7.0, -8.0):
         logits = torch.tensor([[[logit, 0.0, 0.0, 0.0, -torch.inf]]], requires_grad=True)
         loss, _ = clicked_items_loss(logits, data, 0.0, 0.0)
         loss.backward()
         assert logits.grad is not None
         gradients.append(logits.grad[0, 0, 0].item())
     assert gradients[0] == pytest.approx(-0.75 * value)
-    assert gradients[1] == pytest.approx(0.0 if value < 0.0 else -1.0, abs=1e-4)
+    assert gradients[1] == pytest.approx(-value, abs=1e-3)
+    assert gradients[2] == pytest.approx(0.0 if value < 0.0 else -1.0, abs=1e-3)
 
 
 def test_agents_that_do_not_adapt_are_the_same_for_all() -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from recgym_agents.experiments.experiment import Finished, Page
+from recgym_agents.experiments.experiment import Finished, Page, Place
 from recgym_agents.experiments.m3rec import opposite_tastes as experiment
 from recgym_agents.experiments.m3rec.two_tastes import told_apart
 from recgym_agents.experiments.m3rec.unknown_users import mean_reward
@@ -53,6 +55,15 @@ def test_contexts_of_two_clusters() -> None:
     context = np.array([[1.0], [0.6], [-1.0], [-0.5], [1.0], [0.2], [-1.0], [0.4]])
     likes = np.array([True, True, False, False] * 2)
     assert told_apart(context, likes) == 0.75
+    assert told_apart(np.zeros((8, 1)), likes) == 0.5
+
+
+def test_an_agent_is_scored_with_and_without_support(tmp_path: Path) -> None:
+    cell, place = {"policy": "m3rec", "seed": 0}, Place(tmp_path, tmp_path, tmp_path / "cell")
+    found = experiment.run_cell(cell, experiment.SMOKE, place)
+    assert set(found) == {"unknown", "told", "auc"}
+    assert all(0.0 <= value <= 1.0 for value in found.values())
+    assert found["auc"] > 0.5
 
 
 def test_who_knows_the_user_earns_what_the_rules_say() -> None:

@@ -99,6 +99,9 @@ class M3Rec(AdaptingAgent):
     - From a log (the loop's ``schedule``) the same losses are taken of what was logged: Eq. 5 with
       the logged rewards and no correction for who logged them, Eqs. 4 and 7 at the logged states.
       A session is cut in two: a context is read from what came before, for what followed.
+    - Steps are learned from more than once, and recovered rewards can be negative, where Eq. 5 has
+      no bound: a negative return pushes an item down to a thousandth of an even probability at
+      most.
     - The environment is the user model. What the paper trains in the recovered reward is trained in
       M3Rec-v0 with a model that `recgym fit --model m3rec` fitted. Without the adversary, that is
       a fit with `rounds=0` of the game, and no agent of its own.

@@ -92,7 +92,8 @@ class MetaLSTM(AdaptingAgent):
     The paper of M3Rec compares with "Meta-LSTM" and says no more of it; this is the recurrent form
     of meta-learning, in which what is carried from step to step is what was learned of the user.
     The LSTM and the policy learn by REINFORCE on what users clicked, after their support, of slates
-    that the policy drew or that were logged. Of a user without support nothing is known: zeros.
+    that the policy drew or that were logged; a negative return pushes an item down to a thousandth
+    of an even probability at most. Of a user without support nothing is known: zeros.
 
     References:
         - Duan et al.: RL^2: fast reinforcement learning via slow reinforcement learning. 2016.

@@ -23,7 +23,7 @@ from recgym_agents.networks.plackett_luce import gumbel_top_k, item_log_prob
 from recgym_agents.networks.preferences import PreferenceNetwork, shown_alone
 from recgym_agents.policy_losses import discounted_returns, reinforce_loss
 
-LEAST = 1e-3
+LEAST_SHARE = 1e-3
 """Share of an even probability that items of negative returns keep."""
 
 
@@ -60,7 +60,8 @@ class MetaPolicyGradient(MetaGradientAgent):
     policies. The steps descend ``-G_t log pi(i_t | s_t, A_t)`` of the items that were clicked in
     the support, where G is the discounted return, and A the slate: what the logging policy did not
     show was no candidate there. The outer loss is ``-G_t log pi(i_t | s_t)``, over all items, of
-    the slates that the adapted policy itself drew; from a log, of the slates that were logged.
+    the slates that the adapted policy itself drew; from a log, of the slates that were logged. In
+    it a negative return pushes an item down to a thousandth of an even probability at most.
 
     References:
         - Finn, Abbeel and Levine: Model-agnostic meta-learning for fast adaptation of deep
@@ -140,8 +141,8 @@ def clicked_items_loss(
     ``-sum_t G_t log pi(x_t)``, where x is the clicked item, which M3Rec takes for the probability
     of the slate (section 4.1). Returns are divided by their mean size. An item that was no
     candidate does not count: one of a log that was clicked again, where those are removed. Where
-    the return is below 0, the probability is pushed down to `LEAST` of an even one and no further:
-    steps are learned from more than once, and the loss has no other bound.
+    the return is below 0, the probability is pushed down to ``LEAST_SHARE`` of an even one and no
+    further: steps are learned from more than once, and the loss has no other bound.
 
     Args:
         logits: of the policy now (U, M, N + 1).
@@ -155,7 +156,7 @@ def clicked_items_loss(
     log_pi = item_log_prob(flat, item).reshape(data.slot.shape)
     clicked = there & (data.slot < data.slate.shape[2]) & log_pi.isfinite()
     returns = discounted_returns(data.value, discount)
-    least = (LEAST / flat.isfinite().sum(1)).log().reshape(data.slot.shape)
+    least = (LEAST_SHARE / flat.isfinite().sum(1)).log().reshape(data.slot.shape)
     log_pi = torch.where(returns < 0.0, torch.maximum(log_pi, least), log_pi)
     size = (returns.abs() * there).sum() / there.sum().clamp(min=1)
     gained = torch.where(clicked, log_pi, 0.0)

@@ -83,13 +83,11 @@ class OfflinePolicyConfig(SequencePolicyConfig):
         """Raises RecGymError for a setting out of its range, or two that do not agree."""
         super().__post_init__()
         counts = dict.fromkeys(("target_period", "members"), AT_LEAST_1)
-        some = (
-            *("warm_up", "value_weight", "negatives", "conservative", "sampled", "last"),
-            "weight_decay",
-        )
+        weights = dict.fromkeys(("value_weight", "weight_decay", "conservative"), AT_LEAST_0)
+        some = dict.fromkeys(("warm_up", "negatives", "sampled", "last"), AT_LEAST_0)
         positive = dict.fromkeys(("weight_cap", "beta", "learning_rate"), POSITIVE)
         shares = dict.fromkeys(("smoothing", "discount", "support", "target_return"), SHARE)
-        check_ranges(self, counts | dict.fromkeys(some, AT_LEAST_0) | positive | shares)
+        check_ranges(self, counts | weights | some | positive | shares)
         wanted = {
             f"weight={self.weight}": self.weight in OF_VALUES,
             "acts_by=value": self.acts_by == "value",

@@ -24,6 +24,8 @@ Result = dict[str, Any]
 """What a cell found; plain JSON. ``arrays`` holds what is too long for the published file."""
 Verdict = Literal["reproduced", "contradicted", "inconclusive", "data not available here"]
 """What became of a claim; ``verdicts.judge`` says how the first three are told apart."""
+Report = Callable[[str, str], None]
+"""Called with a cell's name and one line: what became of it."""
 
 
 class DataNotAvailable(RecGymError):

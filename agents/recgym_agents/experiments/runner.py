@@ -22,9 +22,10 @@ from recgym_agents.experiments.experiment import (
     Experiment,
     Finished,
     Place,
+    Report,
     cell_id,
 )
-from recgym_agents.experiments.ray_workers import Report, check_ray, run_in_ray
+from recgym_agents.experiments.ray_workers import check_ray, run_in_ray
 from recgym_agents.runs.processes import start
 from recgym_agents.runs.run_files import CHECKPOINT
 
@@ -88,6 +89,11 @@ def run_cells(
                 ends |= run_in_ray(run_one, experiment, budget, waiting, report)
             else:
                 ends |= _run_all(experiment, budget, waiting, workers, report)
+    for cell, _ in waiting:
+        name = cell_id(cell)
+        if ends[name][0] == "finished" and not _is_finished(folder, cell, budget):
+            ends[name] = ("failed", f"{_path(folder, cell)}: not there; do all machines share it?")
+            report(name, ": ".join(ends[name]))
     cells = experiment.cells(budget)
     finished = [_finished(folder, cell) for cell in cells if _is_finished(folder, cell, budget)]
     return Outcome(
@@ -157,7 +163,17 @@ def _work(
 
 
 def run_one(experiment: Experiment, cell: Cell, budget: Budget, place: Place) -> tuple[str, str]:
-    """Runs a cell and writes its result; returns how it ended, and its line."""
+    """Runs a cell and writes its result; returns how it ended, and its line.
+
+    Args:
+        experiment: what to run.
+        cell: its factors.
+        budget: what it may spend.
+        place: its folders; the result is written beside its own.
+
+    Returns:
+        "finished", "unavailable" or "failed"; and the seconds, or what was in the way.
+    """
     try:
         started = time.perf_counter()
         result = experiment.run_cell(cell, budget, place)

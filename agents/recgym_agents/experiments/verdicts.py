@@ -125,7 +125,13 @@ def claim_of(text: str, found: Difference, evidence: str, level: float, unit: st
 
 
 def claim_bound(text: str, values: Array, bound: float, sign: float = 1.0) -> Claim:
-    """Judges that a mean over seeds is at least a bound, or with a sign of -1 at most, by its 95%.
+    """Judges that a mean over seeds is at least a bound, by its 95% interval.
+
+    Args:
+        text: the claim.
+        values: by seed (S,).
+        bound: of the mean.
+        sign: -1 if it is to be at most the bound.
 
     >>> claim_bound("more than half", np.array([0.7, 0.8, 0.75]), 0.5).evidence
     '0.75 (95% 0.6258 .. 0.8742)'

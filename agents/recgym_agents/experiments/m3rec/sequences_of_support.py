@@ -144,12 +144,8 @@ def agent_rewards(
         remembers: whether it adapts again after each slate, to the support and the session so far.
     """
     session = Session(where, users, seed)
-    slots, features = session.support["support_features"].shape[-2:]
-    told = Support.of({name: values[:, :sequences] for name, values in session.support.items()})
-    if told is None or sequences == 0:
-        told, acting = Support.none(users, slots, features), agent
-    else:
-        acting = agent.adapt(told)
+    told = told_of(session, sequences)
+    acting = agent.adapt(told) if sequences else agent
     steps: list[Support] = []
     while session.going.any():
         observation, before = session.bare.observe(session.state), session.reward.copy()
@@ -165,6 +161,16 @@ def agent_rewards(
             parts = (np.concatenate(values, axis=2) for values in zip(*steps, strict=True))
             acting = agent.adapt(told.joined(Support(*parts)))
     return session.reward
+
+
+def told_of(session: Session, sequences: int) -> Support:
+    """Returns the first ``sequences`` of the support of a session's users, none of them for 0."""
+    slots, features = session.support["support_features"].shape[-2:]
+    if sequences == 0:
+        return Support.none(session.users, slots, features)
+    found = Support.of({name: values[:, :sequences] for name, values in session.support.items()})
+    assert found is not None
+    return found
 
 
 def summarise(finished: list[Finished], budget: Budget) -> Page:

@@ -115,7 +115,7 @@ def told_apart(context: Array, likes: Array) -> float:
     """Returns how well contexts tell two clusters apart: the area under the ROC curve.
 
     The direction is the difference of the clusters' means among the users of even places; those of
-    odd ones are told apart by it.
+    odd ones are told apart by it. Ties count half.
 
     Args:
         context: (U, C).
@@ -124,4 +124,5 @@ def told_apart(context: Array, likes: Array) -> float:
     known, asked = np.arange(len(likes)) % 2 == 0, np.arange(len(likes)) % 2 == 1
     means = [context[known & (likes == side)].mean(axis=0) for side in (True, False)]
     along = context @ (means[0] - means[1])
-    return float((along[asked & likes][:, None] > along[asked & ~likes]).mean())
+    ahead = along[asked & likes][:, None] - along[asked & ~likes]
+    return float(((ahead > 0.0) + 0.5 * (ahead == 0.0)).mean())

@@ -20,11 +20,11 @@ from recgym_agents.experiments.experiment import (
 )
 from recgym_agents.experiments.offline.shop_logs import (
     CUTOFFS,
-    KEPT_SMALL,
     KINDS,
     LENGTHS,
     LOGS,
-    SMOKE_TRAINING,
+    REGULARISED,
+    SMOKE_REGULARISED,
     TRAINING,
     facts,
     raw_logs,
@@ -46,8 +46,8 @@ PAPER = {
     "retailrocket": {"sequences": 195_523, "items": 70_852},
 }
 """Table 2."""
-BUDGET: Budget = {"logs": list(LOGS), **KEPT_SMALL}
-SMOKE: Budget = BUDGET | SMOKE_TRAINING
+BUDGET: Budget = {"logs": list(LOGS), **REGULARISED}
+SMOKE: Budget = BUDGET | SMOKE_REGULARISED
 WHOLE: Budget = {
     **BUDGET,
     **TRAINING,

@@ -28,7 +28,7 @@ TRAINING: Budget = {
     "agent_args": {"learning_rate": 3e-3},
 }
 """How much experiments on these logs train."""
-KEPT_SMALL: Budget = TRAINING | {
+REGULARISED: Budget = TRAINING | {
     "epochs": 8,
     "keep": "last",
     "agent_args": {
@@ -46,6 +46,9 @@ SMOKE_TRAINING: Budget = {
     "epochs": 1,
     "batch_size": 16,
     "agent_args": {"size": 8},
+}
+SMOKE_REGULARISED: Budget = SMOKE_TRAINING | {
+    "agent_args": REGULARISED["agent_args"] | SMOKE_TRAINING["agent_args"]
 }
 LOGS: dict[str, tuple[str, ...]] = {
     "yoochoose": ("yoochoose/yoochoose-clicks.dat", "yoochoose/yoochoose-buys.dat"),
@@ -151,7 +154,8 @@ def train_one(
     epochs = 1 if agent in FLOORS else budget["epochs"]
     if agent not in FLOORS:
         changes = budget["agent_args"] | changes
-    folder = folder_of(place.folder, {"agent": agent, "epochs": epochs, **changes})
+    settings = {"agent": agent, "epochs": epochs, "keep": keep, **changes}
+    folder = folder_of(place.folder, settings)
     train(
         TrainConfig(
             env=None,

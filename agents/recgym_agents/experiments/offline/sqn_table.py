@@ -16,9 +16,9 @@ from recgym_agents.experiments.experiment import (
     having,
 )
 from recgym_agents.experiments.offline.shop_logs import (
-    KEPT_SMALL,
     LOGS,
-    SMOKE_TRAINING,
+    REGULARISED,
+    SMOKE_REGULARISED,
     raw_logs,
     read_shop_log,
     score_one,
@@ -33,12 +33,12 @@ RL = ("sqn", "sac-ss", "snqn", "sa2c")
 AGENTS = (PLAIN, *RL, SUPERVISED)
 FLOORS = ("click-count", "last-item", "item-knn", "v-sknn")
 METRICS = ("purchase HR@20", "purchase nDCG@20", "click HR@20", "click nDCG@20")
-BUDGET: Budget = {"logs": list(LOGS), "encoders": list(ENCODERS), **KEPT_SMALL}
+BUDGET: Budget = {"logs": list(LOGS), "encoders": list(ENCODERS), **REGULARISED}
 SMOKE: Budget = {
     **BUDGET,
     "logs": ["retailrocket"],
     "encoders": ["caser", "sasrec"],
-    **SMOKE_TRAINING,
+    **SMOKE_REGULARISED,
 }
 
 
