@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from recgym_agents.agent import EnvironmentSpec
-from recgym_agents.experiments.experiment import DataNotAvailable, Finished, Page, Place
+from recgym_agents.experiments.experiment import Claim, DataNotAvailable, Finished, Page, Place
 from recgym_agents.experiments.offline import lpi_figure_2, lpi_table_3, shop_logs, sqn_table
 
 
@@ -285,3 +285,15 @@ def test_policies_are_compared_where_something_is_known_of_the_user(place: Place
 def test_without_the_raw_files_a_cell_says_so(tmp_path: Path) -> None:
     with pytest.raises(DataNotAvailable, match="yoochoose-clicks.dat: no such file"):
         shop_logs.read_shop_log("yoochoose", Place(tmp_path, tmp_path, tmp_path), 0, 0)
+
+
+def test_the_answer_says_what_the_verdicts_do() -> None:
+    """One of each verdict; a claim on something else is not told."""
+    claims = [
+        Claim(f"a log: {lpi_table_3.BEST}(sqn) is above {other}, clicks", verdict, "")
+        for other, verdict in (("logging", "inconclusive"), ("v-sknn", "contradicted"))
+    ]
+    found = lpi_table_3._answer([*claims, Claim("another is above it", "reproduced", "")])
+    assert found.endswith(
+        ": (sqn) is not shown to be above logging, clicks; (sqn) is below v-sknn, clicks."
+    )
