@@ -53,7 +53,9 @@ def main(
     if rejudge:
         if smoke or paper or device != CPU:
             raise RecGymError("--rejudge: takes none of --smoke, --paper and --device")
-        print(write_page(experiment, *read_published(experiment, docs), docs, _command(name, [])))
+        budget, outcome = read_published(experiment, docs)
+        command = _command(name, experiment, budget, [])
+        print(write_page(experiment, budget, outcome, docs, command))
         return
     size, budget = _size(experiment, smoke, paper)
     runs = out / size
@@ -78,13 +80,14 @@ def main(
         count = len(outcome.failed)
         raise RecGymError(f"{name}: {count} cells failed, no page written; run again to retry them")
     options = [f"--{size}"] * bool(size) + [f"--device {device}"] * (device != CPU)
-    options += ["--data DIR"] * (data is not None)
-    print(write_page(experiment, budget, outcome, folder, _command(name, options)))
+    command = _command(name, experiment, budget, options)
+    print(write_page(experiment, budget, outcome, folder, command))
 
 
-def _command(name: str, options: list[str]) -> str:
-    """Returns what was typed for a page."""
-    return " ".join(["recgym reproduce", name, *options])
+def _command(name: str, experiment: Experiment, budget: Budget, options: list[str]) -> str:
+    """Returns what makes a page: with the raw logs' folder, if its cells read any."""
+    reads = any(experiment.raw_logs(cell) for cell in experiment.cells(budget))
+    return " ".join(["recgym reproduce", name, *options, *["--data DIR"] * reads])
 
 
 def _size(experiment: Experiment, smoke: bool, paper: bool) -> tuple[str, Budget]:

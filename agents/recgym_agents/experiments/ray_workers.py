@@ -53,7 +53,7 @@ def run_in_ray(
     try:
         ray.init(address, runtime_env={"env_vars": ONE_THREAD}, **settings)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        raise RecGymError(f"RAY_ADDRESS={address}: {str(error).strip()}") from None
+        raise RecGymError(f"--workers ray, address {address}: {str(error).strip()}") from None
     remote: Any = ray.remote(num_cpus=1, max_retries=0, max_calls=1)(run_one)
     running: dict[Any, str] = {}
     ends: dict[str, tuple[str, str]] = {}
