@@ -29,7 +29,7 @@ from tests.stand_in_device import StandInDevice
 
 REPLAYED = ("cascading-dqn", "cascading-dqn-paper", "additive-dqn", "slateq", "slateq-sarsa")
 EPISODIC = (
-    *("reinforce", "reinforce-is", "reinforce-top-k", "actor-critic"),
+    *("reinforce", "reinforce-slate", "reinforce-is", "reinforce-top-k", "actor-critic"),
     *("irecgan", "pgu", "acu", "user-lstm", "user-lstm-d"),
 )
 SEQUENTIAL = ("logging", "lpi-rl", "ips-pg", "bcq", "rem", "decision-transformer")

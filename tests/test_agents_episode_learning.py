@@ -69,7 +69,13 @@ def test_the_slates_own_probability_finds_the_slate_that_the_clicked_item_does_n
     assert learned_online(arguments, 60, 0) < 0.85
 
 
-POLICY_GRADIENTS = ["reinforce", "reinforce-is", "reinforce-top-k", "actor-critic"]
+POLICY_GRADIENTS = [
+    "reinforce",
+    "reinforce-slate",
+    "reinforce-is",
+    "reinforce-top-k",
+    "actor-critic",
+]
 ADVERSARIAL = {"pretraining": 40, "discriminator_pretraining": 10, "horizon": 6}
 """Little enough of it that the rounds begin within the test."""
 

@@ -260,6 +260,12 @@ AGENTS: Registry[Entry] = Registry(
             FROM_EPISODES,
             "REINFORCE on slates drawn without replacement",
         ),
+        "reinforce-slate": Entry(
+            PolicyGradient,
+            PolicyGradientConfig(log_probability="slate", advantage="centred"),
+            FROM_EPISODES,
+            "REINFORCE on the whole slate's probability, less the mean return of a batch",
+        ),
         "reinforce-is": Entry(
             PolicyGradient,
             PolicyGradientConfig(importance=True),

@@ -33,7 +33,7 @@ from recgym_agents.user_support import Support
 
 @dataclass(frozen=True)
 class PolicyGradientConfig:
-    """Configuration of ``reinforce``, ``reinforce-is``, ``actor-critic``, ``reinforce-top-k``."""
+    """Configuration of ``reinforce``, ``reinforce-slate`` and the others of its family."""
 
     log_probability: Literal["item", "slate"] = "item"
     """Whose probability is raised: the clicked item's, as in the paper, or the whole slate's."""
