@@ -92,6 +92,7 @@ def test_a_page_says_what_its_agent_is(name: str, repository: Path) -> None:
 def test_a_variant_names_the_agent_that_it_varies() -> None:
     assert "It is [reinforce](reinforce.md) with `importance=true`." in page("reinforce-is")
     assert "with `importance=true`, `top_k=true`, `hidden=128`" in page("reinforce-top-k")
+    assert "with `log_probability=slate`, `advantage=centred`." in page("reinforce-slate")
     assert "It is [" not in page("reinforce")
 
 

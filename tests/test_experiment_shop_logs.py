@@ -106,7 +106,7 @@ def figure_page(beta: dict[str, float], **defaults: float) -> Page:
 def test_the_figure_of_the_paper_is_reproduced() -> None:
     page = figure_page(FALLING)
     assert [claim.verdict for claim in page.claims] == ["reproduced"] * 7
-    steps = next(claim for claim in page.claims if "each beta" in claim.text)
+    steps = next(claim for claim in page.claims if "each of these betas" in claim.text)
     assert steps.evidence.startswith("0.01 0.500, 0.1 0.400 (+0.099 .. +0.101, p <.001); 0.1 0.400")
     fall = next(claim for claim in page.claims if claim.text.startswith("JS falls as beta"))
     # Slopes are -.1 and each seed's noise: a standard error of .00015, times 2.776.
@@ -121,7 +121,7 @@ def test_the_figure_of_the_paper_is_reproduced() -> None:
 def test_a_divergence_that_rises_once_is_not_falling_at_each_step() -> None:
     risen = verdicts(figure_page(FALLING | {"1": 0.45}))
     assert risen["JS falls as beta grows over four decades"] == "reproduced"  # on the whole
-    assert risen["JS falls from each beta to the next"] == "contradicted"
+    assert risen["JS falls from each of these betas to the next"] == "contradicted"
 
 
 def test_a_divergence_that_grows_with_beta_contradicts() -> None:
@@ -132,7 +132,7 @@ def test_a_divergence_that_grows_with_beta_contradicts() -> None:
 
 def test_a_beta_that_changes_nothing_is_inconclusive_with_what_could_be_detected() -> None:
     page = figure_page(FALLING | {"10": 0.1})
-    steps = next(claim for claim in page.claims if "each beta" in claim.text)
+    steps = next(claim for claim in page.claims if "each of these betas" in claim.text)
     assert steps.verdict == "inconclusive"
     assert steps.evidence.endswith("; detectable: 0.00083")
 

@@ -61,6 +61,10 @@ def test_shares_of_the_optimum_and_of_the_gap_are_judged_by_their_intervals() ->
     assert found["State hidden, concentration .01: reinforce-top-k beats every floor"] == (
         "reproduced"
     )
+    near = "earns 97.3% of what the belief earns"  # 3.7 clicks
+    possible = verdicts(page(reinforce_slate=3.62, slateq_belief=3.5))
+    assert possible[f"State hidden: reinforce-slate {near}"] == "reproduced"
+    assert possible[f"State hidden: slateq-belief {near}"] == "contradicted"
     found = verdicts(page(slateq_belief=6.0))
     assert found[f"State hidden, concentration .01: slateq-belief {gap}"] == "contradicted"
     assert found[f"State hidden, concentration .01: reinforce-top-k {gap}"] == "reproduced"

@@ -264,7 +264,7 @@ AGENTS: Registry[Entry] = Registry(
             PolicyGradient,
             PolicyGradientConfig(log_probability="slate", advantage="centred"),
             FROM_EPISODES,
-            "REINFORCE on the whole slate's probability, less the mean return of a batch",
+            "REINFORCE on the whole slate's probability, with a batch's mean return as baseline",
         ),
         "reinforce-is": Entry(
             PolicyGradient,

@@ -48,7 +48,7 @@ WORLDS: dict[str, dict[str, Any]] = {
     "hidden, concentration .01": {"window": 40, "concentration": 0.01},
 }
 """What each changes; a window of 40 holds every click of an episode."""
-SEEN, PAPER = "seen", "hidden"
+SEEN, HIDDEN = "seen", "hidden"
 """Worlds with the paper's transitions, whose state agents see or do not."""
 ANY_ITEM = {"remove_clicked": False}
 AGENTS: dict[str, dict[str, Any]] = {
@@ -64,7 +64,7 @@ LEARNERS: dict[str, tuple[str, ...]] = dict.fromkeys(
     WORLDS, ("reinforce-top-k", "slateq-belief")
 ) | {
     SEEN: ("cascading-dqn", "slateq"),
-    PAPER: ("reinforce-top-k", "reinforce-slate", "slateq-belief"),
+    HIDDEN: ("reinforce-top-k", "reinforce-slate", "slateq-belief"),
 }
 """Of each world."""
 KNOWN = {SEEN: ("best fixed slate", "items most clicked", "best slate now", "optimum")}
@@ -74,6 +74,8 @@ FLOORS = ("random", "popularity", "best fixed slate", "items most clicked")
 """Where the state is seen."""
 TARGETS = {"cascading-dqn": 0.8, "slateq": 0.9}
 """Shares of the optimum that are claimed where the state is seen."""
+NEARLY = 3.6 / 3.7
+"""Share of what the belief earns that is claimed in the paper's hidden world, in clicks."""
 BUDGET: Budget = {
     "seeds": [0, 1, 2, 3, 4],
     "steps": {
@@ -263,12 +265,12 @@ def _hidden_claims(world: str, earned: dict[str, np.ndarray]) -> list[Claim]:
     floors, oracle = _ends(world)
     where, agents = f"State {world}", LEARNERS[world]
     claims = _beaten(where, agents, floors, earned)
-    if world == PAPER:
+    if world == HIDDEN:
         return claims + [
             _at_least(
-                f"{where}: {agent} earns 3.6 of 3.7, of what the belief earns",
+                f"{where}: {agent} earns {NEARLY:.1%} of what the belief earns",
                 100.0 * earned[agent] / earned[oracle],
-                100.0 * 3.6 / 3.7,
+                100.0 * NEARLY,
                 "%",
             )
             for agent in agents
@@ -328,11 +330,9 @@ items most clicked do not, and little is left for a plan to add. The optimum see
 
 *State hidden.* [reinforce-top-k](../agents/reinforce-top-k.md) and
 [slateq-belief](../agents/slateq-belief.md) read all clicks of a session; so does
-[reinforce-slate](../agents/reinforce-slate.md), in the paper's world. Its discount is 0: returns of
-later steps made it learn more slowly in world 101, and where the state is seen the best slate for
-now is as good as the optimum.
-Transitions are nearly even in the paper's world; those of concentration .1 and .01 are drawn from a
-Dirichlet distribution: there a state leads to few others, and past clicks tell more. "start, then
+[reinforce-slate](../agents/reinforce-slate.md), in the paper's world. Transitions are nearly even
+there; those of concentration .1 and .01 are drawn from a Dirichlet distribution: then a state leads
+to few others, and past clicks tell more. "start, then
 fixed" shows one slate at first and another one ever after, the best pair there is. "belief" knows
 the world, and shows the best slates for what the clicks so far say of the state (it plans as if the
 state were seen one step late). The bound is what a policy of clicks cannot exceed, nearly: it sees
@@ -341,14 +341,20 @@ the state of the step before.
 Agents' defaults were chosen in worlds of other seeds (`mdp_seed` 100 and 101); cascading-dqn was
 also seen in the worlds 0 and 1 before the budget was settled, and slateq in all five. slateq-belief
 was chosen in world 100; its training was made three times as long, and its validation sessions five
-times as many, after a page with shorter ones had been published. The policy of the highest reward
-in validation sessions is kept, and scored in new sessions. What is computed
+times as many, after a page with shorter ones had been published. reinforce-slate was added after a
+page without it, and chosen in worlds 100 and 101. Its discount is 0 because it came further so in
+world 101 (one training each: 97.9% of what the belief earns, and 97.1% with a discount of .9 and
+three times the steps). Its training is not stopped early, and its validations have five times as
+many sessions; reinforce-top-k's is stopped when five validations in a row are no better. The policy
+of the highest reward in validation sessions is kept, and scored in new sessions. What is computed
 has no error but its spread over worlds, the belief policy's mean but for 2,000 drawn paths.
 
 ± is the standard error over seeds. "beats every floor": more clicks than the best of the floors,
 p < .01 in a two-sided paired t-test over seeds, Holm-corrected over the agents of a world. That
 something is at least so much is reproduced if its 95% interval over seeds lies above, and
-contradicted if below. Half of a gap is closed where the clicks beyond the half are above 0.
+contradicted if below. Half of a gap is closed where the clicks beyond the half are above 0. In the
+paper's hidden world the bar is 97.3%, which is 3.6 of the 3.7 clicks that the belief earns; an
+earlier page asked for 3.6 clicks, whose interval is mostly that of the worlds.
 The share of the headroom is (agent - best floor) / (belief or optimum - best floor), with Fieller's
 interval, where the latter earns at least a tenth more than that floor. Seconds are of one core.""",
     budget=BUDGET,
