@@ -75,7 +75,7 @@ def test_a_floor_that_is_higher_contradicts() -> None:
 
 
 NOISE = (0.0, 0.0004, -0.0003, 0.0002, -0.0004)
-FALLING = dict(zip(("0.01", "0.1", "1", "10", "100"), (0.5, 0.4, 0.3, 0.2, 0.1), strict=True))
+FALLING = {f"{beta:g}": 0.3 - 0.1 * np.log10(beta) for beta in lpi_figure_2.SETTINGS["beta"]}
 
 
 def figure_page(beta: dict[str, float], **defaults: float) -> Page:
@@ -107,12 +107,14 @@ def test_the_figure_of_the_paper_is_reproduced() -> None:
     page = figure_page(FALLING)
     assert [claim.verdict for claim in page.claims] == ["reproduced"] * 7
     steps = next(claim for claim in page.claims if "each of these betas" in claim.text)
-    assert steps.evidence.startswith("0.01 0.500, 0.1 0.400 (+0.099 .. +0.101, p <.001); 0.1 0.400")
+    assert steps.evidence.startswith(
+        "0.002 0.570, 0.1 0.400 (+0.169 .. +0.171, p <.001); 0.1 0.400"
+    )
     fall = next(claim for claim in page.claims if claim.text.startswith("JS falls as beta"))
-    # Slopes are -.1 and each seed's noise: a standard error of .00015, times 2.776.
+    # Slopes are -.1 and 1.05 times each seed's noise: a standard error of .00016, times 2.776.
     assert fall.evidence == "-0.1000 a decade (-0.1004 .. -0.0996), p <.001"
-    row = next(line for line in page.body.splitlines() if line.startswith("| 100 |"))
-    assert row == "| 100 | 0.100 ± 0.001 | 0.340 ± 0.001 | 0.340 ± 0.001 |"
+    row = next(line for line in page.body.splitlines() if line.startswith("| 20 |"))
+    assert row == "| 20 | 0.170 ± 0.001 | 0.340 ± 0.001 | 0.340 ± 0.001 |"
     row = next(line for line in page.body.splitlines() if line.startswith("| logging |"))
     assert row == "| logging | – | 0.300 ± 0.000 | 0.300 ± 0.000 |"
     assert list(page.figures) == ["lpi-fig2"]
@@ -131,7 +133,7 @@ def test_a_divergence_that_grows_with_beta_contradicts() -> None:
 
 
 def test_a_beta_that_changes_nothing_is_inconclusive_with_what_could_be_detected() -> None:
-    page = figure_page(FALLING | {"10": 0.1})
+    page = figure_page(FALLING | {"1": FALLING["20"]})
     steps = next(claim for claim in page.claims if "each of these betas" in claim.text)
     assert steps.verdict == "inconclusive"
     assert steps.evidence.endswith("; detectable: 0.00083")
@@ -251,7 +253,7 @@ def test_a_cell_of_the_figure_tries_every_value_and_its_page_is_made(place: Plac
     found = finished[0].result
     assert list(found["beta"]) == list(FALLING)
     assert found["beta"]["1"] == found["value_weight"]["1"] == found["defaults"]["lpi-rl"]
-    assert found["beta"]["0.01"]["js"] != found["beta"]["100"]["js"]
+    assert found["beta"]["0.002"]["js"] != found["beta"]["20"]["js"]
     page = lpi_figure_2.summarise(finished, budget)
     assert len(page.claims) == 7
     assert "60 sequences of" in page.body
