@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -42,6 +43,8 @@ from recgym_agents.zoo import AGENTS
 PLANNER = "planner"
 FLOORS = ("random", "popularity", "user-greedy")
 """The best of those that can act in a world is the floor of its headroom."""
+ARGUMENTS: dict[str, dict[str, Any]] = {"InterestExploration-v0": {"horizon": 60}}
+"""Of environments whose sessions are very long otherwise."""
 LUCK = 1_000
 """Added to a seed for the luck of its test sessions."""
 LOG_ROWS = 64
@@ -92,9 +95,10 @@ def cells(budget: Budget) -> list[Cell]:
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     """Trains an agent, or plans, and scores it in sessions that all of a world and seed meet."""
     env, policy, luck = cell["env"], cell["policy"], LUCK + cell["seed"]
+    arguments = ARGUMENTS.get(env, {})
     if policy == PLANNER:
         planner = PlannerConfig(**budget["planner"])
-        return _result(planned_sessions(env, {}, budget["planned_episodes"], luck, planner))
+        return _result(planned_sessions(env, arguments, budget["planned_episodes"], luck, planner))
     folder = folder_of(place.folder, budget)
     by_log = AGENTS.find(policy).schedule.log_use == "must"
     config = TrainConfig(
@@ -103,6 +107,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
         steps=budget["steps"],
         seed=cell["seed"],
         out=str(folder),
+        env_args=arguments,
         log=random_log(cell, budget, place) if by_log else None,
         reports=budget["reports"],
         validation_episodes=budget["validation_episodes"],
@@ -113,7 +118,7 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     seconds = time.process_time() - start
     agent, _ = load_agent(folder, trust=True)  # trained here, just now
     seen = Seen(agent)
-    found = _result(evaluate(seen, env, {}, budget["episodes"], luck))
+    found = _result(evaluate(seen, env, arguments, budget["episodes"], luck))
     return found | {"distinct": len(seen.items), "training_seconds": round(seconds, 2)}
 
 
@@ -121,7 +126,7 @@ def random_log(cell: Cell, budget: Budget, place: Place) -> str:
     """Returns the folder of a log of random slates, about as many as others show in training."""
     folder = folder_of(place.folder, {"log": "random", "steps": budget["steps"]})
     if not folder.exists():
-        env = make_vector_env(cell["env"], {}, LOG_ROWS, "disabled")
+        env = make_vector_env(cell["env"], ARGUMENTS.get(cell["env"], {}), LOG_ROWS, "disabled")
         show = uniform_policy(env.simulator.n_items, env.simulator.slate_size)
         some = collect(env, show, LOG_ROWS, seed=cell["seed"])  # tells how long sessions are
         sessions = -(-budget["steps"] * LOG_ROWS // some.n_pages)
@@ -212,8 +217,10 @@ def _command(env: str, policy: str, steps: int, budget: Budget) -> str:
     """Returns what trains one agent as the cell of the first seed does."""
     if AGENTS.find(policy).schedule.log_use == "must":
         return "recgym reproduce board"  # which collects its log
+    given = "".join(f" --env-args {name}={value}" for name, value in ARGUMENTS.get(env, {}).items())
     return (
-        f"recgym train --env {env} --agent {policy} --steps {steps} --seed {budget['seeds'][0]}"
+        f"recgym train --env {env}{given} --agent {policy} --steps {steps}"
+        f" --seed {budget['seeds'][0]}"
         f" --reports {budget['reports']} --validation-episodes {budget['validation_episodes']}"
         f" --out {Path('runs') / 'board' / env / policy}"
     )
@@ -236,6 +243,7 @@ Every agent that can act in an environment with the defaults of both is trained 
 agents of a seed. Agents that learn from logs alone read one of random slates, about as many as the
 others show in training. This is a short training, at which an agent that learns from few steps
 stands above one that ends higher: the pages of single environments train longer. Nothing was tuned.
+A session of InterestExploration has 60 slates, as on [worlds](worlds.md), and not 27,000.
 
 The planner ([planners](../method/planners.md)) plays {BUDGET["planned_episodes"]} sessions a seed.
 It sees what agents may not. Seconds are of one core's processor time.""",
