@@ -38,6 +38,9 @@ def test_every_pair_that_works_is_a_cell() -> None:
     assert {cell["env"] for cell in cells} == set(ENVIRONMENTS)
     assert {cell["policy"] for cell in cells} == {*AGENTS, whole_board.PLANNER}
     assert "user-greedy" not in whole_board.able(WORLD)
+    refusing = {"reward-weighted", "ips", "pg-offline", "ips-pg"}
+    assert refusing <= set(whole_board.able(WORLD))
+    assert not refusing & set(whole_board.able("RecGAN-v0"))
 
 
 def test_the_best_come_first_with_their_share_and_what_trains_them() -> None:
@@ -54,6 +57,13 @@ def test_the_best_come_first_with_their_share_and_what_trains_them() -> None:
     trained += " --reports 2 --validation-episodes 50 --out runs/board/SlateMDP-v0/cascading-dqn"
     assert trained in html
     assert html.count("<td>recgym reproduce board</td>") == 2  # the planner, and who needs a log
+
+
+def test_long_sessions_are_cut_and_the_command_says_so() -> None:
+    found = whole_board._command("InterestExploration-v0", "slateq", 4_000, BUDGET)
+    assert found.startswith(
+        "recgym train --env InterestExploration-v0 --env-args horizon=60 --agent"
+    )
 
 
 def test_items_are_counted_once_whoever_is_adapted_to() -> None:

@@ -38,13 +38,17 @@ from recgym_agents.runs.planned_sessions import PLANNING, planned_sessions
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train
 from recgym_agents.user_support import Support
-from recgym_agents.zoo import AGENTS
+from recgym_agents.zoo import AGENTS, OFFLINE
 
 PLANNER = "planner"
 FLOORS = ("random", "popularity", "user-greedy")
 """The best of those that can act in a world is the floor of its headroom."""
 ARGUMENTS: dict[str, dict[str, Any]] = {"InterestExploration-v0": {"horizon": 60}}
 """Of environments whose sessions are very long otherwise."""
+OF_REWARDS = ("reward", "return")
+"""What offline agents weigh by that learn from no log of rewards below 0."""
+BELOW_0 = ("RecGAN-v0", "RecGAN-LSTM-v0", "M3Rec-v0", "KnownUsers-v0")
+"""Environments where a click may be worth less than nothing."""
 LUCK = 1_000
 """Added to a seed for the luck of its test sessions."""
 LOG_ROWS = 64
@@ -77,8 +81,10 @@ HEADER = (
 
 @cache
 def able(env: str) -> tuple[str, ...]:
-    """Returns the agents that can act in an environment with the defaults of both."""
-    return tuple(name for name in AGENTS if not why_not(name, env))
+    """Returns the agents that can learn and act in an environment with the defaults of both."""
+    refuse = [name for name, (config, _) in OFFLINE.items() if config.weight in OF_REWARDS]
+    unable = refuse if env in BELOW_0 else []
+    return tuple(name for name in AGENTS if name not in unable and not why_not(name, env))
 
 
 def cells(budget: Budget) -> list[Cell]:
@@ -243,7 +249,9 @@ Every agent that can act in an environment with the defaults of both is trained 
 agents of a seed. Agents that learn from logs alone read one of random slates, about as many as the
 others show in training. This is a short training, at which an agent that learns from few steps
 stands above one that ends higher: the pages of single environments train longer. Nothing was tuned.
-A session of InterestExploration has 60 slates, as on [worlds](worlds.md), and not 27,000.
+A session of InterestExploration has 60 slates, as on [worlds](worlds.md), and not 27,000. Agents
+that weigh what was done by its reward or return (reward-weighted, ips, pg-offline and ips-pg) learn
+from no log of rewards below 0, and so are not in the environments that have them.
 
 The planner ([planners](../method/planners.md)) plays {BUDGET["planned_episodes"]} sessions a seed.
 It sees what agents may not. Seconds are of one core's processor time.""",
