@@ -183,16 +183,16 @@ _LATER = f"{OURS} predicts the categories of later clicks better than {STATIC}"
 def _claims(agreement: Mapping[str, Array], kinds: Mapping[str, Array]) -> list[Claim]:
     """Judges what the paper says of its Figure 3."""
     lead = agreement[OURS] - agreement[STATIC]
-    tested = {
-        f"{_LATER}, in the last quarter": (agreement[OURS][:, -1], agreement[STATIC][:, -1]),
-        f"{OURS} gains on {STATIC} as time goes by": (lead[:, -1], lead[:, 0]),
-        f"{OURS} predicts more kinds of categories than {STATIC}": (kinds[OURS], kinds[STATIC]),
-    }
+    tested = [
+        (f"{_LATER}, in the last quarter", agreement[OURS][:, -1], agreement[STATIC][:, -1]),
+        (f"{OURS} gains on {STATIC} as time goes by", lead[:, -1], lead[:, 0]),
+        (f"{OURS} predicts more kinds of categories than {STATIC}", kinds[OURS], kinds[STATIC]),
+    ]
+    units = ("of overlap", "of overlap", "of the true kinds")
+    found = differences([(ours, theirs) for _, ours, theirs in tested], LEVEL)
     claims = [
-        claim_of(text, one, f"{ours.mean():.3f} against {theirs.mean():.3f}", LEVEL, "")
-        for (text, (ours, theirs)), one in zip(
-            tested.items(), differences(list(tested.values()), LEVEL), strict=True
-        )
+        claim_of(text, one, f"{ours.mean():.3f} against {theirs.mean():.3f}", LEVEL, unit)
+        for (text, ours, theirs), one, unit in zip(tested, found, units, strict=True)
     ]
     few = f"{STATIC} predicts fewer kinds of categories than are clicked"
     return [*claims, claim_bound(few, kinds[STATIC], 1.0, -1)]
