@@ -8,7 +8,7 @@ import pytest
 from recgym.data import Catalog
 from recgym.errors import RecGymError
 from recgym_agents.experiments.experiment import Finished, Page
-from recgym_agents.experiments.gan import figure_3
+from recgym_agents.experiments.gan import categories
 
 SHARES = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.0, 0.0]])
 """Of items 0, 1 and 2, and of none."""
@@ -16,12 +16,14 @@ SHARES = np.array([[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.0, 0.0]])
 
 def test_of_items_that_tie_each_is_first_as_often() -> None:
     scores = np.array([[0.2, 0.1, -np.inf], [1.0, 0.0, 1.0]])
-    np.testing.assert_array_equal(figure_3.ranked_first(scores), [[1.0, 0.0, 0.0], [0.5, 0.0, 0.5]])
+    np.testing.assert_array_equal(
+        categories.ranked_first(scores), [[1.0, 0.0, 0.0], [0.5, 0.0, 0.5]]
+    )
 
 
 def test_an_item_that_is_first_half_of_the_time_agrees_half_as_often() -> None:
     """Items 0 and 2 tie: either meets half of a click on item 1, their mean shares all of it."""
-    found = figure_3.by_time(
+    found = categories.by_time(
         np.array([[0.5, 0.5]] * 4), SHARES[[[0, 2]] * 4], SHARES[[0, 1, 0, 1]], np.zeros(4), 1
     )
     assert found["agreement"] == [0.5] * 4
@@ -39,7 +41,7 @@ def test_agreement_is_by_quarter_and_kinds_by_entropy() -> None:
     clicked = np.array([0, 0, 0, 1, 1, 1, 2, 2, 2])
     user = np.array([7] * 8 + [9])
     shown = SHARES[np.zeros((9, 1), np.int64)]
-    found = figure_3.by_time(np.ones((9, 1)), shown, SHARES[clicked], user, least_clicks=8)
+    found = categories.by_time(np.ones((9, 1)), shown, SHARES[clicked], user, least_clicks=8)
     assert found["agreement"] == [1.0, 0.75, 0.5, 0.0]
     assert found["kinds"] == pytest.approx(1.0 / 1.9844, abs=1e-4)
     assert found["users"] == 1
@@ -48,22 +50,22 @@ def test_agreement_is_by_quarter_and_kinds_by_entropy() -> None:
 
 def test_users_of_too_few_clicks_are_an_error() -> None:
     with pytest.raises(RecGymError, match="no test user has 5 clicks"):
-        figure_3.by_time(np.ones((2, 1)), SHARES[[[0], [1]]], SHARES[[0, 1]], np.zeros(2), 5)
+        categories.by_time(np.ones((2, 1)), SHARES[[[0], [1]]], SHARES[[0, 1]], np.zeros(2), 5)
 
 
 def test_an_item_of_several_categories_has_a_share_of_each() -> None:
     features = np.array([[1, 0, 1990], [1, 1, 1991], [0, 0, 1992]], np.float32)
     catalog = Catalog(("a", "b", "c"), None, features, ("genre:Drama", "genre:War", "year"))
-    names, shares = figure_3.categories(catalog)
+    names, shares = categories.categories(catalog)
     assert names == ["Drama", "War"]
     np.testing.assert_array_equal(shares, [[1.0, 0.0], [0.5, 0.5], [0.0, 0.0], [0.0, 0.0]])
 
 
 def page(lead: float) -> Page:
     """In three divisions the GAN user model leads by so much in the last quarter."""
-    budget = figure_3.BUDGET | {"models": ["wide-deep-ccf", "gan-pw"], "seeds": [0, 1, 2]}
+    budget = categories.BUDGET | {"models": ["wide-deep-ccf", "gan-pw"], "seeds": [0, 1, 2]}
     finished = []
-    for cell in figure_3.cells(budget):
+    for cell in categories.cells(budget):
         off = 0.001 * cell["seed"]
         ours = cell["model"] == "gan-pw"
         last = 0.5 + (lead + off if ours else 0.0)
@@ -75,7 +77,7 @@ def page(lead: float) -> Page:
             "arrays": {"true": [[1.0, 0.0]], "predicted": [[0.5, 0.5]]},
         }
         finished.append(Finished(cell, result, 1.0))
-    return figure_3.summarise(finished, budget)
+    return categories.summarise(finished, budget)
 
 
 def test_verdicts_follow_the_lead_and_its_growth() -> None:

@@ -17,7 +17,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("recgan-policies", "gan.policies"),
             ("recgan-divisions", "gan.divisions"),
             ("recgan-headroom", "gan.headroom"),
-            ("gan-fig3", "gan.figure_3"),
+            ("gan-fig3", "gan.categories"),
             ("figure-5", "gan.figure_5"),
             ("gan-fig6", "gan.figure_6"),
             ("irecgan-fig2", "irecgan.figure_2"),
