@@ -59,6 +59,16 @@ def test_the_best_come_first_with_their_share_and_what_trains_them() -> None:
     assert html.count("<td>recgym reproduce board</td>") == 2  # the planner, and who needs a log
 
 
+@pytest.mark.parametrize("env", list(ENVIRONMENTS))
+def test_logs_of_rewards_below_0_are_of_the_environments_that_are_said_to_have_them(
+    env: str, tmp_path: Path
+) -> None:
+    budget = whole_board.BUDGET | {"steps": 1_000}
+    place = Place(tmp_path, tmp_path, tmp_path)
+    log = Dataset.load(Path(whole_board.random_log({"env": env, "seed": 0}, budget, place)))
+    assert (log.sessions.reward.min() < 0.0) == (env in whole_board.BELOW_0)
+
+
 def test_long_sessions_are_cut_and_the_command_says_so() -> None:
     found = whole_board._command("InterestExploration-v0", "slateq", 4_000, BUDGET)
     assert found.startswith(

@@ -222,11 +222,12 @@ EXPERIMENT = Experiment(
     method="""
 The users of MovieLens 100K are divided 50 / 12.5 / 37.5 anew for each seed, and every user model is
 fitted on the training users, as on [gan-table1](gan-table1.md). On each page of a test user that
-was clicked, a model predicts the item that it ranks first, knowing all clicks before. The paper
-draws the trajectories of one user, and says that the GAN user model predicts "much better as time
-goes by", while what W&D-CCF predicts is "concentrated on several categories". Here both are
-measured, over users and models; the figure is one user's, the one of the median number of clicks in
-the first division.
+was clicked, a model predicts the item that it ranks first, by as many of the clicks before as it
+reads: the GAN user model the last 10, W&D-CCF the last 20, recurrent models all. The paper draws
+the trajectories of one user, and says that the GAN user model predicts "much better as time goes
+by", while what W&D-CCF predicts is "concentrated on several categories". Here both are measured,
+over users and models; the figure is one user's, the one of the median number of clicks in the first
+division.
 
 The paper has 80 categories of movies; the log has 18 genres and "unknown", and a movie of several
 has an equal share of each. Two items agree by the overlap of their shares, from 0 to 1. Kinds are
