@@ -88,7 +88,7 @@ def test_an_agent_of_ones_own_is_one_row(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_an_agent_can_have_arguments_of_its_environment_that_are_not_given(tmp_path: Path) -> None:
     def trained_in(**given: Any) -> dict[str, Any]:
-        folder = tmp_path / str(len(given))
+        folder = tmp_path / "-".join(["run", *given])
         settings = {"steps": 8, "seed": 0, "out": str(folder), "reports": 1}
         loop = QUICK["LoopConfig"]
         given |= {"horizon": 3}
@@ -107,6 +107,8 @@ def test_an_agent_can_have_arguments_of_its_environment_that_are_not_given(tmp_p
 
     assert trained_in() == {"ensemble": 5, "pessimism": 1.0, "horizon": 3}
     assert trained_in(ensemble=2) == {"ensemble": 2, "pessimism": 1.0, "horizon": 3}
+    dorl = {"ensemble": 5, "pessimism": 1.0, "horizon": 3, "entropy_bonus": 0.1}
+    assert trained_in(entropy_bonus=0.1) == dorl
     refused = "mopo: learns in an environment with the arguments ensemble, pessimism, and SlateMDP"
     with pytest.raises(RecGymError, match=refused):
         train(TrainConfig("SlateMDP-v0", "mopo", 8, 0, str(tmp_path / "refused")))

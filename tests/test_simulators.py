@@ -383,6 +383,30 @@ class TestPessimisticEnsemble:
             np.testing.assert_array_equal(state["hidden.1"], own[1]["hidden"])
         assert set(state["member"].tolist()) == {0, 1}
 
+    @pytest.mark.parametrize("backend", ["numpy", "torch"])
+    def test_a_bonus_for_what_follows_the_last_click(self, backend: str) -> None:
+        """Of the click before the slate; nothing else changes."""
+        model = random_user_model()
+        arguments = {"ensemble": 2, "pessimism": 0.4}
+        plain = learned_user(model, **arguments).to(backend, "cpu")
+        paid = learned_user(model, **arguments, entropy_bonus=0.5).to(backend, "cpu")
+
+        def given(array: np.ndarray) -> Any:
+            return array if backend == "numpy" else torch.tensor(array)
+
+        start_noise = Noise(*map(given, uniforms(60, 2)))
+        state, plain_state = paid.reset(start_noise), plain.reset(start_noise)
+        for step in range(3):
+            noise = Noise(*map(given, noise_of(plain, 60, seed=step)))
+            slate = given(slates(plain, 60, seed=step))
+            last = np.asarray(state["history"])[:, -1]
+            state, response = paid.step(state, slate, noise)
+            plain_state, answer = plain.step(plain_state, slate, noise)
+            np.testing.assert_array_equal(response.click, answer.click)
+            more = np.asarray(response.reward) - np.asarray(answer.reward)
+            np.testing.assert_allclose(more, 0.5 * last / 30, atol=1e-6)  # of item i, i / 30
+        assert (np.asarray(answer.click) < 0).any()
+
     def test_three_arrays_by_hand(self) -> None:
         rewards = [np.array([1.0, 2.0]), np.array([2.0, 2.0]), np.array([6.0, 2.0])]
         # 1, 2, 6: mean 3, variance (4 + 1 + 9) / 3
@@ -437,12 +461,22 @@ class TestBadInput:
             ({"pessimism": 1.0}, "pessimism=1.0: needs an ensemble"),
             ({"pessimism": -1, "ensemble": 2}, "pessimism=-1: must be a number at least 0"),
             ({"pessimism": "1", "ensemble": 2}, "pessimism='1': must be a number at least 0"),
+            ({"entropy_bonus": -1}, "entropy_bonus=-1: must be a number at least 0"),
+            ({"entropy_bonus": 1, "ensemble": 2}, "entropy_bonus=1.0: goes with pessimism"),
         ],
     )
     def test_arguments_out_of_range(self, arguments: dict[str, Any], message: str) -> None:
         with pytest.raises(RecGymError, match=message) as error:
             learned_user(random_user_model(), **arguments)
         assert "\n" not in str(error.value)
+
+    def test_a_model_of_which_nothing_is_known_about_next_clicks(self) -> None:
+        model = replace(random_user_model(), next_click_entropy=None)
+        learned_user(model, ensemble=2, pessimism=1.0)
+        with pytest.raises(
+            RecGymError, match=r"entropy_bonus=0.1: .* fit it again with recgym fit"
+        ):
+            learned_user(model, ensemble=2, pessimism=1.0, entropy_bonus=0.1)
 
     def test_no_user_model_there(self, tmp_path: Path) -> None:
         with pytest.raises(

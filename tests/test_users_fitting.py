@@ -93,6 +93,27 @@ def test_members_share_features_and_one_seed_gives_one_model() -> None:
     assert model.scores == again.scores
 
 
+@pytest.mark.parametrize(
+    ("dataset", "config"), [(small_dataset(), CONFIG), (session_dataset(), SESSIONS)]
+)
+def test_next_clicks_are_those_of_training_users(dataset: Dataset, config: UserConfig) -> None:
+    """Where sessions are what a model reads, each begins anew."""
+    model = fit_user_model(dataset, config, replace(FIT, epochs=1), test_users=False)
+    log = dataset.pages("train")
+    number = log.session_number if config is SESSIONS else log.user
+    followers: dict[int, list[int]] = {}
+    for one in np.unique(number):
+        clicked = [int(item) for item in log.item[number == one] if item >= 0]
+        for before, item in zip([N_ITEMS, *clicked], clicked, strict=False):
+            followers.setdefault(before, []).append(item)
+    expected = np.zeros(N_ITEMS + 1)
+    for before, items in followers.items():
+        share = np.unique(items, return_counts=True)[1] / len(items)
+        expected[before] = -(share * np.log(share)).sum() / np.log(N_ITEMS)
+    assert expected.max() > 0.5
+    np.testing.assert_allclose(model.next_click_entropy, expected, atol=1e-6)
+
+
 def test_progress_is_reported_for_every_member_and_epoch() -> None:
     told: list[tuple[str, int]] = []
     fit = replace(FIT, epochs=2)

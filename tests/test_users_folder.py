@@ -37,6 +37,7 @@ def model() -> FittedUserModel:
         histories={"train": rng.integers(8, size=(9, 3)), "test": rng.integers(8, size=(9, 3))},
         info={"dataset": "small", "repeat_clicks": False, "random_click_rate": {"train": 0.5}},
         scores={"log_likelihood": -1.5, "floors": {}},
+        next_click_entropy=rng.random(8).astype(np.float32),
     )
 
 
@@ -56,6 +57,12 @@ def test_what_is_written_is_what_is_read(tmp_path: Path) -> None:
             np.testing.assert_array_equal(read.members[name][key], value)
     for split, ids in written.histories.items():
         np.testing.assert_array_equal(read.histories[split], ids)
+    np.testing.assert_array_equal(read.next_click_entropy, written.next_click_entropy)
+
+
+def test_a_folder_from_before_next_clicks_were_stored(tmp_path: Path) -> None:
+    replace(model(), next_click_entropy=None).save(tmp_path)
+    assert FittedUserModel.load(tmp_path).next_click_entropy is None
 
 
 def test_a_recurrent_model_is_one_again(tmp_path: Path) -> None:
@@ -160,6 +167,14 @@ def renamed(name: str, other: str) -> Callable[[dict[str, np.ndarray]], object]:
         (
             lambda arrays: arrays.update({"histories.train": np.zeros((0, 3), np.int64)}),
             "histories of 'train'",
+        ),
+        (
+            lambda arrays: arrays.update(next_click_entropy=np.zeros(7, np.float32)),
+            "next_click_entropy does not fit",
+        ),
+        (
+            lambda arrays: arrays["next_click_entropy"].fill(np.nan),
+            "next_click_entropy does not fit",
         ),
     ],
 )

@@ -6,7 +6,7 @@ import copy
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
-from recgym.arrays import Array, namespace
+from recgym.arrays import Array, in_backend, namespace
 from recgym.simulators.base import Liking, Noise, Response, State
 
 if TYPE_CHECKING:
@@ -94,14 +94,20 @@ class PessimisticEnsemble(Ensemble):
     estimate from a sample). Every member reads the same clicks, so the state holds each one's own,
     as "hidden.0", "hidden.1", ..
 
+    Every slate may be rewarded with a bonus as well, clicked or not, which depends on the item that
+    was clicked last before it (Gao et al., SIGIR 2023: on the state, not on what is done in it).
+
     Args:
         members: as in ``Ensemble``; their rewards are not drawn.
         pessimism: standard deviations taken off, at least 0.
+        bonus: (N + 1,) float32 by the item clicked last, N for none; None for no bonus.
     """
 
-    def __init__(self, members: Sequence[LearnedUser], pessimism: float) -> None:
+    def __init__(
+        self, members: Sequence[LearnedUser], pessimism: float, bonus: Array | None = None
+    ) -> None:
         super().__init__(members)
-        self.pessimism = pessimism
+        self.pessimism, self.bonus = pessimism, bonus
 
     def step(self, state: State, action: Array, noise: Noise) -> tuple[State, Response]:
         """Shows the slates to every member; each row's own chooses, and all of them reward."""
@@ -113,11 +119,21 @@ class PessimisticEnsemble(Ensemble):
         logits = _of_member(member, [{"logits": logits} for logits, _ in scores])["logits"]
         rewards = lower_bound([rewards for _, rewards in scores], self.pessimism)
         response = self.members[0].settle(state, action, logits, rewards, noise)
+        if self.bonus is not None:
+            bonus = self.bonus[state["history"][:, -1]]
+            response = response._replace(reward=response.reward + bonus)
         after = [
             simulator.follow(own, response.item, noise)
             for simulator, own in zip(self.members, states, strict=True)
         ]
         return self._joined(member, after) | {"member": member}, response
+
+    def to(self, backend: str, device: str) -> Self:
+        """Returns this simulator with its arrays in "numpy" or "torch", on ``device``."""
+        moved = super().to(backend, device)
+        if self.bonus is not None:
+            moved.bonus = in_backend(self.bonus, backend, device)
+        return moved
 
     def _states(self, state: State) -> list[State]:
         """Returns the state of each member."""

@@ -39,6 +39,7 @@ def learned_user(
     window: int | None = None,
     reward: str = "identified",
     pessimism: float | None = None,
+    entropy_bonus: float = 0.0,
 ) -> Simulator:
     """Users who answer slates as a user model fitted on a click log says.
 
@@ -86,7 +87,11 @@ def learned_user(
 
     With `ensemble=M` one of M models is drawn for each episode; it answers and it rewards. With
     `pessimism=beta` as well, it answers, and a click is rewarded with the mean of what all M expect
-    of it, less beta times their standard deviation.
+    of it, less beta times their standard deviation. With `entropy_bonus=lambda` every slate is
+    worth lambda * H(i) more, clicked or not, for the item i that the user clicked last before it:
+    H(i), in 0..1, is the entropy of what the log's users clicked next after i, as a share of its
+    maximum. It pays an agent for leading users to where the log shows many things, which pessimism
+    alone keeps it from.
 
     ## Episode
     It begins with the synthetic history of a user, drawn evenly, or named by
@@ -101,7 +106,9 @@ def learned_user(
     ## Reference
     Chen, Li, Li, Jiang, Qi and Song: Generative adversarial user model for reinforcement learning
     based recommendation system. ICML 2019. Bai, Guan and Wang: A model-based reinforcement learning
-    with adversarial training for online recommendation. NeurIPS 2019.
+    with adversarial training for online recommendation. NeurIPS 2019. The entropy bonus: Gao et
+    al.: Alleviating Matthew effect of offline reinforcement learning in interactive recommendation.
+    SIGIR 2023.
 
     ## Versions
     v0: the first.
@@ -122,6 +129,8 @@ def learned_user(
             the user model learned it, or "click" for 1 a click.
         pessimism: with an ensemble, standard deviations of the members' rewards that are taken off
             their mean, at least 0; None rewards with the drawn member's own.
+        entropy_bonus: with pessimism, what every slate is worth more, times how various (0..1) the
+            clicks are that follow the last clicked item in the log; at least 0.
 
     Raises:
         RecGymError: an argument out of its range, or a folder that holds no whole user model.
@@ -144,13 +153,14 @@ def learned_user(
         if not ensemble:
             raise RecGymError(f"pessimism={pessimism!r}: needs an ensemble; set ensemble too")
         user_model = _with_expected_rewards(user_model)
+    bonus = _entropy_bonus(user_model, number("entropy_bonus", entropy_bonus, 0.0), pessimism)
     members = user_model.bags[:ensemble] if ensemble else (split,)
     simulators = [
         LearnedUser(user_model, member, split, slate_size, horizon, observe, window, reward)
         for member in members
     ]
     if pessimism is not None:
-        return PessimisticEnsemble(simulators, pessimism)
+        return PessimisticEnsemble(simulators, pessimism, bonus)
     return Ensemble(simulators) if ensemble else simulators[0]
 
 
@@ -355,6 +365,22 @@ def _with_expected_rewards(user_model: FittedUserModel) -> FittedUserModel:
         return user_model
     expected = changed(user_model.config, {"reward": "expectation"}, "user_model")
     return replace(user_model, config=expected)
+
+
+def _entropy_bonus(
+    user_model: FittedUserModel, weight: float, pessimism: float | None
+) -> Array | None:
+    """Returns what a slate is worth more by the item clicked last, (N + 1,); None for nothing."""
+    if not weight:
+        return None
+    if pessimism is None:
+        raise RecGymError(f"entropy_bonus={weight!r}: goes with pessimism; set pessimism too")
+    if user_model.next_click_entropy is None:
+        raise RecGymError(
+            f"entropy_bonus={weight!r}: the user model does not say what follows an item in its"
+            " log; fit it again with recgym fit"
+        )
+    return np.float32(weight) * user_model.next_click_entropy
 
 
 def load_user_model(name: str | Path) -> FittedUserModel:

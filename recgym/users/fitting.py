@@ -28,6 +28,7 @@ from recgym.users.likelihood import FitConfig, Task, stream
 from recgym.users.meta import MetaUserConfig
 from recgym.users.meta_scoring import draw_contexts, support_scores
 from recgym.users.neighbour_fitting import with_popularity
+from recgym.users.next_clicks import next_click_entropy
 from recgym.users.page_arrays import Pages, outside_option, pages_of
 from recgym.users.recurrent import RecurrentUserConfig
 from recgym.users.static import reads_clicks
@@ -234,7 +235,9 @@ def _assemble(
         info["meaning"] = dataset.info.get("meaning", {})
         for rule, of_rewards in scoring.reward_floors(dataset).items():
             floors[rule] = replace(floors[rule], reward_log_likelihood=of_rewards)
-    model = FittedUserModel(config, features, members, histories, info, {}, contexts)
+    clicks = pages_of(config, dataset.pages("train"), len(features)).sequences
+    entropy = next_click_entropy(clicks, len(features))
+    model = FittedUserModel(config, features, members, histories, info, {}, contexts, entropy)
     scores = scoring.summary(scoring.score(model, dataset), floors)
     if isinstance(config, MetaUserConfig):
         scores["support"] = support_scores(model, dataset)

@@ -55,6 +55,9 @@ class FittedUserModel:
     contexts: Mapping[str, Array] = field(default_factory=dict)
     """of a meta-level user model: "train" and "test": (U, C) float32 contexts of the users of the
     histories"""
+    next_click_entropy: Array | None = None
+    """(N + 1,) float32, of the training users' clicks, see ``next_clicks.next_click_entropy``; None
+    in folders written before there was one"""
 
     @property
     def n_items(self) -> int:
@@ -111,6 +114,8 @@ class FittedUserModel:
         arrays = {"features": self.features}
         arrays |= {f"histories.{split}": ids for split, ids in self.histories.items()}
         arrays |= {f"contexts.{split}": drawn for split, drawn in self.contexts.items()}
+        if self.next_click_entropy is not None:
+            arrays["next_click_entropy"] = self.next_click_entropy
         for member, params in self.members.items():
             arrays |= {f"{member}/{name}": array for name, array in params.items()}
         config: dict[str, Any] = {"config": asdict(self.config), "info": dict(self.info)}
@@ -163,6 +168,7 @@ class FittedUserModel:
             info=stored["info"],
             scores=written["scores.json"],
             contexts=contexts,
+            next_click_entropy=arrays.get("next_click_entropy"),
         )
         _check(model, folder / "params.safetensors")
         return model
@@ -227,6 +233,11 @@ def _check(model: FittedUserModel, path: Path) -> None:
         )
         if ids.ndim != 2 or ids.shape[1] < model.config.window or not inside:
             raise RecGymError(f"{path}: histories of {split!r} do not fit the catalog")
+    entropy = model.next_click_entropy
+    if entropy is not None:
+        fits = entropy.shape == (model.n_items + 1,) and entropy.dtype.kind == "f"
+        if not fits or not ((entropy >= 0.0) & (entropy <= 1.0)).all():
+            raise RecGymError(f"{path}: next_click_entropy does not fit the catalog")
     if isinstance(model.config, MetaUserConfig):
         for split, ids in model.histories.items():
             drawn = model.contexts.get(split, np.empty(0))

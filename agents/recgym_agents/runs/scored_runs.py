@@ -18,7 +18,7 @@ from recgym_agents.runs.evaluation import Evaluation, evaluate
 from recgym_agents.runs.run_files import CONFIG
 from recgym_agents.runs.saved_agents import check_import, load_agent
 
-TRAINED_IN = ("ensemble", "pessimism", "reward")
+TRAINED_IN = ("ensemble", "pessimism", "entropy_bonus", "reward")
 """Arguments of a training's rewards: what is scored has one model of users, and the reward that is
 the environment's default."""
 SEEN = ("observe", "window", "split", *TRAINED_IN)

@@ -114,9 +114,9 @@ class TrainedAgent:
 def in_world(trained: Mapping[str, Any], changed: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the arguments of training with some changed, for an agent to be scored or watched.
 
-    The test users' model is one model: it has no ensemble, and no pessimism.
+    The test users' model is one model: it has no ensemble, and none of what goes with one.
     """
     if changed.get("split") == "test":
-        several = ("ensemble", "pessimism")
+        several = ("ensemble", "pessimism", "entropy_bonus")
         trained = {name: value for name, value in trained.items() if name not in several}
     return {**trained, **changed}
