@@ -32,7 +32,7 @@ from tests.test_experiment_irecgan_table1 import small_log
 
 SEEDS = (0, 1, 2)
 BUDGET = table_2.BUDGET | {"logs": ["trivago"], "seeds": list(SEEDS)}
-TINY = table_2.SMOKE | {"logs": ["trivago"], "users": None, "gan_steps": 100, "batch_users": 8}
+TINY = table_2.SMOKE | {"logs": ["trivago"], "users": {}, "gan_steps": 100, "batch_users": 8}
 
 
 def three_pages() -> Lists:
@@ -155,7 +155,9 @@ def two_tastes() -> Dataset:
     names, info = tuple(str(i) for i in range(10)), {"name": "two", "licence": "none"}
     catalog = Catalog(names, None, np.zeros((10, 0), np.float32), ())
     split = np.repeat(np.array([0, 1, 2], np.int8), [32, 16, 32])
-    return Dataset(sessions, catalog, split, info | {"sha256": "0", "repeat_clicks": True})
+    return Dataset(
+        sessions, catalog, split, info | {"sha256": "0", "repeat_clicks": True, "no_click": False}
+    )
 
 
 def test_rewards_of_test_users_are_paid_as_those_of_training() -> None:
@@ -191,6 +193,19 @@ def test_support_says_which_items_a_test_user_clicks() -> None:
     assert (pages % 2 == [0, 1]).all()
     gained = (told - untold)[row, own] - (told - untold)[row, 1 - own]
     assert (gained > 0.0).mean() > 0.9
+
+
+def test_the_nearest_sessions_hold_items_of_the_same_kind() -> None:
+    """Sessions that hold her first click hold items of its kind; 8, her last, is in all of them."""
+    dataset = two_tastes()
+    lists = HeldOutUsers.of(dataset, EnvironmentSpec(10, 2, 4, None), 20).lists(10)
+    liked = lists.slate[:, 0] < 8
+    found = table_2._nearest_sessions(dataset, lists, 0)[liked]
+    own, row = lists.click[liked], np.arange(32)
+    assert (found[row, own] > found[row, 1 - own]).mean() > 0.8
+    longer = replace(lists, slate=np.pad(lists.slate, ((0, 0), (0, 1)), constant_values=-1))
+    same = table_2._nearest_sessions(dataset, longer, 0)[liked]
+    np.testing.assert_array_equal(same[:, :2], found)
 
 
 def test_a_pass_reads_each_user_once() -> None:

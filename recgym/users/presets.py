@@ -108,8 +108,10 @@ META = FitConfig(batch_users=16, item_dropout=0.0, patience=10)
 
 META_PRESETS: dict[str, tuple[MetaUserConfig, FitConfig]] = {
     "ml-100k": (MetaUserConfig(), replace(META, epochs=20, patience=3, meta=MetaFit(rounds=6))),
+    "trivago": (MetaUserConfig(), replace(META, embedding_scale=2.0, embedding_decay=0.0)),
 }
-"""By the name of the dataset: what MovieLens gains after so many passes is in its third digit."""
+"""By the name of the dataset: what MovieLens gains after so many passes is in its third digit;
+trivago has more items than clicks (see ``MANY_ITEMS``)."""
 
 
 def recurrent_preset(dataset: str, model: RecurrentModel) -> tuple[RecurrentUserConfig, FitConfig]:

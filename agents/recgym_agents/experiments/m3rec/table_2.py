@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from recgym.arrays import Array
 from recgym.data import Dataset
+from recgym.users.kinds import functions_of
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import (
     Budget,
@@ -35,7 +36,7 @@ from recgym_agents.experiments.m3rec.logged_users import (
     read_users,
 )
 from recgym_agents.experiments.results_report import dots, seeds_text, table
-from recgym_agents.experiments.user_logs import raw_log
+from recgym_agents.experiments.user_logs import fit_by_name, raw_log
 from recgym_agents.experiments.verdicts import claim_above
 
 METHODS = tuple(method for methods in GROUPS.values() for method in methods)
@@ -52,8 +53,9 @@ FLOORS = {
     "popularity": "popularity",
     "item_ctr": "item-CTR",
     "last_click": "last click",
+    "sknn": "nearest sessions",
 }
-"""Rule that learns nothing of users -> what the page calls it."""
+"""What is told from the log by counting -> what the page calls it."""
 ORDERED = ("trivago",)
 """Logs whose lists are in the order in which they were shown."""
 PAPER = {
@@ -69,13 +71,13 @@ DRAWN = ("P@1", "NDCG@10")
 BUDGET: Budget = {
     "logs": list(LOGS),
     "seeds": [0, 1, 2, 3, 4],
-    "users": None,
-    "passes": 2,
+    "users": {"trivago": 1_500},
+    "passes": 20,
     "batch_users": 64,
     "pages": 4,
-    "fit_epochs": 5,
-    "fit_rounds": 2,
-    "gan_fit_epochs": 5,
+    "fit_epochs": 20,
+    "fit_rounds": 4,
+    "gan_fit_epochs": 40,
     "gan_steps": 25_600,
     "pretraining": 10,
     "discriminator_pretraining": 20,
@@ -85,7 +87,7 @@ BUDGET: Budget = {
 SMOKE: Budget = BUDGET | {
     "logs": ["yoochoose"],
     "seeds": [0, 1],
-    "users": 150,
+    "users": {"yoochoose": 150},
     "passes": 1,
     "fit_epochs": 1,
     "fit_rounds": 1,
@@ -95,10 +97,10 @@ SMOKE: Budget = BUDGET | {
     "discriminator_pretraining": 1,
 }
 LARGE: Budget = BUDGET | {
-    "passes": 20,
+    "users": {},
+    "passes": 40,
     "fit_epochs": 40,
     "fit_rounds": 20,
-    "gan_fit_epochs": 40,
     "gan_steps": 200_000,
 }
 
@@ -120,7 +122,7 @@ def raw_logs(cell: Cell) -> tuple[str, ...]:
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     """Learns from a seed's training users, and reranks what its test users were shown."""
-    dataset = read_users(cell["log"], place, cell["seed"], budget["users"])
+    dataset = read_users(cell["log"], place, cell["seed"], budget["users"].get(cell["log"]))
     spec = EnvironmentSpec(
         n_items=dataset.catalog.n_items,
         slate_size=int(dataset.sessions.slate_sizes.max()),
@@ -130,7 +132,10 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     test = HeldOutUsers.of(dataset, spec, SUPPORT_PAGES)
     lists = test.lists(spec.n_items)
     if cell["methods"] == "floors":
-        rules = floor_scores(dataset, lists) | {"popularity": _popularity(dataset, lists)}
+        rules = floor_scores(dataset, lists) | {
+            "popularity": _popularity(dataset, lists),
+            "sknn": _nearest_sessions(dataset, lists, cell["seed"]),
+        }
         scores = {
             rule: ranking_metrics(lists, rules[rule])
             for rule in FLOORS
@@ -151,6 +156,17 @@ def _popularity(dataset: Dataset, lists: Lists) -> Array:
     """Returns how often each item of the pages was clicked in training (P, K)."""
     clicks = np.bincount(dataset.pages("train").item, minlength=dataset.catalog.n_items)
     found: Array = clicks[np.maximum(lists.slate, 0)].astype(np.float64)
+    return found
+
+
+def _nearest_sessions(dataset: Dataset, lists: Lists, seed: int) -> Array:
+    """Returns how like the clicks before a page the sessions are that hold its items (P, K)."""
+    model = fit_by_name(dataset, "sknn", None, seed)
+    functions = functions_of(model.config)
+    tables = functions.prepare(model.config, model.members["train"], model.features)
+    slate = np.where(lists.slate >= 0, lists.slate, model.n_items)
+    state = {"history": lists.observation}
+    found: Array = functions.respond(model.config, tables, state, slate)[0][:, :-1]
     return found
 
 
