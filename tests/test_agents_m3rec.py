@@ -189,6 +189,26 @@ def test_candidates_are_read_by_how_they_differ() -> None:
     assert 0.1 < deviation[0] < 0.4
 
 
+def test_items_are_read_as_given_or_as_learned() -> None:
+    """What the environment says of items stays as it is; an embedding of the agent's own moves."""
+    rng = np.random.default_rng(0)
+    given = agent_of()
+    np.testing.assert_array_equal(given.network.items.table.detach(), SPEC.features)
+    learned = agent_of(item_features="learned")
+    before = learned.learner.items.table.detach().clone()
+    learned.update(met_users(learned, rng))
+    given.update(met_users(given, rng))
+    assert (learned.learner.items.table.detach() != before).all()
+    np.testing.assert_array_equal(given.learner.items.table.detach(), SPEC.features)
+
+
+def test_candidates_cannot_be_learned() -> None:
+    arguments = {"population": "train", "observe": "clicks", "support": 1}
+    spec = EnvironmentSpec.of(make_vector_env("InterestExploration-v0", arguments, 4, "disabled"))
+    with pytest.raises(RecGymError, match="item_features='learned': items are others at every"):
+        M3Rec(M3RecConfig(item_features="learned"), spec, seed=0)
+
+
 @pytest.mark.parametrize("setting", ["information", "likelihood", "context_divergence", "entropy"])
 def test_settings_out_of_range(setting: str) -> None:
     with pytest.raises(RecGymError, match=f"{setting}=-1"):

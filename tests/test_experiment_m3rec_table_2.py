@@ -227,6 +227,7 @@ def test_all_methods_take_as_many_batches_of_users(tmp_path: Path) -> None:
     assert rounds * own.loop_args["updates"] == 3 * 8
     assert own.agent_args["averaging"] == learning._on_the_log("m3rec-log").agent_args["averaging"]
     assert "averaging" not in adapts.agent_args
+    assert own.agent_args["item_features"] == "learned"
 
 
 @pytest.mark.parametrize("methods", ["m3rec", "meta-pg", "irecgan", "gan-pg"])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from recgym.errors import RecGymError
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, POSITIVE, SHARE, check_ranges
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.adaptation import AdaptingAgent, UserData
@@ -29,6 +31,9 @@ class M3RecConfig:
 
     adapts: bool = True
     """Whether support is read; otherwise every user has the context of one who is not known."""
+    item_features: Literal["given", "learned"] = "given"
+    """What describes items: the environment's features, where it has any, or an embedding that the
+    agent learns, as it always does where there are none."""
     reads_rewards: bool = True
     """Whether the rewards of support are read; not where those of the users served are of another
     kind than those of training, as in M3Rec-v0, which pays what it recovered."""
@@ -115,11 +120,19 @@ class M3Rec(AdaptingAgent):
 
     def __init__(self, config: M3RecConfig, spec: EnvironmentSpec, seed: int) -> None:
         spec.check_candidates(config.remove_clicked)
+        read = spec
+        if config.item_features == "learned":
+            if spec.candidate_features:
+                raise RecGymError(
+                    "item_features='learned': items are others at every step here, and known by"
+                    " their features alone; leave it out"
+                )
+            read = replace(spec, features=None)
         self.config, self.spec = config, spec
         self.rng = np.random.default_rng(seed)
         generator = torch.Generator().manual_seed(seed)
         self.network = ContextPolicyNetwork(
-            spec, config.context, config.latent, config.hidden, config.rank, generator
+            read, config.context, config.latent, config.hidden, config.rank, generator
         )
         self.learner = copy.deepcopy(self.network)
         self.meta_user = MetaUserLatent.of(spec)

@@ -108,6 +108,7 @@ class Learning:
             agent_args={
                 "remove_clicked": False,
                 "reads_rewards": False,
+                "item_features": "learned",
                 "averaging": AVERAGING,
             },
             loop_args=self._loop() | own,

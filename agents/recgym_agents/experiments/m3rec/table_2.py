@@ -44,7 +44,7 @@ RIVALS = ("meta-lstm", "meta-pg", "irecgan", "gan-pg", "melu")
 PARTS = {
     "m3rec-no-mi": "without mutual information",
     "m3rec-no-context": "without a context",
-    "m3rec-log": "on the log alone, without the meta-level user model and its item features",
+    "m3rec-log": "on the log alone, without the meta-level user model",
 }
 """What M3Rec is without one of its parts."""
 FLOORS = {
@@ -73,7 +73,7 @@ BUDGET: Budget = {
     "seeds": [0, 1, 2, 3, 4],
     "users": {"trivago": 1_500},
     "passes": 20,
-    "batch_users": 64,
+    "batch_users": 16,
     "pages": 4,
     "fit_epochs": 20,
     "fit_rounds": 4,
@@ -300,33 +300,40 @@ sequence of each test user, and no more. What it leaves open, and what was chose
   read, since the two are of different kinds. The policy kept is the last. Without mutual
   information and without a context are the zoo's ablations; "m3rec-log" has no user model, and
   learns from the log alone. There is none without the adversary alone: its reward is that of a
-  random start.
+  random start. M3Rec learns embeddings of the items, and does not read those of its user model
+  (`item_features=learned`): in yoochoose a user model is no better than chance.
 - *The others.* Meta-LSTM, Meta-PG and MeLU learn from training users of the log
   (`schedule=offline`), each of whom is cut in two at a page drawn anew; kept is the policy of the
   best NDCG on validation users. IRecGAN learns as in irecgan-table1. GAN-PG is REINFORCE in
   RecGAN-v0, with a GAN user model fitted to the training users; the policy kept is the last.
-- *Item features* are not the same for all: methods are compared as built. M3Rec, but for
-  "m3rec-log", reads items as the user model does that was fitted for it. "m3rec-log", Meta-LSTM,
-  Meta-PG and MeLU read the log's features of items where it has some (trivago), and else an
-  embedding that they learn. IRecGAN and GAN-PG learn embeddings of their own. So a difference
-  between methods may be one of features.
+- *Item features* are not the same for all: methods are compared as built. "m3rec-log", Meta-LSTM,
+  Meta-PG and MeLU read the log's features of items where it has some (trivago), and else, as M3Rec
+  always does, an embedding that they learn. IRecGAN and GAN-PG learn embeddings of their own. So
+  a difference between methods may be one of features.
 - *Rewards* of logged pages are 1 + 3 r, as in IRecGAN (its Eq. 10), those of test users' support
   among them; a log's reward is a purchase, a clickout, or 1.
 
 Settings are the zoo's, and IRecGAN's those of irecgan-table1, which were chosen on trivago. One is
 M3Rec's for this page: of the running mean that acts, an update keeps .9 and not .99, since a pass
 has few updates. A pass is as many batches of users as there are training users, for each method
-that learns from the log; M3Rec takes as many again in M3Rec-v0, and always twelve at a time. The
-number of passes, and of those that fit the user models, was set by what two cores do in less than
-an hour. The smoke run, and trivago's test scores of seed 0, were seen before the page was made.
-After them three things were mended that a reading of the code had found: rewards of test users'
-support, which had another scale than in training; M3Rec's running mean; and the passes of methods
-that adapt, which were counted in pages. `--paper` takes ten times as many passes. Pages learned
-from are the first four after a cut, because most sessions are short.
+that learns from the log; M3Rec takes as many again in M3Rec-v0, and always twelve at a time.
+trivago is read as far as its first 1,500 sessions, since Meta-PG keeps a table of items for each
+user of a batch; `--paper` reads all, twice as often. Pages learned from are the first four after a
+cut, because most sessions are short.
 
-"last click" ranks the items clicked before first, the latest one highest; popularity is how often
-an item was clicked in training; item-CTR is (clicks + 1/2) / (shows + 1); "as logged" is the order
-in which the list was shown, known for trivago alone.
+An earlier run of the whole page, with two passes in batches of 64 users, had most methods at
+chance in yoochoose. Passes, batches, the embeddings of M3Rec's items, and those that trivago's user
+model begins with were then chosen on the division of seed 100, which this page does not use, by
+what its test users' pages say. Before that run three things were mended that a reading of the code
+had found: rewards of test users' support, which had another scale than in training; M3Rec's running
+mean; and the passes of methods that adapt, which were counted in pages. After it a fourth: M3Rec's
+loss had no bound where recovered rewards are negative.
+
+"nearest sessions" scores an item by the training sessions that hold it, by how like they are to the
+clicks before the page (contextual kNN: cosine similarity, the 100 nearest). "last click" ranks the
+items clicked before first, the latest one highest; popularity is how often an item was clicked in
+training; item-CTR is (clicks + 1/2) / (shows + 1); "as logged" is the order in which the list was
+shown, known for trivago alone.
 
 Rule: "m3rec > X" is reproduced if the mean over seeds is higher in all seven metrics, each with p <
 .05 in a two-sided paired t-test over seeds, with Holm's correction for the seven; contradicted if
