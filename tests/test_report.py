@@ -338,7 +338,7 @@ def test_a_user_model_without_test_users_is_one_world(
     info = {**model.info, "repeat_clicks": True}
     nobody = {"train": np.full((2, 2), 4)}
     replace(model, info=info, histories=nobody).save(tmp_path)
-    trained_in = {"ensemble": 2, "pessimism": 1.0, "reward": "raw"}
+    trained_in = {"ensemble": 2, "pessimism": 1.0, "entropy_bonus": 0.1, "reward": "raw"}
     found = worlds_of("RecGAN-v0", {"user_model": str(tmp_path), **trained_in})
     assert found == {"train users": {"user_model": str(tmp_path), "split": "train"}}
     assert list(worlds_of("RecGAN-v0", {})) == ["train users", "test users"]

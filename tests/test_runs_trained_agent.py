@@ -78,7 +78,7 @@ def test_an_ensemble_is_left_where_the_test_users_are(
     agents: dict[str, TrainedAgent], model: str
 ) -> None:
     agent = agents["ids"]
-    env_args = {"ensemble": 2, "pessimism": 1.0, "user_model": model}
+    env_args = {"ensemble": 2, "pessimism": 1.0, "entropy_bonus": 0.1, "user_model": model}
     drawn = TrainedAgent(agent.inner, agent.about | {"env_args": env_args})
     assert drawn.make_env(split="test").unwrapped.simulator.n_users == 20
     with pytest.raises(RecGymError, match="log alone"):

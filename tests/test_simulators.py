@@ -385,7 +385,7 @@ class TestPessimisticEnsemble:
 
     @pytest.mark.parametrize("backend", ["numpy", "torch"])
     def test_a_bonus_for_what_follows_the_last_click(self, backend: str) -> None:
-        """Of the click before the slate; nothing else changes."""
+        """Of the click on the slate, or the one before it; nothing else changes."""
         model = random_user_model()
         arguments = {"ensemble": 2, "pessimism": 0.4}
         plain = learned_user(model, **arguments).to(backend, "cpu")
@@ -399,8 +399,8 @@ class TestPessimisticEnsemble:
         for step in range(3):
             noise = Noise(*map(given, noise_of(plain, 60, seed=step)))
             slate = given(slates(plain, 60, seed=step))
-            last = np.asarray(state["history"])[:, -1]
             state, response = paid.step(state, slate, noise)
+            last = np.asarray(state["history"])[:, -1]
             plain_state, answer = plain.step(plain_state, slate, noise)
             np.testing.assert_array_equal(response.click, answer.click)
             more = np.asarray(response.reward) - np.asarray(answer.reward)

@@ -95,7 +95,7 @@ class PessimisticEnsemble(Ensemble):
     as "hidden.0", "hidden.1", ..
 
     Every slate may be rewarded with a bonus as well, clicked or not, which depends on the item that
-    was clicked last before it (Gao et al., SIGIR 2023: on the state, not on what is done in it).
+    was clicked last when the user has answered it (Gao et al., SIGIR 2023).
 
     Args:
         members: as in ``Ensemble``; their rewards are not drawn.
@@ -119,13 +119,13 @@ class PessimisticEnsemble(Ensemble):
         logits = _of_member(member, [{"logits": logits} for logits, _ in scores])["logits"]
         rewards = lower_bound([rewards for _, rewards in scores], self.pessimism)
         response = self.members[0].settle(state, action, logits, rewards, noise)
-        if self.bonus is not None:
-            bonus = self.bonus[state["history"][:, -1]]
-            response = response._replace(reward=response.reward + bonus)
         after = [
             simulator.follow(own, response.item, noise)
             for simulator, own in zip(self.members, states, strict=True)
         ]
+        if self.bonus is not None:
+            bonus = self.bonus[after[0]["history"][:, -1]]
+            response = response._replace(reward=response.reward + bonus)
         return self._joined(member, after) | {"member": member}, response
 
     def to(self, backend: str, device: str) -> Self:

@@ -88,10 +88,9 @@ def learned_user(
     With `ensemble=M` one of M models is drawn for each episode; it answers and it rewards. With
     `pessimism=beta` as well, it answers, and a click is rewarded with the mean of what all M expect
     of it, less beta times their standard deviation. With `entropy_bonus=lambda` every slate is
-    worth lambda * H(i) more, clicked or not, for the item i that the user clicked last before it:
-    H(i), in 0..1, is the entropy of what the log's users clicked next after i, as a share of its
-    maximum. It pays an agent for leading users to where the log shows many things, which pessimism
-    alone keeps it from.
+    worth lambda * H(i) more, clicked or not, for the item i that the user has then clicked last:
+    H(i), in 0..1, is how evenly the log's users clicked the items that followed i. So it costs an
+    agent something to lead users to where the log shows the same few items again and again.
 
     ## Episode
     It begins with the synthetic history of a user, drawn evenly, or named by
@@ -129,8 +128,8 @@ def learned_user(
             the user model learned it, or "click" for 1 a click.
         pessimism: with an ensemble, standard deviations of the members' rewards that are taken off
             their mean, at least 0; None rewards with the drawn member's own.
-        entropy_bonus: with pessimism, what every slate is worth more, times how various (0..1) the
-            clicks are that follow the last clicked item in the log; at least 0.
+        entropy_bonus: with pessimism, what every slate is worth more, times how evenly (0..1) next
+            clicks spread that follow the last clicked item in the log; at least 0.
 
     Raises:
         RecGymError: an argument out of its range, or a folder that holds no whole user model.
