@@ -111,7 +111,7 @@ META_PRESETS: dict[str, tuple[MetaUserConfig, FitConfig]] = {
     "trivago": (MetaUserConfig(), replace(META, embedding_scale=2.0, embedding_decay=0.0)),
 }
 """By the name of the dataset: what MovieLens gains after so many passes is in its third digit;
-trivago has more items than clicks (see ``MANY_ITEMS``)."""
+trivago's embeddings begin as its GAN user model's do (see ``MANY_ITEMS``)."""
 
 
 def recurrent_preset(dataset: str, model: RecurrentModel) -> tuple[RecurrentUserConfig, FitConfig]:

@@ -25,9 +25,8 @@ WINDOW = 40
 """Clicked items observed; no session is longer in the logs of real pages."""
 SUPPORT_PAGES = 20
 """Pages of a sequence of support, at most."""
-AVERAGING = 0.9
-"""M3Rec's, less than the zoo's: its running mean starts at random parameters, which would still
-count after the few updates of a pass over a small log."""
+AS_M3REC = {"averaging": 0.9, "item_features": "learned"}
+"""Settings of M3Rec that are not the zoo's, with its user model and without."""
 GROUPS = {
     "m3rec": ("m3rec", "m3rec-no-mi", "m3rec-no-context"),
     "m3rec-log": ("m3rec-log",),
@@ -78,7 +77,7 @@ class Learning:
     def _on_the_log(self, method: str) -> TrainConfig:
         """Returns how a method learns that adapts, from about as many batches as passes have."""
         agent = "m3rec" if method == "m3rec-log" else method
-        averaged = {"averaging": AVERAGING} if agent.startswith("m3rec") else {}
+        own = AS_M3REC if agent.startswith("m3rec") else {}
         return TrainConfig(
             env=None,
             agent=agent,
@@ -86,7 +85,7 @@ class Learning:
             seed=self.seed,
             out=str(self.folder / method),
             env_args=self._world(),
-            agent_args={"remove_clicked": False} | averaged,
+            agent_args={"remove_clicked": False} | own,
             loop_args=self._loop() | {"schedule": "offline"},
             log=self._log(agent),
             reports=self.budget["passes"],
@@ -105,12 +104,7 @@ class Learning:
             env="M3Rec-v0",
             steps=rounds * envs * slates,
             env_args=self._world() | world,
-            agent_args={
-                "remove_clicked": False,
-                "reads_rewards": False,
-                "item_features": "learned",
-                "averaging": AVERAGING,
-            },
+            agent_args={"remove_clicked": False, "reads_rewards": False} | AS_M3REC,
             loop_args=self._loop() | own,
             reports=1,
             validation_episodes=0,
