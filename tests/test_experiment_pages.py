@@ -5,15 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from recgym.files import read_json
 from recgym_agents.experiments.experiment import Finished, Page
 from recgym_agents.experiments.gan import (
-    divisions,
     figure_5,
     policies,
     regularizers,
+    table_3,
     tuning,
     user_models,
 )
@@ -228,49 +229,88 @@ def test_figure_5_needs_every_network_and_seed_to_agree(
     assert list(verdicts(all_alike).values()) == [expected]
 
 
+def table_3_page(gains: list[float], **policies: dict[str, Any]) -> Page:
+    """Every policy earns 2 a slate from all users, cascading as much more as the gains say."""
+    budget = table_3.BUDGET | {"slate_sizes": [5], "seeds": [1, 2, 3]}
+    cells = []
+    for cell, gain in zip(table_3.cells(budget), gains, strict=True):
+        alike = {world: {"reward": 2.0, "click_rate": 0.9} for world in ("train", "test")}
+        result: dict[str, Any] = {
+            name: alike
+            | {
+                "cascading_better": 0.8 + gain / 100,
+                "curve": {"mean": [2.0] * 50, "sd": [0.1] * 50},
+            }
+            for name in table_3.POLICIES
+        }
+        result["cascading"] |= {"test": {"reward": 2.0 + gain, "click_rate": 0.9}}
+        cells.append(Finished(cell, result | {k: result[k] | v for k, v in policies.items()}, 1.0))
+    return table_3.summarise(cells, budget)
+
+
 def test_divisions_are_the_replicates() -> None:
     """Cascading gains 1, 1.1 and 1.2 on held-out users: t = 19.05 with 2 degrees, p = .0027."""
-    cells = []
-    for seed, gain in enumerate([1.0, 1.1, 1.2]):
-        greedy = {world: {"reward": 2.0, "click_rate": 0.9} for world in ("train", "test")}
-        result: dict[str, Any] = dict.fromkeys(divisions.POLICIES, greedy)
-        result["cascading"] = {
-            "train": {"reward": 1.9, "click_rate": 0.9},
-            "test": {"reward": 2.0 + gain, "click_rate": 0.9},
-        }
-        cells.append(Finished({"seed": seed}, result, 1.0))
-    page = divisions.summarise(cells, {})
+    page = table_3_page([1.0, 1.1, 1.2], RWD1={"test": {"reward": 9.0, "click_rate": 0.95}})
     found = verdicts(page)
-    assert found["cascading beats user-greedy on held-out users"] == "reproduced"
-    assert found["cascading beats user-greedy where it trained"] == "contradicted"
-    # Holm: the sure loss has the smallest p of the four claims, so this one's counts three times.
-    assert page.claims[0].evidence.endswith("higher in 3 of 3 divisions, p .008; paper +10.4%")
+    assert found["cascading beats user-greedy on held-out users, slates of 5"] == "reproduced"
+    assert found["cascading beats RWD1 on held-out users, slates of 5"] == "contradicted"
+    assert found["cascading clicks at least as often as RWD1, slates of 5"] == "contradicted"
+    more = "cascading earns more than user-greedy from most test users, slates of 5"
+    assert found[more] == "reproduced"
+    # Holm: of seven claims the sure loss to RWD1 has the smallest p, so this one counts six times.
+    ours = next(c for c in page.claims if c.text.startswith("cascading beats user-greedy on"))
+    assert ours.evidence.endswith("higher in 3 of 3 divisions, p .016; +55.0%, paper +10.4%")
     assert row_of(page, "cascading")[1:] == [
-        "1.900 ± 0.000", "0.900 ± 0.000", "3.100 ± 0.058", "0.900 ± 0.000", "55.0 ± 2.9",
+        *("2.000 ± 0.000", "0.900 ± 0.000", "3.100 ± 0.058", "0.900 ± 0.000", "55.0 ± 2.9", ""),
+        *("25.36", "0.77", "+10.4"),
     ]  # fmt: skip
-    empty = divisions.summarise([], {})
+    assert row_of(page, "W&D-LR")[6] == "81 ± 0"
+    assert list(page.figures) == ["gan-table3-5", "gan-fig4"]
+    empty = table_3.summarise([], {})
     assert set(verdicts(empty).values()) == {"data not available here"}
 
 
 @pytest.mark.parametrize(
     ("gain", "spread", "verdict"),
-    [(0.11, 0.02, "reproduced"), (0.1, 0.02, "contradicted"), (0.1, 0.2, "inconclusive")],
+    [(0.11, 0.015, "reproduced"), (0.09, 0.015, "contradicted"), (0.1, 0.2, "inconclusive")],
 )
 def test_a_gain_that_cannot_be_the_papers_contradicts_it(
     gain: float, spread: float, verdict: str
 ) -> None:
     """The paper's gain over user-greedy is 10.4%, of 2.0 .208.
 
-    Gains of .08, .1, .12 have the standard error .0115, and t of 2 degrees at .05 / 4 is 8.86: the
-    interval ends at .202. Their p is .013, times the four claims .052; that of .09, .11, .13 .043.
+    Gains of .075, .09, .105 have the standard error .00866, and t of 2 degrees at .05 / 7 is 11.8:
+    the interval ends at .192. Their p is .009, and .0062 that of .095, .11, .125, which counts
+    seven times.
     """
-    cells = []
-    for seed, off in enumerate([-spread, 0.0, spread]):
-        others = {world: {"reward": 2.0, "click_rate": 0.9} for world in ("train", "test")}
-        result: dict[str, Any] = dict.fromkeys(divisions.POLICIES, others)
-        result["cascading"] = others | {"test": {"reward": 2.0 + gain + off, "click_rate": 0.9}}
-        cells.append(Finished({"seed": seed}, result, 1.0))
-    assert divisions.summarise(cells, {}).claims[0].verdict == verdict
+    page = table_3_page([gain - spread, gain, gain + spread])
+    (found,) = (
+        c.verdict for c in page.claims if c.text.startswith("cascading beats user-greedy on")
+    )
+    assert found == verdict
+
+
+def test_a_policy_that_earns_less_than_nothing_has_no_gain_in_percent() -> None:
+    page = table_3_page(
+        [1.0, 1.1, 1.2], **{"DQN-off": {"test": {"reward": -0.2, "click_rate": 0.3}}}
+    )
+    (found,) = (c for c in page.claims if "beats DQN-off" in c.text)
+    assert found.verdict == "reproduced"
+    assert "%" not in found.evidence
+
+
+def test_a_user_is_better_off_by_the_mean_of_her_episodes() -> None:
+    ours = np.array([[1.0, 5.0, 2.0], [3.0, 5.0, 2.0]])
+    theirs = np.array([[1.9, 6.0, 2.0], [1.9, 3.0, 2.0]])
+    assert table_3.share_better(ours, theirs) == pytest.approx(2 / 3)
+
+
+def test_users_are_grouped_in_the_order_of_their_mean_reward() -> None:
+    """User u of 100 earns u and u + 2: two at a time, with a spread of 1 over the repeats."""
+    reward = np.arange(100.0)[::-1] + np.array([[0.0], [2.0]])
+    found = table_3._curve(reward)
+    assert found["mean"] == [2.0 * group + 1.5 for group in range(50)]
+    assert found["sd"] == [1.0] * 50
 
 
 def test_settings_are_tabulated_by_rate_and_period() -> None:

@@ -15,7 +15,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
             ("regularizers", "gan.regularizers"),
             ("recgan-tuning", "gan.tuning"),
             ("recgan-policies", "gan.policies"),
-            ("recgan-divisions", "gan.divisions"),
+            ("gan-table3", "gan.table_3"),
             ("recgan-headroom", "gan.headroom"),
             ("gan-fig3", "gan.categories"),
             ("figure-5", "gan.figure_5"),

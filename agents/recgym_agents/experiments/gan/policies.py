@@ -83,6 +83,9 @@ TUNED: dict[str, dict[str, Any]] = {
 """Agent -> the settings that the experiment recgan-tuning found best for it."""
 
 PAPER = {
+    "W&D-LR": {3: (14.46, 0.46), 5: (15.18, 0.48)},
+    "W&D-CCF": {3: (19.93, 0.62), 5: (20.94, 0.65)},
+    "DQN-off": {3: (20.31, 0.63), 5: (21.82, 0.67)},
     "user-greedy": {3: (21.37, 0.67), 5: (22.97, 0.71)},
     "RWD1": {3: (22.17, 0.68), 5: (25.15, 0.78)},
     "additive": {3: (23.60, 0.72), 5: (23.19, 0.70)},
@@ -156,7 +159,7 @@ def train_policy(cell: Cell, budget: Budget, folder: Path, world: EnvArgs = NO_A
         steps=budget["steps"],
         seed=cell["seed"],
         out=str(folder),
-        env_args={**_seen(cell), **world, **policy.world},
+        env_args={**seen(cell), **world, **policy.world},
         agent_args=TUNED.get(policy.agent, {}),
         reports=budget["reports"],
         validation_episodes=budget["validation_episodes"],
@@ -166,12 +169,12 @@ def train_policy(cell: Cell, budget: Budget, folder: Path, world: EnvArgs = NO_A
 
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
-    """Trains one policy, and scores it in both users' models; see ``score_policy``."""
+    """Trains one policy, and scores it in both users' models; see ``_score``."""
     agent, _ = load_agent(train_policy(cell, budget, place.folder))
-    return score_policy(agent, cell, budget)
+    return _score(agent, cell, budget)
 
 
-def score_policy(agent: Trained, cell: Cell, budget: Budget, world: EnvArgs = NO_ARGS) -> Result:
+def _score(agent: Trained, cell: Cell, budget: Budget) -> Result:
     """Plays a cell's policy in both users' models, with luck that all policies of a seed share.
 
     A policy that trained in neither, but in an ensemble, is scored there as well. Arguments as in
@@ -182,7 +185,7 @@ def score_policy(agent: Trained, cell: Cell, budget: Budget, world: EnvArgs = NO
     if _world_trained_in(cell["policy"]) == TRAINED:
         worlds[TRAINED] = POLICIES[cell["policy"]].world
     for name, where in worlds.items():
-        env_args = {**_seen(cell), **world, **where}
+        env_args = {**seen(cell), **where}
         episodes = budget["users"] * budget["repeats"]
         luck = 1_000 + cell["seed"]
         found = evaluate(agent, ENVIRONMENT, env_args, episodes, luck)
@@ -192,8 +195,8 @@ def score_policy(agent: Trained, cell: Cell, budget: Budget, world: EnvArgs = NO
     return result
 
 
-def _seen(cell: Cell) -> EnvArgs:
-    """Arguments of the environment that training and scoring share."""
+def seen(cell: Cell) -> EnvArgs:
+    """Returns the arguments of the environment that training and scoring share."""
     return {"slate_size": cell["slate_size"], "window": WINDOW, "reward": REWARD}
 
 
