@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from recgym.data import Catalog
 from recgym.files import read_json
-from recgym_agents.experiments.experiment import Finished, Page
+from recgym.users import FittedUserModel, fitting
+from recgym.users.kinds import functions_of
+from recgym_agents.experiments import user_logs
+from recgym_agents.experiments.experiment import Finished, Page, Place
 from recgym_agents.experiments.gan import (
     figure_5,
     policies,
@@ -19,6 +24,7 @@ from recgym_agents.experiments.gan import (
     user_models,
 )
 from recgym_agents.experiments.results_report import table
+from tests.fixtures.user_logs import small_dataset
 
 DOCS = Path(__file__).parent.parent / "docs"
 
@@ -297,6 +303,45 @@ def test_a_policy_that_earns_less_than_nothing_has_no_gain_in_percent() -> None:
     (found,) = (c for c in page.claims if "beats DQN-off" in c.text)
     assert found.verdict == "reproduced"
     assert "%" not in found.evidence
+
+
+def test_a_division_makes_and_plays_every_policy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Scores are the same where policies are played more often, for Figure 4."""
+    few, n_items = small_dataset(), 50  # enough for five that nobody has clicked in an episode
+    features = np.arange(2 * n_items, dtype=np.float32).reshape(n_items, 2) % 7
+    names = tuple(str(item) for item in range(n_items))
+    dataset = replace(few, catalog=Catalog(names, None, features, ("group", "year")))
+    for module in (table_3, user_logs):
+        monkeypatch.setattr(module, "read_log", lambda name, place: dataset)
+    monkeypatch.setattr(fitting, "SYNTHETIC_USERS", 250)  # as many as are played at once
+    budget = table_3.SMOKE | {"epochs": 2, "steps": 200, "reports": 1, "validation_episodes": 2}
+    budget["drawn"] = {"seed": 1, "slate_size": 5, "repeats": 3}
+    cell, place = {"slate_size": 5, "seed": 1}, Place(tmp_path, tmp_path, tmp_path / "cell")
+    drawn = table_3.run_cell(cell, budget, place)
+    assert set(drawn) == set(table_3.POLICIES)
+    plain = table_3.run_cell(cell, budget | {"drawn": budget["drawn"] | {"seed": 2}}, place)
+    for name, found in drawn.items():
+        assert ("curve" in found) == (name in table_3.DRAWN)
+        found.pop("curve", None)
+        assert found == plain[name]
+        assert set(found["test"]) == {"reward", "click_rate"}
+    assert drawn["cascading"]["cascading_better"] == 0.0
+
+    made = table_3.DivisionPolicies(cell, budget, place)
+    history = np.full((1, made.spec.window), n_items)
+    history[0, -3:] = [4, 7, 1]
+    for name, model in (("W&D-CCF", "wide-deep-ccf"), ("user-greedy", "gan-pw")):
+        user = FittedUserModel.load(made._folder(model))
+        functions = functions_of(user.config)
+        tables = functions.prepare(user.config, user.members["train"], user.features)
+        state = functions.initial(user.config, tables, history)
+        choice, reward = functions.respond(user.config, tables, state, np.arange(n_items)[None])
+        liked = (reward if model == "gan-pw" else choice)[0, :-1]
+        liked[[4, 7, 1]] = -np.inf
+        shown = made.policy(name).act(history)
+        assert set(shown[0].tolist()) == set(np.argsort(liked)[-5:].tolist())
 
 
 def test_a_user_is_better_off_by_the_mean_of_her_episodes() -> None:

@@ -142,7 +142,8 @@ def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
             result[name][world] = {metric: float(value) for metric, value in scores.items()}
             if curve:
                 result[name]["curve"] = _curve(reward)
-        by_user[name] = reward[:times]
+            if world == "test":
+                by_user[name] = reward[:times]
     for name, reward in by_user.items():
         result[name]["cascading_better"] = share_better(by_user[OURS], reward)
     return result
@@ -169,13 +170,14 @@ class DivisionPolicies:
 
     def __init__(self, cell: Cell, budget: Budget, place: Place) -> None:
         self.cell, self.budget, self.place = cell, budget, place
+        self.folder = folder_of(place.folder, {"epochs": budget["epochs"]})
         fit_division(LOG, budget["epochs"], cell["seed"], place, self._folder(GAN))
         self.world: EnvArgs = {"user_model": str(self._folder(GAN))}
         env = make_vector_env(ENVIRONMENT, seen(cell) | self.world, 1, "disabled")
         self.spec, self.users = EnvironmentSpec.of(env), env.simulator.n_users
 
     def _folder(self, model: str) -> Path:
-        return self.place.folder / f"user-model-{model}"
+        return self.folder / f"user-model-{model}"
 
     def _dataset(self) -> Dataset:
         return divide_again(read_log(LOG, self.place), self.cell["seed"])
@@ -193,7 +195,7 @@ class DivisionPolicies:
                 dataset, epochs = self._dataset(), self.budget["epochs"]
                 fit_by_name(dataset, model, epochs, self.cell["seed"]).save(self._folder(model))
         one: Cell = {**self.cell, "policy": policy}
-        agent, _ = load_agent(train_policy(one, self.budget, self.place.folder / name, world))
+        agent, _ = load_agent(train_policy(one, self.budget, self.folder / name, world))
         if model != GAN:
             # The items are those of the same log, and what is greedy reads the ids of clicks
             # alone: that the models describe items otherwise does not matter to it.
@@ -203,7 +205,7 @@ class DivisionPolicies:
     def _from_the_log(self, agent: str) -> Path:
         """Trains an agent on the pages of the training users alone; returns its folder."""
         dataset, budget = self._dataset(), self.budget
-        folder, log = folder_of(self.place.folder / agent, budget), self.place.folder / "log"
+        folder, log = folder_of(self.folder / agent, budget), self.place.folder / "log"
         if not log.exists():
             dataset.save(log)
         train(
@@ -391,9 +393,11 @@ training and twice the steps; their settings are those of that page. The others:
 - *DQN-off* is Q-learning on the training users' pages alone, without a user model: the agent
   [cql](../agents/cql.md) without its conservative part, with the discount of the others and else
   its default settings, {BUDGET["log_passes"]} passes over the log in batches of
-  {BUDGET["log_batch"]} users. Kept is the policy of the best of {BUDGET["log_reports"]} validations
-  on the log. A click is worth 1, an item shown and not clicked 0, and a slate is its K items of the
-  highest values. The paper does not say what network or reward its own has.
+  {BUDGET["log_batch"]} users. A click is worth 1 and what may follow it, by double Q-learning; an
+  item shown and passed over is worth 0 and nothing that follows. A slate is its K items of the
+  highest values. Kept is the policy of the best of {BUDGET["log_reports"]} validations on the log,
+  by nDCG@20 of the clicked item among all items, so that it is chosen as a next-item ranker. The
+  paper does not say what network or reward its own has.
 
 Policies are scored where items are described as the GAN user model of the training users learned
 to. W&D-LR, W&D-CCF and DQN-off never met that description, so that a part of what user-greedy and
