@@ -114,6 +114,8 @@ class SlateDQN(BaseAgent):
         - Chen et al.: Generative adversarial user model for reinforcement learning based
           recommendation system. ICML 2019, section 5, Algorithm 1.
         - Yu et al.: MOPO: model-based offline policy optimization. NeurIPS 2020 (``mopo``).
+        - Gao et al.: Alleviating Matthew effect of offline reinforcement learning in interactive
+          recommendation. SIGIR 2023 (DORL: ``mopo`` with ``entropy_bonus`` in ``--env-args``).
     """
 
     kept = ("network", "target", "optimizer", "rng", "updates")
