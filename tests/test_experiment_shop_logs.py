@@ -168,6 +168,12 @@ def test_what_an_rl_loss_adds_is_judged_for_each_encoder() -> None:
     assert len(others) == 4
     assert set(others.values()) == {"contradicted"}
     assert sum(line.startswith("| sasrec |") for line in page.body.splitlines()) == 6
+    said = (
+        "By click nDCG@20, the best RL loss is shown to be above no second loss with 1, and above"
+    )
+    assert "There are 2 encoders. By purchase nDCG@20" in page.body
+    assert f"{said} the supervised second loss with 1 of them." in page.body
+    assert list(page.figures) == ["sqn-table-retailrocket"]
 
 
 @pytest.fixture

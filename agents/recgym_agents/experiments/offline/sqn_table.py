@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from recgym_agents.experiments.experiment import (
     Budget,
@@ -31,6 +32,8 @@ ENCODERS = ("gru", "caser", "nextitnet", "sasrec")
 PLAIN, SUPERVISED = "logging", "sqn-supervised"
 RL = ("sqn", "sac-ss", "snqn", "sa2c")
 AGENTS = (PLAIN, *RL, SUPERVISED)
+OTHERS = {PLAIN: "no second loss", SUPERVISED: "the supervised second loss"}
+"""What RL losses are held against -> what the page calls it."""
 FLOORS = ("click-count", "last-item", "item-knn", "v-sknn")
 METRICS = ("purchase HR@20", "purchase nDCG@20", "click HR@20", "click nDCG@20")
 BUDGET: Budget = {"logs": list(LOGS), "encoders": list(ENCODERS), **REGULARISED, "epochs": 4}
@@ -77,7 +80,7 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
     """Builds a table of each log, and the verdicts."""
     parts: list[str] = []
     claims: list[Claim] = []
-    panels: dict[str, dict[str, np.ndarray]] = {}
+    figures: dict[str, Figure] = {}
     for log in budget["logs"]:
         if not having(finished, log=log):
             continue
@@ -86,24 +89,45 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
             for agent in FLOORS if encoder == "none" else AGENTS:
                 texts = [seeds_text(_values(finished, log, encoder, agent, m)) for m in METRICS]
                 rows.append(["" if encoder == "none" else encoder, agent, *texts])
-        parts += [f"## {log}", table(["encoder", "loss", *METRICS], rows)]
-        for encoder in budget["encoders"]:
-            panels |= {
-                f"{log}, {encoder}": {
-                    agent: _values(finished, log, encoder, agent, "click nDCG@20")
-                    for agent in AGENTS
-                }
+        judged = [_claims(finished, log, encoder) for encoder in budget["encoders"]]
+        claims += [claim for own in judged for claim in own]
+        picture = f"![nDCG@20 of clicks, less that without a second loss](sqn-table-{log}.png)"
+        parts += [f"## {log}", _in_words(judged)]
+        parts += [table(["encoder", "loss", *METRICS], rows), picture]
+        gains = {
+            encoder: {
+                agent: _values(finished, log, encoder, agent, "click nDCG@20")
+                - _values(finished, log, encoder, PLAIN, "click nDCG@20")
+                for agent in AGENTS[1:]
             }
-            claims += _claims(finished, log, encoder)
-    parts.append("![nDCG@20 of clicks by encoder and loss](sqn-table.png)")
-    figures = {"sqn-table": dots(panels, "click nDCG@20")} if panels else {}
+            for encoder in budget["encoders"]
+        }
+        figures[f"sqn-table-{log}"] = dots(gains, "click nDCG@20, gain")
     return Page(tuple(claims), "\n\n".join(parts), figures)
+
+
+def _in_words(judged: list[list[Claim]]) -> str:
+    """Says with how many encoders an RL loss was shown to be of use, by the claims of each."""
+    said = []
+    for metric in METRICS[1::2]:
+        shown = {
+            text: sum(
+                claim.verdict == "reproduced"
+                for own in judged
+                for claim in own
+                if claim.text.endswith(f"beats {text}, {metric}")
+            )
+            for text in OTHERS.values()
+        }
+        counts = ", and above ".join(f"{text} with {count}" for text, count in shown.items())
+        said.append(f"By {metric}, the best RL loss is shown to be above {counts} of them.")
+    return f"There are {len(judged)} encoders. " + " ".join(said)
 
 
 def _claims(finished: list[Finished], log: str, encoder: str) -> list[Claim]:
     """Judges what each RL loss adds to the encoder, and to the supervised one in its place."""
     claims = []
-    for other, text in ((PLAIN, "no second loss"), (SUPERVISED, "the supervised second loss")):
+    for other, text in OTHERS.items():
         for metric in METRICS[1::2]:
             theirs = _values(finished, log, encoder, other, metric)
             if np.isnan(theirs).any():
