@@ -334,8 +334,7 @@ the same sessions: part of its test users are test users here. What is M3Rec's a
 embedding. Before that run three things were mended that a reading of the code had found: rewards of
 test users' support, which had another scale than in training; M3Rec's running mean; and the passes
 of methods that adapt, which were counted in pages. After it a fourth: M3Rec's loss had no bound
-where recovered rewards are negative. Nothing was chosen after
-the figures of this page were seen.
+where recovered rewards are negative. Nothing was chosen after the figures of this page were seen.
 
 "nearest sessions" scores an item by the training sessions that hold it, by how like they are to the
 last 40 clicks before the page (contextual kNN: cosine similarity, the 100 nearest and ties; else by
