@@ -279,6 +279,7 @@ def test_shipped_models_are_small_complete_and_respond(name: str) -> None:
         assert (config.cell, config.layers, config.outside) == ("lstm", 2, "end")
         assert shipped.info["meaning"].keys() == {"reward", "end"}
     assert np.isfinite(shipped.features).all()
+    assert np.quantile(shipped.next_click_entropy, 0.1) >= 0.98  # as docs/user-models.md says
     assert {"train", "test"} <= shipped.members.keys()
     users = 1 if shipped.info.get("meaning") else 1_000
     assert shipped.histories["train"].shape == shipped.histories["test"].shape == (users, 10)
