@@ -18,8 +18,8 @@ from recgym.files import write_text
 from recgym.recording import record, write_gif
 from recgym.registry import ENVIRONMENTS
 from recgym.simulators import SIMULATORS
-from recgym.simulators.learned_user import load_user_model
 from recgym.users import agreement_of
+from recgym.users.folder import load_user_model
 
 FOLDER = Path("docs") / "environments"
 STEPS = 6

@@ -12,9 +12,8 @@ from matplotlib.figure import Figure as Picture
 
 from measurement import Block, Figure, Section, alternate, rate
 from recgym import ENVIRONMENTS
-from recgym.simulators.learned_user import load_user_model
 from recgym.spaces import draw_slates
-from recgym.users.folder import FittedUserModel
+from recgym.users.folder import FittedUserModel, load_user_model
 
 BATCHES = (1, 4, 16, 64, 256, 1024, 4096)
 SLATES = (1, 2, 5, 10)

@@ -11,10 +11,10 @@ from recgym.arrays import Array, beside, namespace, pick, remember, rows
 from recgym.errors import RecGymError
 from recgym.simulators.arguments import number, one_of, whole
 from recgym.simulators.base import Kinds, Liking, Noise, Options, Response, State, choose
-from recgym.simulators.learned_user import load_user_model
 from recgym.simulators.made_up import topic_names
 from recgym.simulators.recsim_parts import moved
 from recgym.spaces import SlateSpace, draw_slates
+from recgym.users.folder import load_user_model
 
 MIXTURE = 0.3
 """Concentration of the Dirichlet distribution of an item's topics: most have one or two."""

@@ -19,7 +19,7 @@ from recgym.simulators.ensemble import Ensemble, PessimisticEnsemble
 from recgym.simulators.spent_items import best_unspent, contains
 from recgym.spaces import SlateSpace
 from recgym.users import meta
-from recgym.users.folder import SHIPPED, FittedUserModel
+from recgym.users.folder import FittedUserModel, load_user_model
 from recgym.users.gan import GANUserConfig
 from recgym.users.identified import level_to_hold, respond_identified, with_level
 from recgym.users.kinds import functions_of, kind_of, name_of
@@ -380,19 +380,6 @@ def _entropy_bonus(
             " log; fit it again with recgym fit"
         )
     return np.float32(weight) * user_model.next_click_entropy
-
-
-def load_user_model(name: str | Path) -> FittedUserModel:
-    """Loads a fitted user model from its folder, or a shipped one by name.
-
-    Raises:
-        RecGymError: there is none, or it is not whole.
-    """
-    folder = SHIPPED.get(str(name), Path(name))
-    if not folder.is_dir():
-        shipped = ", ".join(SHIPPED)
-        raise RecGymError(f"user_model {str(name)!r}: no such folder, and not one of: {shipped}")
-    return FittedUserModel.load(folder)
 
 
 def _pad(histories: np.ndarray, width: int, n_items: int) -> np.ndarray:

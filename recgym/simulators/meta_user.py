@@ -10,9 +10,9 @@ from recgym.arrays import Array
 from recgym.errors import RecGymError
 from recgym.simulators.arguments import one_of, whole
 from recgym.simulators.base import Noise, State
-from recgym.simulators.learned_user import LearnedUser, load_user_model
+from recgym.simulators.learned_user import LearnedUser
 from recgym.spaces import draw_slates
-from recgym.users.folder import FittedUserModel
+from recgym.users.folder import FittedUserModel, load_user_model
 from recgym.users.meta import MetaUserConfig
 
 MOST_SEQUENCES = 1_000

@@ -174,6 +174,19 @@ class FittedUserModel:
         return model
 
 
+def load_user_model(name: str | Path) -> FittedUserModel:
+    """Loads a fitted user model from its folder, or a shipped one by name.
+
+    Raises:
+        RecGymError: there is none, or it is not whole.
+    """
+    folder = SHIPPED.get(str(name), Path(name))
+    if not folder.is_dir():
+        shipped = ", ".join(SHIPPED)
+        raise RecGymError(f"user_model {str(name)!r}: no such folder, and not one of: {shipped}")
+    return FittedUserModel.load(folder)
+
+
 def _order(member: str) -> tuple[int, str]:
     """Sorts bag2 before bag10."""
     return len(member), member

@@ -21,8 +21,7 @@ from recgym.errors import RecGymError
 from recgym.files import write_json
 from recgym.ope import OffPolicyEstimate
 from recgym.settings import AT_LEAST_0, AT_LEAST_1, check_number
-from recgym.simulators.learned_user import load_user_model
-from recgym.users.folder import FittedUserModel
+from recgym.users.folder import FittedUserModel, load_user_model
 from recgym.users.realism import realism_of, training_clicks
 from recgym_agents.commands.train import Settings, settings
 from recgym_agents.runs.evaluation import ESTIMATES, evaluate, evaluation_file

@@ -12,7 +12,7 @@ from typing import Any
 from recgym.errors import RecGymError
 from recgym.files import read_json
 from recgym.simulators import SIMULATORS
-from recgym.simulators.learned_user import load_user_model
+from recgym.users.folder import load_user_model
 from recgym_agents.runs.environment_arguments import find_environment
 from recgym_agents.runs.evaluation import Evaluation, evaluate
 from recgym_agents.runs.run_files import CONFIG
