@@ -267,7 +267,16 @@ def test_a_cell_of_the_figure_tries_every_value_and_its_page_is_made(place: Plac
 
 def test_without_the_log_there_is_no_figure() -> None:
     page = lpi_figure_2.summarise([], lpi_figure_2.BUDGET)
-    assert (page.claims, page.body, page.figures) == ((), "", {})
+    assert verdicts(page) == {"what is learned from yoochoose": "data not available here"}
+    assert (page.body, page.figures) == ("", {})
+
+
+@pytest.mark.parametrize("experiment", [lpi_table_3, sqn_table])
+def test_logs_that_are_not_here_are_said_to_be_missing(experiment: Any) -> None:
+    page = experiment.summarise([], experiment.BUDGET)
+    missing = {f"what is learned from {log}": "data not available here" for log in shop_logs.LOGS}
+    assert verdicts(page) == missing
+    assert (page.body, page.figures) == ("", {})
 
 
 def test_policies_are_compared_where_something_is_known_of_the_user(place: Place) -> None:

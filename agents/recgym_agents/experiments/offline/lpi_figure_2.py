@@ -26,6 +26,7 @@ from recgym_agents.experiments.offline.shop_logs import (
     SMOKE_TRAINING,
     TRAINING,
     facts,
+    missing,
     raw_logs,
     read_shop_log,
     score_one,
@@ -95,7 +96,7 @@ def _over(finished: list[Finished], setting: str, metric: str) -> np.ndarray:
 def summarise(finished: list[Finished], budget: Budget) -> Page:
     """Builds a table and a figure of both multipliers, a table of the others, and the verdicts."""
     if not finished:
-        return Page((), "")
+        return Page((missing(budget["log"]),), "")
     parts = [_facts(finished)]
     for setting, values in SETTINGS.items():
         parts += [f"## {setting}", _table(finished, setting, [f"{v:g}" for v in values])]

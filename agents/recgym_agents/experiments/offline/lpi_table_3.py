@@ -27,6 +27,7 @@ from recgym_agents.experiments.offline.shop_logs import (
     SMOKE_REGULARISED,
     TRAINING,
     facts,
+    missing,
     raw_logs,
     read_shop_log,
     score_one,
@@ -89,6 +90,7 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
     claims: list[Claim] = []
     for log in budget["logs"]:
         if not having(finished, log=log):
+            claims.append(missing(log))
             continue
         own = _claims(finished, log)
         parts += [f"## {log}", _facts(finished, log), _answer(own), _table(finished, log)]
@@ -102,8 +104,10 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
         if having(finished, log=log)
         for kind in KINDS
     }
-    figures: dict[str, Figure] = {"lpi-table3": dots(panels, "nDCG@20")} if panels else {}
-    parts.append("![nDCG@20 of purchases and clicks](lpi-table3.png)")
+    figures: dict[str, Figure] = {}
+    if panels:
+        figures["lpi-table3"] = dots(panels, "nDCG@20")
+        parts.append("![nDCG@20 of purchases and clicks](lpi-table3.png)")
     return Page(tuple(claims), "\n\n".join(parts), figures)
 
 

@@ -14,7 +14,7 @@ from recgym.data.dataset import split_users
 from recgym.data.event_logs import DIVISION
 from recgym.data.sessions import rank_within
 from recgym.errors import RecGymError
-from recgym_agents.experiments.experiment import Budget, Cell, Place, Result, folder_of
+from recgym_agents.experiments.experiment import Budget, Cell, Claim, Place, Result, folder_of
 from recgym_agents.runs.next_items import ItemScorer, RankedEvents, divergence_on, rank_events
 from recgym_agents.runs.saved_agents import load_agent
 from recgym_agents.runs.training import TrainConfig, train
@@ -68,6 +68,11 @@ LENGTHS = {"1-2": (1, 2), "3-5": (3, 5), "6 and more": (6, WINDOW)}
 def raw_logs(cell: Cell) -> tuple[str, ...]:
     """Returns the raw files that a cell reads."""
     return LOGS[cell["log"]]
+
+
+def missing(log: str) -> Claim:
+    """Returns what a page says of a log that is not here."""
+    return Claim(f"what is learned from {log}", "data not available here", "")
 
 
 def read_shop_log(name: str, place: Place, sequences: int, seed: int) -> Dataset:

@@ -20,6 +20,7 @@ from recgym_agents.experiments.offline.shop_logs import (
     LOGS,
     REGULARISED,
     SMOKE_REGULARISED,
+    missing,
     raw_logs,
     read_shop_log,
     score_one,
@@ -83,6 +84,7 @@ def summarise(finished: list[Finished], budget: Budget) -> Page:
     figures: dict[str, Figure] = {}
     for log in budget["logs"]:
         if not having(finished, log=log):
+            claims.append(missing(log))
             continue
         rows = []
         for encoder in ("none", *budget["encoders"]):
@@ -167,7 +169,8 @@ hour, so that policies are not at their best in clicks: differences between loss
 as much training. `--paper` has eight.
 
 ± is the standard error over seeds. An RL loss beats another where the best of the four is above it
-with p < .05 in a two-sided paired t-test over seeds, Holm-corrected over the four.""",
+with p < .05 in a two-sided paired t-test over seeds, Holm-corrected over the four. Claims are not
+corrected for how many they are: of 32, one may be reproduced by chance.""",
     budget=BUDGET,
     smoke_budget=SMOKE,
     paper_budget=BUDGET | {"epochs": REGULARISED["epochs"]},
