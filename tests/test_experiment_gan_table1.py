@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from recgym.errors import RecGymError
 from recgym.users.presets import MODELS
 from recgym_agents.experiments.experiment import Finished, Page, cell_id
 from recgym_agents.experiments.gan import model_table
 from recgym_agents.experiments.user_logs import draw_users
-from recgym_agents.experiments.yoochoose_pages import PAGE_SIZE, read_yoochoose_pages
+from recgym_agents.experiments.yoochoose_pages import read_yoochoose_pages
 from tests.fixtures.user_logs import small_dataset
 
 BUDGET = {"splits": [0, 1], "logs": ["yelp"], "models": ["sknn", "gan-pw"]}
@@ -97,25 +98,52 @@ def test_some_users_of_a_log_keep_their_pages() -> None:
     assert draw_users(log, None) is log
 
 
-def test_a_page_of_yoochoose_shows_what_was_clicked_nearest_in_time(tmp_path: Path) -> None:
+def write_clicks(path: Path, sessions: dict[int, list[tuple[int, int]]]) -> Path:
+    """Writes the minutes and items that sessions clicked, in the published form."""
     lines = [
-        f"{session},2014-04-01T10:{minute:02d}:00.000Z,{item},0"
-        for session, clicks in (
-            (7, [(0, 100), (1, 100), (2, 101), (3, 102), (4, 101)]),  # first clicks count
-            (8, [(20 + i, 200 + i) for i in range(9)]),
-            (9, [(40 + i, 400 + i) for i in range(6)]),
-            (10, [(50, 100), (51, 300)]),  # two clicks are too few
-        )
+        f"{session},2014-04-01T{minute // 60:02d}:{minute % 60:02d}:00.000Z,{item},0"
+        for session, clicks in sessions.items()
         for minute, item in clicks
     ]
-    path = tmp_path / "yoochoose-clicks.dat"
     path.write_text("\n".join(lines) + "\n")
-    log = read_yoochoose_pages(path)
+    return path
+
+
+def test_a_page_of_yoochoose_shows_what_its_split_clicked_nearest_in_time(tmp_path: Path) -> None:
+    sessions = {
+        7 + number: [(20 * number + 7 * i * i, 100 + (5 * number + i) % 31) for i in range(3)]
+        for number in range(40)
+    }
+    sessions[7] += [(55, 100)]  # the first click of an item counts
+    sessions[3] = [(5, 100), (6, 300)]  # two clicks are too few
+    log = read_yoochoose_pages(write_clicks(tmp_path / "clicks.dat", sessions), 4, seed=1)
     log.validate()
-    assert log.sessions.n_pages == 3 + 9 + 6
+    assert log.n_users == 40
+    assert log.sessions.n_pages == 120
     names = np.array(log.catalog.item_id).astype(int)
-    slates = names[log.sessions.slate_items].reshape(-1, PAGE_SIZE)
-    clicked = slates[np.arange(18), log.sessions.click]
-    assert clicked.tolist() == [100, 101, 102, *range(200, 209), *range(400, 406)]
-    assert set(slates[0]) == {100, *range(200, 209)}  # none of the other clicks of its session
-    assert set(slates[11]) == {208, *range(400, 406), 100, 101, 102}
+    slates = names[log.sessions.slate_items].reshape(-1, 4)
+    clicked = slates[np.arange(120), log.sessions.click]
+    assert clicked.tolist() == [item for n in range(40) for _, item in sessions[7 + n][:3]]
+    for page, user in enumerate(log.sessions.user):
+        mine = dict(sessions[7 + user][:3])
+        minute = {item: minute for minute, item in mine.items()}[clicked[page]]
+        split = np.flatnonzero(log.split == log.split[user])
+        away: dict[int, int] = {}
+        for at, item in (click for other in split for click in sessions[7 + other][:3]):
+            away[item] = min(away.get(item, 999), abs(at - minute))
+        for item in mine.values():
+            away.pop(item)
+        others = sorted(away[item] for item in set(slates[page]) - {clicked[page]})
+        assert others == sorted(away.values())[:3]
+
+
+def test_the_latest_sessions_of_yoochoose_are_read(tmp_path: Path) -> None:
+    sessions = {
+        90 - number: [(30 * number + i, 100 + 3 * number + i) for i in range(3)]
+        for number in range(20)
+    }
+    path = write_clicks(tmp_path / "clicks.dat", sessions)
+    log = read_yoochoose_pages(path, 2, sessions=12)
+    assert sorted(map(int, log.catalog.item_id)) == list(range(124, 160))
+    with pytest.raises(RecGymError, match="too few items for pages of 30"):
+        read_yoochoose_pages(path, 30)

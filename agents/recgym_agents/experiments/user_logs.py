@@ -30,7 +30,7 @@ from recgym.users.presets import MODELS as MODELS_BY_NAME
 from recgym.users.presets import Model, preset
 from recgym.users.scoring import PageScores, floors, score
 from recgym_agents.experiments.experiment import DataNotAvailable, Place, Result
-from recgym_agents.experiments.yoochoose_pages import CLICKS, read_yoochoose_pages
+from recgym_agents.experiments.yoochoose_pages import CLICKS
 
 Regularizer = Literal["entropy", "l2"]
 
@@ -75,8 +75,6 @@ def read_log(name: str, place: Place) -> Dataset:
         except ValueError as error:
             raise DataNotAvailable(f"{name}: {error}") from None
     path = place.raw(*raw_log(name))
-    if name == "yoochoose":
-        return read_yoochoose_pages(path)
     return read_trivago(path) if name == "trivago" else read_display_sets(path)
 
 

@@ -3,12 +3,17 @@
 The log says what was clicked, not what was shown. A page is made up for each click, as the GAN
 paper does for Last.fm: the clicked item, and those that were clicked nearest in time in other
 sessions (nine, for pages of ten), of those that its own session never clicks. They are so as
-popular as the clicked one, at that time of day. An item's later clicks in a session are left out:
-among items that the session never clicks, one that was clicked before would give itself away.
+popular as the clicked one, at that time of day.
+
+Two things would give the clicked item away, and are avoided. An item's later clicks in a session
+are left out: among items that the session never clicks, it would be the one that was clicked
+before. And the other sessions are of the same split: were those of training among them, the other
+items of a test page would have been clicked in training, and the clicked one often not.
 """
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -24,17 +29,22 @@ from recgym.errors import RecGymError
 
 CLICKS = "yoochoose-clicks.dat"
 PAGE_SIZE = 10
-MOST_SESSIONS = 3_000
-"""Drawn of those with three clicks at least, to keep a fit short."""
-SEED = 0
+FEWEST_CLICKS = 3
+"""Different items that a session has clicked, to be a user."""
 
 
-def read_yoochoose_pages(path: Path, page_size: int = PAGE_SIZE) -> Dataset:
+def read_yoochoose_pages(
+    path: Path, page_size: int = PAGE_SIZE, sessions: int | None = None, seed: int = 0
+) -> Dataset:
     """Reads the clicks, each session as a user.
 
     Args:
         path: the file in its published form: session, time, item, category; no header.
         page_size: items of a page.
+        sessions: how many are read, the latest, of those with three clicks at least; None for all.
+            As items come and go, fewer sessions that are near in time share more of them than as
+            many drawn at random.
+        seed: of the division of the users, and of the clicked item's slot.
 
     Raises:
         RecGymError: there are too few items to fill a page.
@@ -44,14 +54,19 @@ def read_yoochoose_pages(path: Path, page_size: int = PAGE_SIZE) -> Dataset:
     times = pl.col("time").str.to_datetime("%Y-%m-%dT%H:%M:%S%.fZ")
     clicks = clicks.with_columns(times.dt.epoch("ms").alias("time")).sort("session", "time", "item")
     clicks = clicks.filter(pl.struct("session", "item").is_first_distinct())
-    clicks = clicks.filter(pl.len().over("session") >= 3)
-    ids = np.unique(clicks["session"].to_numpy())
-    rng = np.random.default_rng(SEED)
-    kept = np.sort(rng.choice(ids, min(MOST_SESSIONS, len(ids)), replace=False))
+    clicks = clicks.filter(pl.len().over("session") >= FEWEST_CLICKS)
+    rng = np.random.default_rng(seed)
+    begins = clicks.group_by("session").agg(pl.col("time").min()).sort("time", "session")
+    kept = np.sort(begins["session"].tail(sessions or len(begins)).to_numpy())
     clicks = clicks.filter(pl.col("session").is_in(kept.tolist()))
     session = np.searchsorted(kept, clicks["session"].to_numpy())
     names, item = np.unique(clicks["item"].to_numpy(), return_inverse=True)
-    others = _nearest_in_time(item, clicks["time"].to_numpy(), session, page_size - 1)
+    split = split_users(len(kept), seed)
+    others = np.empty((len(item), page_size - 1), np.int64)
+    for part in np.unique(split):
+        here = np.flatnonzero(split[session] == part)
+        time = clicks["time"].to_numpy()[here]
+        others[here] = _nearest_in_time(item[here], time, session[here], page_size - 1)
     slot = rng.integers(page_size, size=len(item))
     slates = np.column_stack([item, others])
     first = np.arange(len(item))
@@ -78,26 +93,31 @@ def read_yoochoose_pages(path: Path, page_size: int = PAGE_SIZE) -> Dataset:
         **source_of(path),
         **click_facts(sessions),
     }
-    return Dataset(sessions, catalog, split_users(len(kept), SEED), info)
+    return Dataset(sessions, catalog, split, info)
 
 
 def _nearest_in_time(item: Array, time: Array, session: Array, count: int) -> Array:
     """Returns ``count`` items (P, count) clicked nearest in time, none of the click's session."""
     starts = np.flatnonzero(np.diff(session, prepend=-1))
-    own = [set(part.tolist()) for part in np.split(item, starts[1:])]
+    parts = np.split(item, starts[1:])
+    own = dict(zip(session[starts].tolist(), (set(part.tolist()) for part in parts), strict=True))
     order = np.argsort(time, kind="stable")
-    by_time, times = item[order], time[order]
+    by_time, times = item[order].tolist(), time[order].tolist()
     found = np.empty((len(item), count), np.int64)
-    for place, click in enumerate(order):
-        reach = count + 1
-        nearest: list[int] = []
+    for place, click in enumerate(order.tolist()):
+        left_out, at = own[int(session[click])], times[place]
+        earlier, later = place - 1, place + 1
+        nearest: dict[int, None] = {}
         while len(nearest) < count:
-            low, high = max(0, place - reach), min(len(order), place + reach + 1)
-            window = low + np.argsort(np.abs(times[low:high] - times[place]), kind="stable")
-            seen = dict.fromkeys(by_time[window].tolist())
-            nearest = [one for one in seen if one not in own[session[click]]][:count]
-            if len(nearest) < count and high - low == len(order):
+            before = at - times[earlier] if earlier >= 0 else math.inf
+            after = times[later] - at if later < len(times) else math.inf
+            if before == after == math.inf:
                 raise RecGymError(f"too few items for pages of {count + 1} that a session left out")
-            reach *= 2
-        found[click] = nearest
+            if before <= after:
+                one, earlier = by_time[earlier], earlier - 1
+            else:
+                one, later = by_time[later], later + 1
+            if one not in left_out:
+                nearest[one] = None
+        found[click] = list(nearest)
     return found

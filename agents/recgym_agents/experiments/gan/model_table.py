@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from recgym.arrays import Array
+from recgym.data import Dataset
 from recgym.metrics import bootstrap, detectable_difference, holm, paired_bootstrap
 from recgym_agents.experiments.experiment import (
     Budget,
@@ -29,6 +30,7 @@ from recgym_agents.experiments.user_logs import (
     score_one,
 )
 from recgym_agents.experiments.verdicts import Difference, judge, judge_all, limit
+from recgym_agents.experiments.yoochoose_pages import read_yoochoose_pages
 
 LOGS = ("yelp", "taobao", "yoochoose", "trivago", "ml-100k")
 MODELS = (
@@ -85,7 +87,7 @@ BUDGET: Budget = {
     "splits": [0, 1, 2],
     "logs": list(LOGS),
     "models": list(MODELS),
-    "users": {"yoochoose": 800, "trivago": 3_000, "ml-100k": 300},
+    "users": {"yoochoose": 12_000, "trivago": 3_000, "ml-100k": 300},
     "epochs": None,
 }
 SMOKE: Budget = {
@@ -114,12 +116,21 @@ def raw_logs(cell: Cell) -> tuple[str, ...]:
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     """Divides the users, and fits and scores one user model, or scores the floors."""
-    dataset = draw_users(read_log(cell["log"], place), budget["users"].get(cell["log"]))
-    dataset = divide_again(dataset, cell["split"])
+    dataset = _divided(cell["log"], place, budget["users"].get(cell["log"]), cell["split"])
     if cell["model"] == "floors":
         return score_floors(dataset)
     fitted = fit_by_name(dataset, cell["model"], budget["epochs"], cell["split"])
     return score_one(dataset, cell["model"], fitted)
+
+
+def _divided(log: str, place: Place, users: int | None, split: int) -> Dataset:
+    """Returns some users of a log, all if None, in the division of a number.
+
+    The pages of YooChoose are made up after the division, of its latest sessions.
+    """
+    if log == "yoochoose":
+        return read_yoochoose_pages(place.raw(*raw_log(log)), sessions=users, seed=split)
+    return divide_again(draw_users(read_log(log, place), users), split)
 
 
 class Scored:

@@ -15,7 +15,7 @@ from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import Place
 from recgym_agents.experiments.irecgan.reranking import Lists
 from recgym_agents.experiments.irecgan.shared_settings import as_irecgan_is_paid
-from recgym_agents.experiments.user_logs import divide_again, first_users, raw_log, read_lists
+from recgym_agents.experiments.user_logs import raw_log, read_lists
 from recgym_agents.experiments.yoochoose_pages import read_yoochoose_pages
 from recgym_agents.learning.episodes import EpisodeLog
 from recgym_agents.learning.user_log import halves, page_scores
@@ -25,6 +25,8 @@ from recgym_agents.user_support import Support
 LOGS = ("cikm", "trivago", "yoochoose")
 YOOCHOOSE_ITEMS = 20
 """Items of the pages that are made up for YooChoose, so that the first ten are not all of them."""
+YOOCHOOSE_SESSIONS = 3_000
+"""The latest of three clicks at least, unless a budget says how many."""
 PRECISION, RECALL = (1, 5, 10), (5, 10)
 """How many items count as first, in each metric."""
 METRICS = (
@@ -41,15 +43,16 @@ def read_users(log: str, place: Place, seed: int, users: int | None) -> Dataset:
         log: one of ``LOGS``.
         place: where the raw files are.
         seed: of the division of the users into training, validation and test users.
-        users: how many of the first are read; None for all.
+        users: how many are read, of YooChoose the latest, else the first; None for all, of
+            YooChoose for ``YOOCHOOSE_SESSIONS``.
 
     Raises:
         DataNotAvailable: a raw file is not here.
     """
     if log in ("cikm", "trivago"):
         return read_lists(log, place, users, seed)
-    pages = read_yoochoose_pages(place.raw(*raw_log(log)), YOOCHOOSE_ITEMS)
-    return first_users(divide_again(pages, seed), users)
+    path = place.raw(*raw_log(log))
+    return read_yoochoose_pages(path, YOOCHOOSE_ITEMS, users or YOOCHOOSE_SESSIONS, seed)
 
 
 @dataclass(frozen=True)

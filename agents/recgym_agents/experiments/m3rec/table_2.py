@@ -102,7 +102,7 @@ SMOKE: Budget = BUDGET | {
     "discriminator_pretraining": 1,
 }
 LARGE: Budget = BUDGET | {
-    "users": {},
+    "users": {"yoochoose": 12_000},
     "passes": 40,
     "fit_epochs": 40,
     "fit_rounds": 20,
