@@ -71,7 +71,7 @@ def read_yoochoose_pages(
     slates = np.column_stack([item, others])
     first = np.arange(len(item))
     slates[first, 0], slates[first, slot] = slates[first, slot], item
-    sessions = Sessions(
+    pages = Sessions(
         user=session,
         session=session.copy(),
         step=rank_within(session),
@@ -91,9 +91,9 @@ def read_yoochoose_pages(
         "name": "yoochoose",
         "licence": "CC BY-NC-ND 4.0",
         **source_of(path),
-        **click_facts(sessions),
+        **click_facts(pages),
     }
-    return Dataset(sessions, catalog, split, info)
+    return Dataset(pages, catalog, split, info)
 
 
 def _nearest_in_time(item: Array, time: Array, session: Array, count: int) -> Array:
