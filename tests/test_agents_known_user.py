@@ -42,6 +42,7 @@ def world_of(model: FittedUserModel, **arguments: Any) -> Any:
         {"hidden": (8, 4), "activation": "elu"},
         {"regularizer": "l2"},
         {"no_click": False, "eta": 0.5},
+        {"similarity": True},
     ],
 )
 def test_it_answers_as_the_environment_does(shape: dict[str, Any], split: str) -> None:

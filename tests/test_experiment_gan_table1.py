@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +75,27 @@ def test_claims_are_judged_by_pages(sknn: float, gan: float, expected: list[str]
     assert list(page.figures) == ["gan-table1"]
 
 
+def test_the_model_with_similarity_is_held_against_the_one_without() -> None:
+    runs = cells(0.6, 0.7)
+    for one in cells(0.6, 0.8):
+        if one.cell["model"] == "gan-pw":
+            arrays = one.result["arrays"]
+            scores = one.result["scores"]
+            found = {
+                "arrays": {"page": arrays["page"], "gan-similarity": arrays["gan-pw"]},
+                "scores": {"gan-similarity": scores["gan-pw"]},
+            }
+            runs.append(replace(one, cell=one.cell | {"model": "gan-similarity"}, result=found))
+    budget = BUDGET | {"models": ["sknn", "gan-pw", "gan-similarity"]}
+    page = model_table.summarise(runs, budget)
+    assert "3 of 3 are" in page.claims[0].evidence
+    text = "gan-similarity predicts better than gan-pw, on yelp"
+    claim = next(one for one in page.claims if one.text == text)
+    assert claim.verdict == "reproduced"
+    assert claim.evidence.startswith("difference +10.0")
+    assert sum("best of them: sknn" in one.evidence for one in page.claims) == 2
+
+
 def test_a_log_whose_cells_are_missing_is_said_to_be() -> None:
     page = model_table.summarise(cells(0.6, 0.7)[:-1], BUDGET)
     assert verdicts(page) == ["data not available here"]
@@ -82,7 +104,7 @@ def test_a_log_whose_cells_are_missing_is_said_to_be() -> None:
 
 def test_cells_have_names_of_their_own_and_models_that_there_are() -> None:
     found = model_table.cells(model_table.BUDGET)
-    assert len({cell_id(cell) for cell in found}) == len(found) == 5 * 3 * 14
+    assert len({cell_id(cell) for cell in found}) == len(found) == 5 * 3 * 15
     assert set(model_table.MODELS) < set(MODELS)
 
 
@@ -124,12 +146,12 @@ def test_a_page_of_yoochoose_shows_what_its_split_clicked_nearest_in_time(tmp_pa
     slates = names[log.sessions.slate_items].reshape(-1, 4)
     clicked = slates[np.arange(120), log.sessions.click]
     assert clicked.tolist() == [item for n in range(40) for _, item in sessions[7 + n][:3]]
-    for page, user in enumerate(log.sessions.user):
+    for page, user in enumerate(log.sessions.user.tolist()):
         mine = dict(sessions[7 + user][:3])
         minute = {item: minute for minute, item in mine.items()}[clicked[page]]
         split = np.flatnonzero(log.split == log.split[user])
         away: dict[int, int] = {}
-        for at, item in (click for other in split for click in sessions[7 + other][:3]):
+        for at, item in (click for other in split.tolist() for click in sessions[7 + other][:3]):
             away[item] = min(away.get(item, 999), abs(at - minute))
         for item in mine.values():
             away.pop(item)

@@ -65,6 +65,26 @@ def test_a_folder_from_before_next_clicks_were_stored(tmp_path: Path) -> None:
     assert FittedUserModel.load(tmp_path).next_click_entropy is None
 
 
+@pytest.mark.parametrize("missing", [True, False])
+def test_a_setting_newer_than_a_folder_has_its_default(tmp_path: Path, missing: bool) -> None:
+    written = model()
+    written.save(tmp_path)
+    arrays, info = load_arrays(tmp_path / "params.safetensors")
+    assert isinstance(info, dict)
+    stored = info["config.json"]
+    if missing:
+        del stored["config"]["similarity"]
+    else:
+        stored["config"]["familiarity"] = False
+    write_json(tmp_path / "config.json", stored)
+    save_arrays(tmp_path / "params.safetensors", arrays, info)
+    if missing:
+        assert FittedUserModel.load(tmp_path).config == written.config
+    else:
+        with pytest.raises(RecGymError, match="not the configuration of a gan user model"):
+            FittedUserModel.load(tmp_path)
+
+
 def test_a_recurrent_model_is_one_again(tmp_path: Path) -> None:
     written = random_user_model(kind="recurrent", cell="gru", layers=1, outside=None)
     written.save(tmp_path)

@@ -69,6 +69,38 @@ def test_the_reward_is_a_network_of_state_and_item_side_by_side(config: GANUserC
             assert rewards[row, slot] == pytest.approx(expected, rel=1e-4, abs=1e-5)
 
 
+def test_similarity_to_clicked_items_by_hand() -> None:
+    """What is learned is added to .1, of the older click and the later one."""
+    config = replace(ONE_UNIT, similarity=True)
+    params = ONE_UNIT_PARAMS | {
+        "reward.state": np.array([[2.0, 0.0]], np.float32),
+        "similarity.weight": np.array([[0.3, -0.2]], np.float32),
+    }
+    tables = gan.prepare(config, params, np.array([[1.0], [-20.0], [5.0]], np.float32))
+    state = gan.initial(config, tables, np.array([[0, 2]]))
+    _, rewards = gan.respond(config, tables, state, np.array([[0, 1, 2]]))
+    # compared with .4 * 1 - .1 * 5 = -.1; s = relu(1 + 50 + .5) = 51.5; 2 s - 1 = 102
+    by_hand = [0.5 * 105 - 0.1 * 1, 0.5 * 42 + 0.1 * 20, 0.5 * 117 - 0.1 * 5, 0.0]
+    np.testing.assert_allclose(rewards, [by_hand], rtol=1e-6)
+
+
+def test_similarity_that_counts_nothing_changes_nothing() -> None:
+    histories, slates, _ = random_batch(5)
+    features = random_features(SMALL)
+    params = random_params(SMALL)
+    alike = replace(SMALL, similarity=True)
+    more = np.zeros((5, 4), np.float32)  # of the network, for what items are compared with
+    widened = params | {
+        "reward.state": np.concatenate([params["reward.state"], more], axis=1),
+        "similarity.weight": np.full((1, 3), -gan.SIMILARITY, np.float32),
+    }
+    tables = gan.prepare(SMALL, params, features)
+    expected = gan.respond(SMALL, tables, gan.initial(SMALL, tables, histories), slates)[0]
+    tables = gan.prepare(alike, widened, features)
+    found = gan.respond(alike, tables, gan.initial(alike, tables, histories), slates)[0]
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
 def test_the_outside_option_has_utility_0_or_does_not_exist() -> None:
     histories, slates, _ = random_batch(3)
     for config in (SMALL, replace(SMALL, eta=2.0), replace(SMALL, eta=2.0, no_click=False)):

@@ -26,6 +26,8 @@ SHIPPED = {
     "m3rec": Path(__file__).parent / "shipped" / "m3rec",
 }
 """The folders of the user models that come with the package."""
+NEWER = ("similarity",)
+"""Settings that older folders do not name; they have their defaults."""
 FILES = ("params.safetensors", "config.json", "scores.json")
 """The files of a user model."""
 FOLDER = "a user model"
@@ -204,7 +206,8 @@ def _read_config(stored: Any, path: Path) -> UserConfig:
     shape = KINDS.find(kind).config
     names = {one.name for one in fields(shape)}
     values, info = stored.get("config"), stored.get("info")
-    if not isinstance(values, dict) or set(values) != names or not isinstance(info, dict):
+    whole = isinstance(values, dict) and set(values) <= names <= {*values, *NEWER}
+    if not whole or not isinstance(info, dict):
         raise RecGymError(f"{path}: not the configuration of a {kind} user model")
     if not isinstance(info.get("repeat_clicks"), bool):
         raise RecGymError(f"{path}: does not say whether users click an item twice (repeat_clicks)")

@@ -22,6 +22,8 @@ from recgym.settings import POSITIVE, check_number, check_ranges
 from recgym.users.cells import lstm_cell
 from recgym.users.model_sizes import FEATURES, MOST_LAYERS, WIDTH, WINDOW, check_parameters
 
+SIMILARITY = 0.1
+"""What an item's similarity to each clicked one counts where a fit starts."""
 ZEROS = np.zeros(1 << 16, np.float32)
 """What NumPy compares blocks with: faster than comparing with a scalar."""
 ZERO = np.zeros((), np.float32)
@@ -50,6 +52,10 @@ class Layers(Protocol):
     def features(self) -> int:
         """Length of an item's feature vector (D)."""
 
+    @property
+    def similarity(self) -> bool:
+        """Whether similarity to clicked items is added, see ``GANUserConfig``."""
+
 
 @dataclass(frozen=True)
 class GANUserConfig:
@@ -77,6 +83,11 @@ class GANUserConfig:
     """R in Eq. 2: negative Shannon entropy, or the squared L2 norm (with a net for behaviour)."""
     no_click: bool = True
     """Whether a user may click nothing (utility 0)."""
+    similarity: bool = False
+    """Whether an item is worth more if it is like those clicked: to its utility is added the sum of
+    w_k f_k' f over the clicked items k of the window, f their features, w_k learned. Not in the
+    paper, whose network must learn a product of features from their concatenation; that takes more
+    data than many logs have."""
 
     def __post_init__(self) -> None:
         """Raises RecGymError for a setting out of its range, or too large a model."""
@@ -93,7 +104,8 @@ class GANUserConfig:
     @property
     def summary(self) -> str:
         """The model in a few words."""
-        return f"{self.history}, {self.regularizer}"
+        similarity = ", similarity" if self.similarity else ""
+        return f"{self.history}, {self.regularizer}{similarity}"
 
     @property
     def outside(self) -> Literal["no_click"] | None:
@@ -113,7 +125,8 @@ class GANUserConfig:
     @property
     def encoding_size(self) -> int:
         """The length of an encoded history (E)."""
-        return self.units if self.history == "lstm" else self.weights * self.features
+        length = self.units if self.history == "lstm" else self.weights * self.features
+        return length + self.features * self.similarity
 
 
 def shapes(config: GANUserConfig) -> dict[str, tuple[int, ...]]:
@@ -130,6 +143,8 @@ def shapes(config: GANUserConfig) -> dict[str, tuple[int, ...]]:
             "position.weight": (config.window, config.weights),
             "position.bias": (config.weights, inputs),
         }
+    if config.similarity:
+        found["similarity.weight"] = (1, config.window)
     for net in config.nets:
         found |= net_shapes(config, net, config.encoding_size)
     return found
@@ -160,6 +175,8 @@ def reach(config: GANUserConfig, name: str, shape: tuple[int, ...]) -> float:
         return float(config.units**-0.5)
     if name.startswith("position."):
         return float(config.window**-0.5) if name.endswith("weight") else 0.0
+    if name.startswith("similarity."):  # what is added to SIMILARITY
+        return 0.0
     return float((shape[-1] if len(shape) > 1 else config.hidden[0]) ** -0.5)
 
 
@@ -183,6 +200,8 @@ def prepare(config: GANUserConfig, params: Params, features: Array) -> Params:
         tables["lstm.recurrent"] = contiguous(params["lstm.recurrent"].T)
     else:
         tables |= position_tables(params)
+    if config.similarity:
+        tables["similarity.weight"] = SIMILARITY + params["similarity.weight"]
     for net in config.nets:
         tables |= net_tables(config, net, params, features)
     return tables
@@ -205,8 +224,11 @@ def net_tables(config: Layers, net: str, params: Params, features: Array) -> Par
         params: arrays as named and shaped by ``net_shapes``.
         features: (N + 1, D) item feature vectors, zeros last.
     """
+    items = features @ params[f"{net}.item"].T + params[f"{net}.bias0"]
+    if config.similarity:  # an item's features beside its share of the first layer
+        items = namespace(features).concat([items, features], axis=1)
     tables = {
-        f"{net}.items": features @ params[f"{net}.item"].T + params[f"{net}.bias0"],
+        f"{net}.items": items,
         f"{net}.state": contiguous(params[f"{net}.state"].T),
         f"{net}.output": params[f"{net}.output"],
     }
@@ -237,11 +259,19 @@ def initial(config: GANUserConfig, tables: Params, history: Array) -> State:
 
 
 def encode(config: GANUserConfig, tables: Params, state: State) -> Array:
-    """Returns the encoded histories s_t (B, E): Eq. 4, or the hidden units of the LSTM."""
+    """Returns the encoded histories s_t (B, E): Eq. 4, or the hidden units of the LSTM.
+
+    With similarity, what items are compared with (D) stands last.
+    """
     if config.history == "lstm":
-        return state["hidden"]
-    encoding = weigh_positions(tables, state["history"])
-    return activate(config.state_activation, encoding)
+        encoding = state["hidden"]
+    else:
+        encoding = weigh_positions(tables, state["history"])
+        encoding = activate(config.state_activation, encoding)
+    if not config.similarity:
+        return encoding
+    compared = _weighted(tables["features"], tables["similarity.weight"], state["history"])
+    return namespace(encoding).concat([encoding, compared[:, 0]], axis=1)
 
 
 def weigh_positions(tables: Params, history: Array) -> Array:
@@ -251,12 +281,16 @@ def weigh_positions(tables: Params, history: Array) -> Array:
         tables: with "features" and those of ``position_tables``.
         history: (B, W) item ids, W at least the window.
     """
-    n_weights, window = tables["position.weight"].shape
-    history = history[:, -window:]
-    clicked = rows(tables["features"], history.T)  # (W, B, D)
-    weighted = product(tables["position.weight"], clicked.reshape(window, -1))  # (n, B * D)
-    by_user = weighted.reshape(n_weights, len(history), -1).swapaxes(0, 1)  # (B, n, D)
+    by_user = _weighted(tables["features"], tables["position.weight"], history)
     return by_user.reshape(len(history), -1) + tables["position.bias"]
+
+
+def _weighted(features: Array, weight: Array, history: Array) -> Array:
+    """Returns sums (B, n, D) of the features of clicked items (B, W) by weights (n, window)."""
+    n_weights, window = weight.shape
+    clicked = rows(features, history[:, -window:].T)  # (W, B, D)
+    weighted = product(weight, clicked.reshape(window, -1))  # (n, B * D)
+    return weighted.reshape(n_weights, len(history), -1).swapaxes(0, 1)
 
 
 def respond(
@@ -289,29 +323,37 @@ def respond(
 
 
 def utilities(config: Layers, tables: Params, net: str, encoding: Array, slate: Array) -> Array:
-    """Returns v' sigma(V [s; f] + b) for every slot: (B, K).
+    """Returns v' sigma(V [s; f] + b) for every slot, and with similarity s_D' f more: (B, K).
 
     Args:
         config: the layers of the net.
         tables: from ``prepare``, or ``net_tables``.
         net: its name, such as "reward" or "behaviour".
-        encoding: (B, E) encoded states.
+        encoding: (B, E) encoded states; s_D are the last D of s.
         slate: (B, K) item ids.
     """
+    compared = encoding[:, -config.features :] if config.similarity else None
     share = product(encoding, tables[f"{net}.state"])  # (B, H)
     by_slot, block = slate.T, None
     if isinstance(slate, np.ndarray) and slate.size * share.shape[1] > len(ZEROS):
         # As many slots at once as stay in the cache, each time in the same memory.
+        items = tables[f"{net}.items"]
         together = max(len(ZEROS) // share.size, 1)
-        block = np.empty((together, *share.shape), tables[f"{net}.items"].dtype)
+        block = np.empty((together, len(share), items.shape[1]), items.dtype)
         parts = (by_slot[start : start + together] for start in range(0, len(by_slot), together))
-        values = [_values(config, tables, net, share, part, block) for part in parts]
+        values = [_values(config, tables, net, share, part, compared, block) for part in parts]
         return np.concatenate(values).T
-    return _values(config, tables, net, share, by_slot).T
+    return _values(config, tables, net, share, by_slot, compared).T
 
 
 def _values(
-    config: Layers, tables: Params, net: str, share: Array, by_slot: Array, block: Array = None
+    config: Layers,
+    tables: Params,
+    net: str,
+    share: Array,
+    by_slot: Array,
+    compared: Array | None,
+    block: Array = None,
 ) -> Array:
     """Returns what ``utilities`` does, slot first (K, B).
 
@@ -321,15 +363,22 @@ def _values(
         net: as there.
         share: of the users in the first layer (B, H).
         by_slot: (K, B) item ids.
-        block: of at least K slots (K, B, H), to be written over; NumPy only.
+        compared: what items are compared with (B, D), or None.
+        block: of at least K slots (K, B, H), or (K, B, H + D), to be written over; NumPy only.
     """
-    hidden = rows(tables[f"{net}.items"], by_slot, block)  # (K, B, H)
-    hidden += share
+    hidden = items = rows(tables[f"{net}.items"], by_slot, block)  # (K, B, H)
+    if compared is None:
+        hidden += share
+    else:
+        hidden = items[:, :, : -config.features] + share
     hidden = activate(config.activation, hidden).reshape(-1, hidden.shape[-1])
     for layer in range(1, len(config.hidden)):
         hidden = product(hidden, tables[f"{net}.weight{layer}"]) + tables[f"{net}.bias{layer}"]
         hidden = activate(config.activation, hidden)
-    return product(hidden, tables[f"{net}.output"]).reshape(by_slot.shape)
+    values = product(hidden, tables[f"{net}.output"]).reshape(by_slot.shape)
+    if compared is not None:
+        values = values + (items[:, :, -config.features :] * compared).sum(-1)
+    return values
 
 
 def advance(config: GANUserConfig, tables: Params, state: State, item: Array) -> State:

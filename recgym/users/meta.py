@@ -76,6 +76,11 @@ class MetaUserConfig:
         return False
 
     @property
+    def similarity(self) -> bool:
+        """Whether similarity to clicked items is added to utilities: it is not."""
+        return False
+
+    @property
     def reads_sequences(self) -> bool:
         """Whether a step of fitting takes all pages of some users: contexts are theirs."""
         return True

@@ -143,6 +143,12 @@ def preset(
     return replace(config, history=history, regularizer=regularizer), fit
 
 
+def similarity_preset(dataset: str) -> tuple[GANUserConfig, FitConfig]:
+    """Returns "gan-pw" with similarity for a dataset, fitted as it is there."""
+    config, fit = preset(dataset, "gan-pw")
+    return replace(config, similarity=True), fit
+
+
 def meta_preset(dataset: str) -> tuple[MetaUserConfig, FitConfig]:
     """Returns the configuration of a meta-level user model for a dataset."""
     return META_PRESETS.get(dataset, (MetaUserConfig(), META))
@@ -190,6 +196,10 @@ MODELS: Registry[ModelEntry] = Registry(
         "gan-lstm": ModelEntry(
             partial(preset, model="gan-lstm"),
             "a generative adversarial user model whose LSTM reads the clicked items",
+        ),
+        "gan-similarity": ModelEntry(
+            similarity_preset,
+            "gan-pw whose users also like what is like their clicks; not in the paper",
         ),
         "irecgan-lstm": ModelEntry(
             partial(recurrent_preset, model="irecgan-lstm"),

@@ -103,7 +103,8 @@ class KnownUser(nn.Module):
     def _utilities(self, tables: gan.Params, net: str, encoding: Tensor) -> Tensor:
         """Returns v' sigma(V [s; f] + b) of every row of a net's table of items."""
         items: Tensor = tables[f"{net}.items"]
-        if self.config.activation == "relu" and len(self.config.hidden) == 1:
+        simple = self.config.activation == "relu" and not self.config.similarity
+        if simple and len(self.config.hidden) == 1:
             # One hidden layer has the form of a Q-network of the paper, whose scan is faster.
             base = encoding @ tables[f"{net}.state"]
             return score_eager(items, base, tables[f"{net}.output"])
