@@ -145,7 +145,9 @@ def draw_users(dataset: Dataset, count: int | None, seed: int = 0) -> Dataset:
     return replace(dataset, sessions=sessions, split=dataset.split[drawn], users=None)
 
 
-def fit_by_name(dataset: Dataset, model: str, epochs: int | None, seed: int) -> FittedUserModel:
+def fit_by_name(
+    dataset: Dataset, model: str, epochs: int | None, seed: int, test_users: bool = False
+) -> FittedUserModel:
     """Fits a user model of any name to the training users, as ``recgym fit --model`` does.
 
     Args:
@@ -153,10 +155,11 @@ def fit_by_name(dataset: Dataset, model: str, epochs: int | None, seed: int) -> 
         model: its name.
         epochs: the most that are fitted; the preset's if None.
         seed: of the fit.
+        test_users: whether another is fitted to the test users, the member "test".
     """
     config, fit = MODELS_BY_NAME.find(model).preset(dataset.info["name"])
     fit = replace(fit, epochs=epochs or fit.epochs)
-    return fit_user_model(dataset, config, fit, test_users=False, seed=seed)
+    return fit_user_model(dataset, config, fit, test_users=test_users, seed=seed)
 
 
 def fit_one(
