@@ -11,11 +11,18 @@ import pytest
 
 from recgym.data import Catalog, Dataset
 from recgym.errors import RecGymError
+from recgym.users import FittedUserModel
+from recgym.users.meta import MetaUserConfig
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.experiments.experiment import DataNotAvailable, Finished, Page, Place
 from recgym_agents.experiments.irecgan.reranking import Lists
 from recgym_agents.experiments.m3rec import table_2
-from recgym_agents.experiments.m3rec.logged_methods import GROUPS, Learning, pages_of_a_pass
+from recgym_agents.experiments.m3rec.logged_methods import (
+    GROUPS,
+    SIMILAR,
+    Learning,
+    pages_of_a_pass,
+)
 from recgym_agents.experiments.m3rec.logged_users import (
     METRICS,
     HeldOutUsers,
@@ -98,7 +105,8 @@ def test_m3rec_is_judged_against_each_rival_in_all_metrics() -> None:
     assert found[by_rule] == "reproduced"
     missing = {text: verdict for text, verdict in found.items() if text.startswith("cikm")}
     assert set(missing.values()) == {"data not available here"}
-    assert len(missing) == 8
+    assert len(missing) == 9
+    assert found["trivago: m3rec-similarity > m3rec, in all metrics"] == "contradicted"
 
 
 def test_the_paper_and_the_rules_stand_beside_ours() -> None:
@@ -118,7 +126,7 @@ def test_the_paper_and_the_rules_stand_beside_ours() -> None:
 def test_every_method_is_an_agent_or_a_variant_of_one() -> None:
     assert set(table_2.PAPER) == {"m3rec", *table_2.RIVALS}
     for name in table_2.METHODS:
-        AGENTS.find(name.removesuffix("-log"))
+        AGENTS.find(name.removesuffix("-log").removesuffix("-similarity"))
 
 
 def test_the_second_half_of_a_test_user_is_reranked(tmp_path: Path) -> None:
@@ -222,7 +230,7 @@ def test_all_methods_take_as_many_batches_of_users(tmp_path: Path) -> None:
     adapts = learning._on_the_log("meta-pg")
     pages_a_user = (1 + 2 + 2) / 3  # after a cut after three, two and one of four pages
     assert adapts.steps == round(3 * 32 * pages_a_user)
-    own = learning._with_meta_users("m3rec")
+    own = learning._with_meta_users("m3rec", "m3rec")
     rounds = own.steps / (4 * 2)
     assert rounds * own.loop_args["updates"] == 3 * 8
     alone = learning._on_the_log("m3rec-log").agent_args
@@ -231,7 +239,18 @@ def test_all_methods_take_as_many_batches_of_users(tmp_path: Path) -> None:
     assert set(adapts.agent_args) == {"remove_clicked"}
 
 
-@pytest.mark.parametrize("methods", ["m3rec", "meta-pg", "irecgan", "gan-pg"])
+def test_users_with_similarity_are_fitted_for_the_method_of_that_name(tmp_path: Path) -> None:
+    dataset, spec = two_tastes(), EnvironmentSpec(10, 2, 1, None)
+    learning = Learning(dataset, spec, 0, TINY | {"fit_epochs": 1}, tmp_path)
+    for name in ("m3rec", SIMILAR):
+        config = learning._with_meta_users("m3rec", name)
+        model = FittedUserModel.load(Path(config.env_args["user_model"]))
+        assert isinstance(model.config, MetaUserConfig)
+        assert model.config.similarity == (name == SIMILAR)
+        assert config.agent == "m3rec"
+
+
+@pytest.mark.parametrize("methods", ["m3rec", SIMILAR, "meta-pg", "irecgan", "gan-pg"])
 def test_a_cell_learns_and_reranks(methods: str, tmp_path: Path) -> None:
     place = small_log(tmp_path)
     cell = {"log": "trivago", "methods": methods, "seed": 0}

@@ -27,7 +27,11 @@ from tests.fixtures.user_model import random_user_model
 SMALL = MetaUserConfig(
     context=3, latent=4, window=3, weights=2, hidden=(5, 6), units=7, features=4, steps=3
 )
-CONFIGS = [SMALL, replace(SMALL, outside=None, hidden=(5,), activation="elu")]
+CONFIGS = [
+    SMALL,
+    replace(SMALL, outside=None, hidden=(5,), activation="elu"),
+    replace(SMALL, similarity=True),
+]
 each_config = pytest.mark.parametrize("config", CONFIGS)
 
 
@@ -77,6 +81,22 @@ def test_a_model_of_one_unit_by_hand() -> None:
     kept = meta.with_level(tables, held=5.0, share=0.25)
     _, rewards = meta.respond(config, kept, state, np.array([[0, 1]]))
     np.testing.assert_allclose(rewards, [[2.0 + 1.5, 4.0 + 1.5, 0.0]], rtol=1e-6)  # .75 (3 - 5)
+
+
+def test_similarity_to_clicked_items_is_added_to_choices_and_rewards() -> None:
+    """Nothing but similarity: what is learned is added to .1, of the older click and the later."""
+    config = replace(SMALL, window=2, similarity=True)
+    params = {name: np.zeros(shape, np.float32) for name, shape in meta.shapes(config).items()}
+    params["similarity.weight"][:] = [[0.4, -0.3]]
+    features = np.array([[1.0, 0, 0, 0], [0, 2.0, 0, 0], [1.0, 1.0, 0, 0]], np.float32)
+    tables = meta.prepare(config, params, features)
+    state = state_of(config, tables, np.array([[0, 1]]))
+    logits, rewards = meta.respond(config, tables, state, np.array([[0, 1, 2]]))
+    by_hand = [0.5, -0.2 * 4.0, 0.5 - 0.2 * 2.0, 0.0]
+    np.testing.assert_allclose(logits, [by_hand], rtol=1e-6)
+    np.testing.assert_allclose(rewards, [by_hand], rtol=1e-6)
+    mean_item = 0.5 * 2.0 / 3.0 - 0.2 * 2.0 * 1.0
+    np.testing.assert_allclose(meta.levels(config, tables, state), mean_item, rtol=1e-5)
 
 
 @each_config

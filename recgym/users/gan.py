@@ -53,6 +53,10 @@ class Layers(Protocol):
         """Length of an item's feature vector (D)."""
 
     @property
+    def window(self) -> int:
+        """Clicked items that are seen."""
+
+    @property
     def similarity(self) -> bool:
         """Whether similarity to clicked items is added, see ``GANUserConfig``."""
 
@@ -144,10 +148,15 @@ def shapes(config: GANUserConfig) -> dict[str, tuple[int, ...]]:
             "position.bias": (config.weights, inputs),
         }
     if config.similarity:
-        found["similarity.weight"] = (1, config.window)
+        found |= similarity_shapes(config)
     for net in config.nets:
         found |= net_shapes(config, net, config.encoding_size)
     return found
+
+
+def similarity_shapes(config: Layers) -> dict[str, tuple[int, ...]]:
+    """Returns the shape of the weights of similarity, one a clicked item of the window."""
+    return {"similarity.weight": (1, config.window)}
 
 
 def net_shapes(config: Layers, net: str, encoding_size: int) -> dict[str, tuple[int, ...]]:
@@ -201,7 +210,7 @@ def prepare(config: GANUserConfig, params: Params, features: Array) -> Params:
     else:
         tables |= position_tables(params)
     if config.similarity:
-        tables["similarity.weight"] = SIMILARITY + params["similarity.weight"]
+        tables |= similarity_tables(params)
     for net in config.nets:
         tables |= net_tables(config, net, params, features)
     return tables
@@ -213,6 +222,11 @@ def position_tables(params: Params) -> Params:
         "position.weight": contiguous(params["position.weight"].T),
         "position.bias": params["position.bias"].reshape(1, -1),
     }
+
+
+def similarity_tables(params: Params) -> Params:
+    """Computes the table that ``compared_with`` reads; what is learned is added to a start."""
+    return {"similarity.weight": SIMILARITY + params["similarity.weight"]}
 
 
 def net_tables(config: Layers, net: str, params: Params, features: Array) -> Params:
@@ -270,8 +284,8 @@ def encode(config: GANUserConfig, tables: Params, state: State) -> Array:
         encoding = activate(config.state_activation, encoding)
     if not config.similarity:
         return encoding
-    compared = _weighted(tables["features"], tables["similarity.weight"], state["history"])
-    return namespace(encoding).concat([encoding, compared[:, 0]], axis=1)
+    compared = compared_with(tables, state["history"])
+    return namespace(encoding).concat([encoding, compared], axis=1)
 
 
 def weigh_positions(tables: Params, history: Array) -> Array:
@@ -283,6 +297,11 @@ def weigh_positions(tables: Params, history: Array) -> Array:
     """
     by_user = _weighted(tables["features"], tables["position.weight"], history)
     return by_user.reshape(len(history), -1) + tables["position.bias"]
+
+
+def compared_with(tables: Params, history: Array) -> Array:
+    """Returns what items are compared with, sum_k w_k f_k over clicked items: (B, D)."""
+    return _weighted(tables["features"], tables["similarity.weight"], history)[:, 0]
 
 
 def _weighted(features: Array, weight: Array, history: Array) -> Array:

@@ -57,6 +57,9 @@ class MetaUserConfig:
     outside: Literal["end", "no_click"] | None = "no_click"
     """What a user may do instead of clicking: leave, which ends the session, or see the next page;
     None where every page of the log has a click."""
+    similarity: bool = False
+    """Whether an item is worth more, to choose and as a reward, if it is like those clicked: as in
+    ``GANUserConfig``, and as there not in the paper."""
 
     def __post_init__(self) -> None:
         """Raises RecGymError for a setting out of its range, or too large a model."""
@@ -68,16 +71,12 @@ class MetaUserConfig:
     @property
     def summary(self) -> str:
         """The model in a few words."""
-        return f"meta-level, context {self.context}, latent {self.latent}"
+        similarity = ", similarity" if self.similarity else ""
+        return f"meta-level, context {self.context}, latent {self.latent}{similarity}"
 
     @property
     def draws_rewards(self) -> bool:
         """Whether a click's reward in simulation is drawn: it is the recovered one."""
-        return False
-
-    @property
-    def similarity(self) -> bool:
-        """Whether similarity to clicked items is added to utilities: it is not."""
         return False
 
     @property
@@ -92,8 +91,13 @@ class MetaUserConfig:
 
     @property
     def situation_size(self) -> int:
-        """The length of an encoded history and a context side by side."""
-        return self.encoding_size + self.context
+        """The length of an encoded history, a context, and what items are compared with (I)."""
+        return self.encoding_size + self.context + self.compared_size
+
+    @property
+    def compared_size(self) -> int:
+        """The length of what items are compared with: D with similarity, else 0."""
+        return self.features * self.similarity
 
 
 def shapes(config: MetaUserConfig) -> dict[str, tuple[int, ...]]:
@@ -107,7 +111,9 @@ def shapes(config: MetaUserConfig) -> dict[str, tuple[int, ...]]:
     for head in ("mean", "log_std"):
         found[f"latent.{head}"] = (config.latent, config.units)
         found[f"latent.{head}_bias"] = (config.latent,)
-    found |= gan.net_shapes(config, "choice", config.latent)
+    if config.similarity:
+        found |= gan.similarity_shapes(config)
+    found |= gan.net_shapes(config, "choice", config.latent + config.compared_size)
     found |= gan.net_shapes(config, "reward", config.situation_size)
     return found | encoder_shapes(config.features, config.units, config.context)
 
@@ -116,6 +122,8 @@ def reach(config: MetaUserConfig, name: str, shape: tuple[int, ...]) -> float:
     """Returns how far from zero a fit may start a parameter; biases start at zero."""
     if name.startswith("position."):
         return float(config.window**-0.5) if name.endswith("weight") else 0.0
+    if name.startswith("similarity."):  # what is added to gan.SIMILARITY
+        return 0.0
     if len(shape) == 1 and not name.endswith(".output"):
         return 0.0
     return float(shape[-1] ** -0.5)
@@ -137,6 +145,8 @@ def prepare(config: MetaUserConfig, params: Params, features: Array) -> Params:
     xp = namespace(features)
     features = xp.concat([features, xp.zeros_like(features[:1])], axis=0)
     tables = {"features": features} | gan.position_tables(params)
+    if config.similarity:
+        tables |= gan.similarity_tables(params)
     for name in ("latent.weight", "latent.mean", "latent.log_std"):
         tables[name] = contiguous(params[name].T)
     for name in ("latent.bias", "latent.mean_bias", "latent.log_std_bias"):
@@ -189,9 +199,14 @@ def initial(config: MetaUserConfig, tables: Params, history: Array) -> State:
 
 
 def situations(tables: Params, state: State) -> Array:
-    """Returns the encoded histories s_t and the contexts side by side, (B, E + C)."""
-    encoding = encode(tables, state["history"])
-    return namespace(encoding).concat([encoding, state["context"]], axis=1)
+    """Returns the encoded histories s_t and the contexts side by side, (B, I).
+
+    With similarity, what items are compared with stands last.
+    """
+    parts = [encode(tables, state["history"]), state["context"]]
+    if "similarity.weight" in tables:
+        parts.append(gan.compared_with(tables, state["history"]))
+    return namespace(parts[0]).concat(parts, axis=1)
 
 
 def encode(tables: Params, history: Array) -> Array:
@@ -205,7 +220,7 @@ def latent(tables: Params, situation: Array) -> tuple[Array, Array]:
 
     Args:
         tables: from ``prepare``.
-        situation: (B, E + C) from ``situations``.
+        situation: (B, I) from ``situations``.
     """
     hidden = namespace(situation).tanh(
         product(situation, tables["latent.weight"]) + tables["latent.bias"]
@@ -214,15 +229,20 @@ def latent(tables: Params, situation: Array) -> tuple[Array, Array]:
     return mean, product(hidden, tables["latent.log_std"]) + tables["latent.log_std_bias"]
 
 
-def choice_logits(config: MetaUserConfig, tables: Params, z: Array, slate: Array) -> Array:
+def choice_logits(
+    config: MetaUserConfig, tables: Params, z: Array, situation: Array, slate: Array
+) -> Array:
     """Returns the logits of pi(x | z, A), (B, K + 1), the last of the outside option.
 
     Args:
         config: the model's shape.
         tables: from ``prepare``.
         z: (B, Z) latent policy variables.
+        situation: (B, I) from ``situations``, which is read with similarity alone.
         slate: (B, K) item ids; N fills a slot without an item, which the caller must mask.
     """
+    if config.similarity:
+        z = namespace(z).concat([z, situation[:, -config.features :]], axis=1)
     utility = gan.utilities(config, tables, "choice", z, slate)
     return beside(utility, -np.inf if config.outside is None else 0.0)
 
@@ -236,7 +256,7 @@ def rewards(config: MetaUserConfig, tables: Params, situation: Array, slate: Arr
     Args:
         config: the model's shape.
         tables: from ``prepare``.
-        situation: (B, E + C) from ``situations``.
+        situation: (B, I) from ``situations``.
         slate: (B, K) item ids.
     """
     mean_item = tables["reward.items"].shape[0] - 1
@@ -263,7 +283,9 @@ def respond(
     """
     situation = situations(tables, state)
     z, _ = latent(tables, situation)
-    return choice_logits(config, tables, z, slate), rewards(config, tables, situation, slate)
+    return choice_logits(config, tables, z, situation, slate), rewards(
+        config, tables, situation, slate
+    )
 
 
 def advance(config: MetaUserConfig, tables: Params, state: State, item: Array) -> State:

@@ -154,6 +154,12 @@ def meta_preset(dataset: str) -> tuple[MetaUserConfig, FitConfig]:
     return META_PRESETS.get(dataset, (MetaUserConfig(), META))
 
 
+def meta_similarity_preset(dataset: str) -> tuple[MetaUserConfig, FitConfig]:
+    """Returns "m3rec" with similarity for a dataset, fitted as it is there."""
+    config, fit = meta_preset(dataset)
+    return replace(config, similarity=True), fit
+
+
 def compared(config: UserConfig, dataset: str) -> tuple[UserConfig, FitConfig]:
     """Returns a model to compare a GAN user model with, and how that is fitted to a dataset."""
     return config, preset(dataset, "gan-pw")[1]
@@ -212,6 +218,10 @@ MODELS: Registry[ModelEntry] = Registry(
         "m3rec": ModelEntry(
             meta_preset,
             "M3Rec's meta-level model: each user's context from her log, rewards from her choices",
+        ),
+        "m3rec-similarity": ModelEntry(
+            meta_similarity_preset,
+            "m3rec whose users also like what is like their clicks; not in the paper",
         ),
         "gru4rec": ModelEntry(
             partial(ranked, GRU4RecConfig()),

@@ -117,5 +117,7 @@ def generated(
 
 def policy_logits(tensors: MetaTensors, tables: Params, state: Params, page: Tensor) -> Tensor:
     """Returns the logits (M, K + 1) of pi(x | s, A, c), given the mean of z, on pages (M,)."""
-    z, _ = meta.latent(tables, meta.situations(tables, state))
-    return tensors.masked(meta.choice_logits(tensors.config, tables, z, tensors.slates[page]), page)
+    situation = meta.situations(tables, state)
+    z, _ = meta.latent(tables, situation)
+    slates = tensors.slates[page]
+    return tensors.masked(meta.choice_logits(tensors.config, tables, z, situation, slates), page)

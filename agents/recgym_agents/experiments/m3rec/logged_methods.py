@@ -27,8 +27,11 @@ SUPPORT_PAGES = 20
 """Pages of a sequence of support, at most."""
 AS_M3REC = {"averaging": 0.9, "item_features": "learned"}
 """Settings of M3Rec that are not the zoo's, with its user model and without."""
+SIMILAR = "m3rec-similarity"
+"""M3Rec with the user model of this name."""
 GROUPS = {
     "m3rec": ("m3rec", "m3rec-no-mi", "m3rec-no-context"),
+    SIMILAR: (SIMILAR,),
     "m3rec-log": ("m3rec-log",),
     "meta-lstm": ("meta-lstm",),
     "melu": ("melu",),
@@ -64,8 +67,10 @@ class Learning:
             config = self._in_gan_users()
         elif method == "irecgan":
             config = self._irecgan()
+        elif method == SIMILAR:
+            config = self._with_meta_users("m3rec", SIMILAR)
         elif method in GROUPS["m3rec"]:
-            config = self._with_meta_users(method)
+            config = self._with_meta_users(method, "m3rec")
         else:
             config = self._on_the_log(method)
         train(config)
@@ -91,13 +96,13 @@ class Learning:
             reports=self.budget["passes"],
         )
 
-    def _with_meta_users(self, method: str) -> TrainConfig:
-        """Returns how M3Rec learns: in the meta-level user model and, as much, from the log."""
+    def _with_meta_users(self, method: str, user_model: str) -> TrainConfig:
+        """Returns how M3Rec learns: in a meta-level user model and, as much, from the log."""
         updates, slates = 12, self.budget["pages"]
         users = (self.slates > 1).sum()
         batches = self.budget["passes"] * users / self.budget["batch_users"]
         rounds, envs = max(round(batches / updates), 1), self.budget["batch_users"]
-        world = {"user_model": self._user_model("m3rec"), "horizon": slates, "support": 1}
+        world = {"user_model": self._user_model(user_model), "horizon": slates, "support": 1}
         own = {"schedule": "online-offline", "updates": updates, "num_envs": envs}
         return replace(
             self._on_the_log(method),
@@ -152,7 +157,7 @@ class Learning:
         folder, budget = self.folder / f"user-model-{name}", self.budget
         if not (folder / "params.safetensors").exists():
             config, fit = MODELS.find(name).preset(self.dataset.info["name"])
-            if name == "m3rec":
+            if name in ("m3rec", SIMILAR):
                 game = replace(fit.meta, rounds=budget["fit_rounds"])
                 fit = replace(fit, epochs=budget["fit_epochs"], meta=game, batch_users=64)
             else:
