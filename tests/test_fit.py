@@ -8,6 +8,7 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+import gymnasium
 import numpy as np
 import pytest
 
@@ -114,6 +115,7 @@ def test_a_recurrent_model_has_its_own_settings_and_scores(
     out = tmp_path / "b"
     for extra, message in [
         (["--eta", "2"], "--eta: no setting of --model irecgan-gru"),
+        (["--similarity"], "--similarity: no setting of --model irecgan-gru"),
         (["--regularizer", "l2"], "--regularizer: no setting"),
     ]:
         monkeypatch.setattr(sys, "argv", ["fit.py", *arguments, "--out", str(out), *extra])
@@ -132,6 +134,25 @@ def test_a_recurrent_model_has_its_own_settings_and_scores(
     monkeypatch.setattr(sys, "argv", ["fit.py", *arguments, *again[2:]])
     run(fit.main)
     assert out.exists()
+
+
+@pytest.mark.parametrize("model", ["gan-lstm", "m3rec"])
+def test_users_may_like_what_is_like_their_clicks(
+    model: str, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arguments = ["--data", str(prepared), "--model", model, "--epochs", "1", "--similarity"]
+    arguments += ["--rounds", "0"] if model == "m3rec" else []
+    monkeypatch.setattr(sys, "argv", ["recgym fit", *arguments, "--out", str(tmp_path / "a")])
+    run(fit.main)
+    fitted = FittedUserModel.load(tmp_path / "a")
+    assert fitted.config.summary.endswith(", similarity")
+    moved = [params["similarity.weight"] for params in fitted.members.values()]
+    assert all((weight != 0.0).any() for weight in moved)
+    env = gymnasium.make(
+        "RecGAN-v0" if model == "gan-lstm" else "M3Rec-v0", user_model=tmp_path / "a", slate_size=2
+    )
+    env.reset(seed=0)
+    assert np.isfinite(env.step(np.arange(2))[1])
 
 
 @pytest.mark.parametrize(("margin", "static"), [(1e9, ("train", "test")), (-1e9, ())])

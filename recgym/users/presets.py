@@ -143,21 +143,9 @@ def preset(
     return replace(config, history=history, regularizer=regularizer), fit
 
 
-def similarity_preset(dataset: str) -> tuple[GANUserConfig, FitConfig]:
-    """Returns "gan-pw" with similarity for a dataset, fitted as it is there."""
-    config, fit = preset(dataset, "gan-pw")
-    return replace(config, similarity=True), fit
-
-
 def meta_preset(dataset: str) -> tuple[MetaUserConfig, FitConfig]:
     """Returns the configuration of a meta-level user model for a dataset."""
     return META_PRESETS.get(dataset, (MetaUserConfig(), META))
-
-
-def meta_similarity_preset(dataset: str) -> tuple[MetaUserConfig, FitConfig]:
-    """Returns "m3rec" with similarity for a dataset, fitted as it is there."""
-    config, fit = meta_preset(dataset)
-    return replace(config, similarity=True), fit
 
 
 def compared(config: UserConfig, dataset: str) -> tuple[UserConfig, FitConfig]:
@@ -203,10 +191,6 @@ MODELS: Registry[ModelEntry] = Registry(
             partial(preset, model="gan-lstm"),
             "a generative adversarial user model whose LSTM reads the clicked items",
         ),
-        "gan-similarity": ModelEntry(
-            similarity_preset,
-            "gan-pw whose users also like what is like their clicks; not in the paper",
-        ),
         "irecgan-lstm": ModelEntry(
             partial(recurrent_preset, model="irecgan-lstm"),
             "IRecGAN's recurrent model of clicks and rewards, of LSTM cells",
@@ -218,10 +202,6 @@ MODELS: Registry[ModelEntry] = Registry(
         "m3rec": ModelEntry(
             meta_preset,
             "M3Rec's meta-level model: each user's context from her log, rewards from her choices",
-        ),
-        "m3rec-similarity": ModelEntry(
-            meta_similarity_preset,
-            "m3rec whose users also like what is like their clicks; not in the paper",
         ),
         "gru4rec": ModelEntry(
             partial(ranked, GRU4RecConfig()),

@@ -36,6 +36,7 @@ def main(
     features: int | None = None,
     window: int | None = None,
     eta: float | None = None,
+    similarity: bool = False,
     layers: int | None = None,
     units: int | None = None,
     context: int | None = None,
@@ -66,6 +67,7 @@ def main(
         window: clicked items that the position weights see, or that an environment of a recurrent
             model shows; the preset if not given.
         eta: GAN: strength of exploitation (Eq. 2); the preset if not given.
+        similarity: GAN, M3Rec: users like what is like their clicks, which is not in the papers.
         layers: recurrent: layers of the network; the preset if not given.
         units: of the LSTM, of each layer of a recurrent model, or of M3Rec's context encoder; the
             preset if not given.
@@ -102,6 +104,8 @@ def main(
         "reward": reward,
     }
     wanted = {name: value for name, value in given.items() if value is not None}
+    if similarity:
+        wanted["similarity"] = True
     if regularizer != "entropy":
         wanted["regularizer"] = regularizer
     foreign = sorted(wanted.keys() - {field.name for field in fields(config)})

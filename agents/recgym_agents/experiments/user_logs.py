@@ -21,6 +21,7 @@ from recgym.data.cikm import CLICKS as CIKM_CLICKS
 from recgym.data.cikm import PURCHASES, QUERIES
 from recgym.data.dataset import SPLITS, split_users
 from recgym.data.session_filters import select_pages
+from recgym.settings import changed
 from recgym.users import FittedUserModel
 from recgym.users.fitting import fit_user_model
 from recgym.users.likelihood import FitConfig
@@ -146,7 +147,13 @@ def draw_users(dataset: Dataset, count: int | None, seed: int = 0) -> Dataset:
 
 
 def fit_by_name(
-    dataset: Dataset, model: str, epochs: int | None, seed: int, test_users: bool = False
+    dataset: Dataset,
+    model: str,
+    epochs: int | None,
+    seed: int,
+    *,
+    similarity: bool = False,
+    test_users: bool = False,
 ) -> FittedUserModel:
     """Fits a user model of any name to the training users, as ``recgym fit --model`` does.
 
@@ -155,9 +162,12 @@ def fit_by_name(
         model: its name.
         epochs: the most that are fitted; the preset's if None.
         seed: of the fit.
+        similarity: of a GAN user model, whether users like what is like their clicks.
         test_users: whether another is fitted to the test users, the member "test".
     """
     config, fit = MODELS_BY_NAME.find(model).preset(dataset.info["name"])
+    if similarity:
+        config = changed(config, {"similarity": True}, model)
     fit = replace(fit, epochs=epochs or fit.epochs)
     return fit_user_model(dataset, config, fit, test_users=test_users, seed=seed)
 

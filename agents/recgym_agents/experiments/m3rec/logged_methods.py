@@ -10,7 +10,9 @@ import numpy as np
 
 from recgym.arrays import Array
 from recgym.data import Dataset
+from recgym.settings import changed
 from recgym.users.fitting import fit_user_model
+from recgym.users.meta import MetaUserConfig
 from recgym.users.presets import MODELS
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.algorithms.policy_gradient import PolicyGradient
@@ -28,7 +30,7 @@ SUPPORT_PAGES = 20
 AS_M3REC = {"averaging": 0.9, "item_features": "learned"}
 """Settings of M3Rec that are not the zoo's, with its user model and without."""
 SIMILAR = "m3rec-similarity"
-"""M3Rec with the user model of this name."""
+"""M3Rec whose user model has similarity."""
 GROUPS = {
     "m3rec": ("m3rec", "m3rec-no-mi", "m3rec-no-context"),
     SIMILAR: (SIMILAR,),
@@ -156,8 +158,13 @@ class Learning:
         """Returns the folder of a user model of the training users, which is fitted once."""
         folder, budget = self.folder / f"user-model-{name}", self.budget
         if not (folder / "params.safetensors").exists():
-            config, fit = MODELS.find(name).preset(self.dataset.info["name"])
-            if name in ("m3rec", SIMILAR):
+            similar = name == SIMILAR
+            config, fit = MODELS.find("m3rec" if similar else name).preset(
+                self.dataset.info["name"]
+            )
+            if similar:
+                config = changed(config, {"similarity": True}, name)
+            if isinstance(config, MetaUserConfig):
                 game = replace(fit.meta, rounds=budget["fit_rounds"])
                 fit = replace(fit, epochs=budget["fit_epochs"], meta=game, batch_users=64)
             else:

@@ -317,9 +317,10 @@ sequence of each test user, and no more. What it leaves open, and what was chose
   learns from the log alone. There is none without the adversary alone: its reward is that of a
   random start. M3Rec learns embeddings of the items, and does not read those of its user model
   (`item_features=learned`).
-- *m3rec-similarity* is not the paper's: it is M3Rec whose user model has one term more, how like an
-  item is to those clicked: see [user models](../user-models.md#the-gan-user-model). It was added
-  when the other figures of this page were seen.
+- *m3rec-similarity* is not the paper's: it is M3Rec whose user model is fitted with `--similarity`,
+  one term more in choices and rewards, how like an item is to those clicked: see [user
+  models](../user-models.md#the-gan-user-model). It was added when the other figures of this page
+  were seen.
 - *The others.* Meta-LSTM, Meta-PG and MeLU learn from training users of the log
   (`schedule=offline`), each of whom is cut in two at a page drawn anew; kept is the policy of the
   best NDCG on validation users. IRecGAN learns as in irecgan-table1. GAN-PG is REINFORCE in
