@@ -132,40 +132,62 @@ def write_clicks(path: Path, sessions: dict[int, list[tuple[int, int]]]) -> Path
 
 
 def test_a_page_of_yoochoose_shows_what_its_split_clicked_nearest_in_time(tmp_path: Path) -> None:
+    """Items of sessions 30 n .. 30 n + 2 are 100 + 3 n ..; each session clicks at three minutes."""
     sessions = {
-        7 + number: [(20 * number + 7 * i * i, 100 + (5 * number + i) % 31) for i in range(3)]
+        7 + number: [(20 * number + 7 * i * i, 100 + 3 * number + i) for i in range(3)]
         for number in range(40)
     }
     sessions[7] += [(55, 100)]  # the first click of an item counts
     sessions[3] = [(5, 100), (6, 300)]  # two clicks are too few
-    log = read_yoochoose_pages(write_clicks(tmp_path / "clicks.dat", sessions), 4, seed=1)
+    log = read_yoochoose_pages(write_clicks(tmp_path / "clicks.dat", sessions), 2, seed=1)
     log.validate()
-    assert log.n_users == 40
-    assert log.sessions.n_pages == 120
+    assert (log.n_users, log.sessions.n_pages) == (40, 120)
     names = np.array(log.catalog.item_id).astype(int)
-    slates = names[log.sessions.slate_items].reshape(-1, 4)
+    slates = names[log.sessions.slate_items].reshape(-1, 2)
     clicked = slates[np.arange(120), log.sessions.click]
-    assert clicked.tolist() == [item for n in range(40) for _, item in sessions[7 + n][:3]]
-    for page, user in enumerate(log.sessions.user.tolist()):
-        mine = dict(sessions[7 + user][:3])
-        minute = {item: minute for minute, item in mine.items()}[clicked[page]]
+    assert clicked.tolist() == list(range(100, 220))
+    others = slates[np.arange(120), 1 - log.sessions.click]
+    times = {item: minute for clicks in sessions.values() for minute, item in clicks[:3]}
+    for user in range(40):
         split = np.flatnonzero(log.split == log.split[user])
-        away: dict[int, int] = {}
-        for at, item in (click for other in split.tolist() for click in sessions[7 + other][:3]):
-            away[item] = min(away.get(item, 999), abs(at - minute))
-        for item in mine.values():
-            away.pop(item)
-        others = sorted(away[item] for item in set(slates[page]) - {clicked[page]})
-        assert others == sorted(away.values())[:3]
+        givers = set(split.tolist()) - {user}
+        for page in range(3 * user, 3 * user + 3):
+            minute = times[int(clicked[page])]
+            far = {
+                100 + 3 * giver + i: abs(times[100 + 3 * giver + i] - minute)
+                for giver in givers
+                for i in range(3)
+            }
+            assert far[int(others[page])] == min(far.values())
+            givers.remove((int(others[page]) - 100) // 3)
 
 
 def test_the_latest_sessions_of_yoochoose_are_read(tmp_path: Path) -> None:
     sessions = {
-        90 - number: [(30 * number + i, 100 + 3 * number + i) for i in range(3)]
-        for number in range(20)
+        90 - number: [(20 * number + i, 100 + 3 * number + i) for i in range(3)]
+        for number in range(50)
     }
     path = write_clicks(tmp_path / "clicks.dat", sessions)
-    log = read_yoochoose_pages(path, 2, sessions=12)
-    assert sorted(map(int, log.catalog.item_id)) == list(range(124, 160))
-    with pytest.raises(RecGymError, match="too few items for pages of 30"):
+    log = read_yoochoose_pages(path, 2, sessions=40)
+    assert sorted(map(int, log.catalog.item_id)) == list(range(130, 250))
+    with pytest.raises(RecGymError, match="too few items for pages of 30; read more sessions"):
         read_yoochoose_pages(path, 30)
+
+
+def test_no_item_is_shown_twice_to_a_session_of_yoochoose(tmp_path: Path) -> None:
+    """Else what was not shown before would be what is clicked. Ten clicks of a session are read."""
+    rng = np.random.default_rng(0)
+    sessions = {
+        number: list(
+            zip(
+                np.sort(rng.integers(1_400, size=12)).tolist(),
+                rng.permutation(400)[:12].tolist(),
+                strict=True,
+            )
+        )
+        for number in range(1, 401)
+    }
+    log = read_yoochoose_pages(write_clicks(tmp_path / "clicks.dat", sessions), 5)
+    shown = log.sessions.slate_items.reshape(400, -1)
+    assert shown.shape[1] == 10 * 5
+    assert all(len(set(items)) == 50 for items in shown.tolist())

@@ -9,9 +9,11 @@ import pytest
 import torch
 from torch import nn
 
+from recgym.errors import RecGymError
 from recgym.users import gan
 from recgym.users.gan import GANUserConfig
 from recgym.users.minimax import game_value, negative_entropy, user_value
+from recgym.users.similarity import similarity
 from tests.fixtures.gan_configs import CONFIGS, DEEP, ONE_UNIT, ONE_UNIT_PARAMS, SMALL
 from tests.fixtures.user_arrays import (
     N_ITEMS,
@@ -72,33 +74,36 @@ def test_the_reward_is_a_network_of_state_and_item_side_by_side(config: GANUserC
 def test_similarity_to_clicked_items_by_hand() -> None:
     """What is learned is added to .1, of the older click and the later one."""
     config = replace(ONE_UNIT, similarity=True)
-    params = ONE_UNIT_PARAMS | {
-        "reward.state": np.array([[2.0, 0.0]], np.float32),
-        "similarity.weight": np.array([[0.3, -0.2]], np.float32),
-    }
-    tables = gan.prepare(config, params, np.array([[1.0], [-20.0], [5.0]], np.float32))
+    params = ONE_UNIT_PARAMS | {"similarity.weight": np.array([[0.3, -0.2]], np.float32)}
+    tables = gan.prepare(config, params, np.array([[1.0], [-20.0], [4.0]], np.float32))
     state = gan.initial(config, tables, np.array([[0, 2]]))
     _, rewards = gan.respond(config, tables, state, np.array([[0, 1, 2]]))
-    # compared with .4 * 1 - .1 * 5 = -.1; s = relu(1 + 50 + .5) = 51.5; 2 s - 1 = 102
-    by_hand = [0.5 * 105 - 0.1 * 1, 0.5 * 42 + 0.1 * 20, 0.5 * 117 - 0.1 * 5, 0.0]
+    # s = relu(1 + 40 + .5) = 41.5; the sum of clicked features is .4 * 1 - .1 * 4 = 0
+    by_hand = [0.5 * 85.0, 0.5 * 22.0, 0.5 * 94.0, 0.0]
+    np.testing.assert_allclose(rewards, [by_hand], rtol=1e-6)
+    state = gan.initial(config, tables, np.array([[3, 1]]))  # no item, and -.1 * -20 = 2
+    _, rewards = gan.respond(config, tables, state, np.array([[0, 1, 2]]))
+    # s = relu(-199.5) = 0; the mean item has -5
+    by_hand = [0.5 * 2.0 + 2.0 * 6.0, 2.0 * -15.0, 0.5 * 11.0 + 2.0 * 9.0, 0.0]
     np.testing.assert_allclose(rewards, [by_hand], rtol=1e-6)
 
 
-def test_similarity_that_counts_nothing_changes_nothing() -> None:
-    histories, slates, _ = random_batch(5)
-    features = random_features(SMALL)
-    params = random_params(SMALL)
-    alike = replace(SMALL, similarity=True)
-    more = np.zeros((5, 4), np.float32)  # of the network, for what items are compared with
-    widened = params | {
-        "reward.state": np.concatenate([params["reward.state"], more], axis=1),
-        "similarity.weight": np.full((1, 3), -gan.SIMILARITY, np.float32),
-    }
-    tables = gan.prepare(SMALL, params, features)
-    expected = gan.respond(SMALL, tables, gan.initial(SMALL, tables, histories), slates)[0]
-    tables = gan.prepare(alike, widened, features)
-    found = gan.respond(alike, tables, gan.initial(alike, tables, histories), slates)[0]
-    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+def test_similarity_says_nothing_of_the_level() -> None:
+    config = replace(SMALL, similarity=True)
+    histories, _, _ = random_batch(5)
+    params, features = random_params(config), random_features(config)
+    tables = gan.prepare(config, params, features)
+    every = np.tile(np.arange(N_ITEMS), (5, 1))
+    found = similarity(tables, histories, every)
+    assert (np.abs(found).max(axis=1) > 0.01).all()
+    np.testing.assert_allclose(found.mean(axis=1), 0.0, atol=1e-6)
+    nothing = similarity(tables, histories, np.full((5, 2), [N_ITEMS, N_ITEMS + 1]))
+    np.testing.assert_array_equal(nothing, 0.0)
+
+
+def test_similarity_is_for_the_entropy_regularizer() -> None:
+    with pytest.raises(RecGymError, match="similarity: is for users of the entropy regularizer"):
+        replace(SMALL, similarity=True, regularizer="l2")
 
 
 def test_the_outside_option_has_utility_0_or_does_not_exist() -> None:

@@ -107,7 +107,7 @@ def advantages(
 
 
 def situations(tables: Params, history: Tensor, context: Tensor) -> Tensor:
-    """Returns what the discriminator reads of users (M, I), without gradient."""
+    """Returns what the discriminator reads of users (M, E + C), without gradient."""
     found: Tensor = meta.situations(tables, {"history": history, "context": context})
     return found.detach()
 

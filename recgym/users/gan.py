@@ -18,12 +18,12 @@ from typing import Literal, Protocol
 import numpy as np
 
 from recgym.arrays import Array, beside, contiguous, namespace, product, remember, rows
+from recgym.errors import RecGymError
 from recgym.settings import POSITIVE, check_number, check_ranges
 from recgym.users.cells import lstm_cell
 from recgym.users.model_sizes import FEATURES, MOST_LAYERS, WIDTH, WINDOW, check_parameters
+from recgym.users.similarity import similarity, similarity_shapes, similarity_tables
 
-SIMILARITY = 0.1
-"""What an item's similarity to each clicked one counts where a fit starts."""
 ZEROS = np.zeros(1 << 16, np.float32)
 """What NumPy compares blocks with: faster than comparing with a scalar."""
 ZERO = np.zeros((), np.float32)
@@ -51,14 +51,6 @@ class Layers(Protocol):
     @property
     def features(self) -> int:
         """Length of an item's feature vector (D)."""
-
-    @property
-    def window(self) -> int:
-        """Clicked items that are seen."""
-
-    @property
-    def similarity(self) -> bool:
-        """Whether similarity to clicked items is added, see ``GANUserConfig``."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +80,13 @@ class GANUserConfig:
     no_click: bool = True
     """Whether a user may click nothing (utility 0)."""
     similarity: bool = False
-    """Whether an item is worth more if it is like those clicked: to its utility is added the sum of
-    w_k f_k' f over the clicked items k of the window, f their features, w_k learned. Not in the
-    paper, whose network must learn a product of features from their concatenation; that takes more
-    data than many logs have."""
+    """Whether an item is worth more if it is like those clicked: see ``recgym.users.similarity``.
+    Not in the paper; with entropy alone."""
 
     def __post_init__(self) -> None:
         """Raises RecGymError for a setting out of its range, or too large a model."""
+        if self.similarity and self.regularizer != "entropy":
+            raise RecGymError("similarity: is for users of the entropy regularizer alone")
         widths = dict.fromkeys(("weights", "units", "hidden"), WIDTH)
         check_ranges(self, widths | {"window": WINDOW, "features": FEATURES, "eta": POSITIVE})
         check_number("hidden layers", len(self.hidden), (1, MOST_LAYERS))
@@ -129,8 +121,7 @@ class GANUserConfig:
     @property
     def encoding_size(self) -> int:
         """The length of an encoded history (E)."""
-        length = self.units if self.history == "lstm" else self.weights * self.features
-        return length + self.features * self.similarity
+        return self.units if self.history == "lstm" else self.weights * self.features
 
 
 def shapes(config: GANUserConfig) -> dict[str, tuple[int, ...]]:
@@ -148,15 +139,10 @@ def shapes(config: GANUserConfig) -> dict[str, tuple[int, ...]]:
             "position.bias": (config.weights, inputs),
         }
     if config.similarity:
-        found |= similarity_shapes(config)
+        found |= similarity_shapes(config.window)
     for net in config.nets:
         found |= net_shapes(config, net, config.encoding_size)
     return found
-
-
-def similarity_shapes(config: Layers) -> dict[str, tuple[int, ...]]:
-    """Returns the shape of the weights of similarity, one a clicked item of the window."""
-    return {"similarity.weight": (1, config.window)}
 
 
 def net_shapes(config: Layers, net: str, encoding_size: int) -> dict[str, tuple[int, ...]]:
@@ -184,7 +170,7 @@ def reach(config: GANUserConfig, name: str, shape: tuple[int, ...]) -> float:
         return float(config.units**-0.5)
     if name.startswith("position."):
         return float(config.window**-0.5) if name.endswith("weight") else 0.0
-    if name.startswith("similarity."):  # what is added to SIMILARITY
+    if name.startswith("similarity."):
         return 0.0
     return float((shape[-1] if len(shape) > 1 else config.hidden[0]) ** -0.5)
 
@@ -202,15 +188,14 @@ def prepare(config: GANUserConfig, params: Params, features: Array) -> Params:
         over items have a last row N for "no item", whose features are zero.
     """
     xp = namespace(features)
+    tables = similarity_tables(params, features) if config.similarity else {}
     features = xp.concat([features, xp.zeros_like(features[:1])], axis=0)
-    tables = {"features": features}
+    tables["features"] = features
     if config.history == "lstm":
         tables["lstm.input"] = features @ params["lstm.input"].T + params["lstm.bias"]
         tables["lstm.recurrent"] = contiguous(params["lstm.recurrent"].T)
     else:
         tables |= position_tables(params)
-    if config.similarity:
-        tables |= similarity_tables(params)
     for net in config.nets:
         tables |= net_tables(config, net, params, features)
     return tables
@@ -224,11 +209,6 @@ def position_tables(params: Params) -> Params:
     }
 
 
-def similarity_tables(params: Params) -> Params:
-    """Computes the table that ``compared_with`` reads; what is learned is added to a start."""
-    return {"similarity.weight": SIMILARITY + params["similarity.weight"]}
-
-
 def net_tables(config: Layers, net: str, params: Params, features: Array) -> Params:
     """Computes the tables that ``utilities`` reads.
 
@@ -238,11 +218,8 @@ def net_tables(config: Layers, net: str, params: Params, features: Array) -> Par
         params: arrays as named and shaped by ``net_shapes``.
         features: (N + 1, D) item feature vectors, zeros last.
     """
-    items = features @ params[f"{net}.item"].T + params[f"{net}.bias0"]
-    if config.similarity:  # an item's features beside its share of the first layer
-        items = namespace(features).concat([items, features], axis=1)
     tables = {
-        f"{net}.items": items,
+        f"{net}.items": features @ params[f"{net}.item"].T + params[f"{net}.bias0"],
         f"{net}.state": contiguous(params[f"{net}.state"].T),
         f"{net}.output": params[f"{net}.output"],
     }
@@ -273,19 +250,11 @@ def initial(config: GANUserConfig, tables: Params, history: Array) -> State:
 
 
 def encode(config: GANUserConfig, tables: Params, state: State) -> Array:
-    """Returns the encoded histories s_t (B, E): Eq. 4, or the hidden units of the LSTM.
-
-    With similarity, what items are compared with (D) stands last.
-    """
+    """Returns the encoded histories s_t (B, E): Eq. 4, or the hidden units of the LSTM."""
     if config.history == "lstm":
-        encoding = state["hidden"]
-    else:
-        encoding = weigh_positions(tables, state["history"])
-        encoding = activate(config.state_activation, encoding)
-    if not config.similarity:
-        return encoding
-    compared = compared_with(tables, state["history"])
-    return namespace(encoding).concat([encoding, compared], axis=1)
+        return state["hidden"]
+    encoding = weigh_positions(tables, state["history"])
+    return activate(config.state_activation, encoding)
 
 
 def weigh_positions(tables: Params, history: Array) -> Array:
@@ -295,21 +264,12 @@ def weigh_positions(tables: Params, history: Array) -> Array:
         tables: with "features" and those of ``position_tables``.
         history: (B, W) item ids, W at least the window.
     """
-    by_user = _weighted(tables["features"], tables["position.weight"], history)
+    n_weights, window = tables["position.weight"].shape
+    history = history[:, -window:]
+    clicked = rows(tables["features"], history.T)  # (W, B, D)
+    weighted = product(tables["position.weight"], clicked.reshape(window, -1))  # (n, B * D)
+    by_user = weighted.reshape(n_weights, len(history), -1).swapaxes(0, 1)  # (B, n, D)
     return by_user.reshape(len(history), -1) + tables["position.bias"]
-
-
-def compared_with(tables: Params, history: Array) -> Array:
-    """Returns what items are compared with, sum_k w_k f_k over clicked items: (B, D)."""
-    return _weighted(tables["features"], tables["similarity.weight"], history)[:, 0]
-
-
-def _weighted(features: Array, weight: Array, history: Array) -> Array:
-    """Returns sums (B, n, D) of the features of clicked items (B, W) by weights (n, window)."""
-    n_weights, window = weight.shape
-    clicked = rows(features, history[:, -window:].T)  # (W, B, D)
-    weighted = product(weight, clicked.reshape(window, -1))  # (n, B * D)
-    return weighted.reshape(n_weights, len(history), -1).swapaxes(0, 1)
 
 
 def respond(
@@ -331,6 +291,8 @@ def respond(
     """
     encoding = encode(config, tables, state)
     utility = utilities(config, tables, "reward", encoding, slate)
+    if config.similarity:
+        utility = utility + similarity(tables, state["history"], slate)
     rewards = beside(utility, 0.0)
     if config.regularizer == "l2":
         choice = utilities(config, tables, "behaviour", encoding, slate)
@@ -342,37 +304,29 @@ def respond(
 
 
 def utilities(config: Layers, tables: Params, net: str, encoding: Array, slate: Array) -> Array:
-    """Returns v' sigma(V [s; f] + b) for every slot, and with similarity s_D' f more: (B, K).
+    """Returns v' sigma(V [s; f] + b) for every slot: (B, K).
 
     Args:
         config: the layers of the net.
         tables: from ``prepare``, or ``net_tables``.
         net: its name, such as "reward" or "behaviour".
-        encoding: (B, E) encoded states; s_D are the last D of s.
+        encoding: (B, E) encoded states.
         slate: (B, K) item ids.
     """
-    compared = encoding[:, -config.features :] if config.similarity else None
     share = product(encoding, tables[f"{net}.state"])  # (B, H)
     by_slot, block = slate.T, None
     if isinstance(slate, np.ndarray) and slate.size * share.shape[1] > len(ZEROS):
         # As many slots at once as stay in the cache, each time in the same memory.
-        items = tables[f"{net}.items"]
         together = max(len(ZEROS) // share.size, 1)
-        block = np.empty((together, len(share), items.shape[1]), items.dtype)
+        block = np.empty((together, *share.shape), tables[f"{net}.items"].dtype)
         parts = (by_slot[start : start + together] for start in range(0, len(by_slot), together))
-        values = [_values(config, tables, net, share, part, compared, block) for part in parts]
+        values = [_values(config, tables, net, share, part, block) for part in parts]
         return np.concatenate(values).T
-    return _values(config, tables, net, share, by_slot, compared).T
+    return _values(config, tables, net, share, by_slot).T
 
 
 def _values(
-    config: Layers,
-    tables: Params,
-    net: str,
-    share: Array,
-    by_slot: Array,
-    compared: Array | None,
-    block: Array = None,
+    config: Layers, tables: Params, net: str, share: Array, by_slot: Array, block: Array = None
 ) -> Array:
     """Returns what ``utilities`` does, slot first (K, B).
 
@@ -382,22 +336,15 @@ def _values(
         net: as there.
         share: of the users in the first layer (B, H).
         by_slot: (K, B) item ids.
-        compared: what items are compared with (B, D), or None.
-        block: of at least K slots (K, B, H), or (K, B, H + D), to be written over; NumPy only.
+        block: of at least K slots (K, B, H), to be written over; NumPy only.
     """
-    hidden = items = rows(tables[f"{net}.items"], by_slot, block)  # (K, B, H)
-    if compared is None:
-        hidden += share
-    else:
-        hidden = items[:, :, : -config.features] + share
+    hidden = rows(tables[f"{net}.items"], by_slot, block)  # (K, B, H)
+    hidden += share
     hidden = activate(config.activation, hidden).reshape(-1, hidden.shape[-1])
     for layer in range(1, len(config.hidden)):
         hidden = product(hidden, tables[f"{net}.weight{layer}"]) + tables[f"{net}.bias{layer}"]
         hidden = activate(config.activation, hidden)
-    values = product(hidden, tables[f"{net}.output"]).reshape(by_slot.shape)
-    if compared is not None:
-        values = values + (items[:, :, -config.features :] * compared).sum(-1)
-    return values
+    return product(hidden, tables[f"{net}.output"]).reshape(by_slot.shape)
 
 
 def advance(config: GANUserConfig, tables: Params, state: State, item: Array) -> State:

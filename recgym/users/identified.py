@@ -14,6 +14,7 @@ import numpy as np
 from recgym.arrays import Array, beside
 from recgym.users import gan
 from recgym.users.gan import GANUserConfig, Params, State
+from recgym.users.similarity import similarity
 
 
 def with_level(tables: Params, held: float = 0.0, share: float = 0.0) -> Params:
@@ -50,6 +51,8 @@ def respond_identified(
     mean_item = len(tables["reward.items"]) - 1
     encoding = gan.encode(config, tables, state)
     utility = gan.utilities(config, tables, "reward", encoding, beside(slate, mean_item))
+    if config.similarity:
+        utility[:, :-1] += similarity(tables, state["history"], slate)
     rewards = utility - tables["reward.dropped"] * (utility[:, -1:] - tables["reward.level"])
     rewards[:, -1] = 0.0
     choice = utility if config.eta == 1.0 else config.eta * utility

@@ -30,6 +30,7 @@ from recgym.users import gan
 from recgym.users.gan import Params, State
 from recgym.users.meta_context import encoder_shapes, encoder_tables
 from recgym.users.model_sizes import FEATURES, MOST_LAYERS, WIDTH, WINDOW, check_parameters
+from recgym.users.similarity import similarity, similarity_shapes, similarity_tables
 
 
 @dataclass(frozen=True)
@@ -58,8 +59,8 @@ class MetaUserConfig:
     """What a user may do instead of clicking: leave, which ends the session, or see the next page;
     None where every page of the log has a click."""
     similarity: bool = False
-    """Whether an item is worth more, to choose and as a reward, if it is like those clicked: as in
-    ``GANUserConfig``, and as there not in the paper."""
+    """Whether users rather choose what is like their clicks: see ``recgym.users.similarity``. Not
+    in the paper. Choices then follow from z and from the history; rewards are as without it."""
 
     def __post_init__(self) -> None:
         """Raises RecGymError for a setting out of its range, or too large a model."""
@@ -91,13 +92,8 @@ class MetaUserConfig:
 
     @property
     def situation_size(self) -> int:
-        """The length of an encoded history, a context, and what items are compared with (I)."""
-        return self.encoding_size + self.context + self.compared_size
-
-    @property
-    def compared_size(self) -> int:
-        """The length of what items are compared with: D with similarity, else 0."""
-        return self.features * self.similarity
+        """The length of an encoded history and a context side by side."""
+        return self.encoding_size + self.context
 
 
 def shapes(config: MetaUserConfig) -> dict[str, tuple[int, ...]]:
@@ -112,8 +108,8 @@ def shapes(config: MetaUserConfig) -> dict[str, tuple[int, ...]]:
         found[f"latent.{head}"] = (config.latent, config.units)
         found[f"latent.{head}_bias"] = (config.latent,)
     if config.similarity:
-        found |= gan.similarity_shapes(config)
-    found |= gan.net_shapes(config, "choice", config.latent + config.compared_size)
+        found |= similarity_shapes(config.window)
+    found |= gan.net_shapes(config, "choice", config.latent)
     found |= gan.net_shapes(config, "reward", config.situation_size)
     return found | encoder_shapes(config.features, config.units, config.context)
 
@@ -122,7 +118,7 @@ def reach(config: MetaUserConfig, name: str, shape: tuple[int, ...]) -> float:
     """Returns how far from zero a fit may start a parameter; biases start at zero."""
     if name.startswith("position."):
         return float(config.window**-0.5) if name.endswith("weight") else 0.0
-    if name.startswith("similarity."):  # what is added to gan.SIMILARITY
+    if name.startswith("similarity."):
         return 0.0
     if len(shape) == 1 and not name.endswith(".output"):
         return 0.0
@@ -143,10 +139,9 @@ def prepare(config: MetaUserConfig, params: Params, features: Array) -> Params:
         more, for the mean item.
     """
     xp = namespace(features)
+    tables = similarity_tables(params, features) if config.similarity else {}
     features = xp.concat([features, xp.zeros_like(features[:1])], axis=0)
-    tables = {"features": features} | gan.position_tables(params)
-    if config.similarity:
-        tables |= gan.similarity_tables(params)
+    tables |= {"features": features} | gan.position_tables(params)
     for name in ("latent.weight", "latent.mean", "latent.log_std"):
         tables[name] = contiguous(params[name].T)
     for name in ("latent.bias", "latent.mean_bias", "latent.log_std_bias"):
@@ -199,14 +194,9 @@ def initial(config: MetaUserConfig, tables: Params, history: Array) -> State:
 
 
 def situations(tables: Params, state: State) -> Array:
-    """Returns the encoded histories s_t and the contexts side by side, (B, I).
-
-    With similarity, what items are compared with stands last.
-    """
-    parts = [encode(tables, state["history"]), state["context"]]
-    if "similarity.weight" in tables:
-        parts.append(gan.compared_with(tables, state["history"]))
-    return namespace(parts[0]).concat(parts, axis=1)
+    """Returns the encoded histories s_t and the contexts side by side, (B, E + C)."""
+    encoding = encode(tables, state["history"])
+    return namespace(encoding).concat([encoding, state["context"]], axis=1)
 
 
 def encode(tables: Params, history: Array) -> Array:
@@ -220,7 +210,7 @@ def latent(tables: Params, situation: Array) -> tuple[Array, Array]:
 
     Args:
         tables: from ``prepare``.
-        situation: (B, I) from ``situations``.
+        situation: (B, E + C) from ``situations``.
     """
     hidden = namespace(situation).tanh(
         product(situation, tables["latent.weight"]) + tables["latent.bias"]
@@ -230,7 +220,7 @@ def latent(tables: Params, situation: Array) -> tuple[Array, Array]:
 
 
 def choice_logits(
-    config: MetaUserConfig, tables: Params, z: Array, situation: Array, slate: Array
+    config: MetaUserConfig, tables: Params, z: Array, history: Array, slate: Array
 ) -> Array:
     """Returns the logits of pi(x | z, A), (B, K + 1), the last of the outside option.
 
@@ -238,12 +228,12 @@ def choice_logits(
         config: the model's shape.
         tables: from ``prepare``.
         z: (B, Z) latent policy variables.
-        situation: (B, I) from ``situations``, which is read with similarity alone.
+        history: (B, W) item ids, which are read with similarity alone.
         slate: (B, K) item ids; N fills a slot without an item, which the caller must mask.
     """
-    if config.similarity:
-        z = namespace(z).concat([z, situation[:, -config.features :]], axis=1)
     utility = gan.utilities(config, tables, "choice", z, slate)
+    if config.similarity:
+        utility = utility + similarity(tables, history, slate)
     return beside(utility, -np.inf if config.outside is None else 0.0)
 
 
@@ -256,7 +246,7 @@ def rewards(config: MetaUserConfig, tables: Params, situation: Array, slate: Arr
     Args:
         config: the model's shape.
         tables: from ``prepare``.
-        situation: (B, I) from ``situations``.
+        situation: (B, E + C) from ``situations``.
         slate: (B, K) item ids.
     """
     mean_item = tables["reward.items"].shape[0] - 1
@@ -283,9 +273,8 @@ def respond(
     """
     situation = situations(tables, state)
     z, _ = latent(tables, situation)
-    return choice_logits(config, tables, z, situation, slate), rewards(
-        config, tables, situation, slate
-    )
+    logits = choice_logits(config, tables, z, state["history"], slate)
+    return logits, rewards(config, tables, situation, slate)
 
 
 def advance(config: MetaUserConfig, tables: Params, state: State, item: Array) -> State:

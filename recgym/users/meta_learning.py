@@ -161,7 +161,7 @@ class MetaTensors:
         situation = meta.situations(tables, {"history": history, "context": context})
         mean, log_std = meta.latent(tables, situation)
         z = mean + log_std.exp() * self.normal(mean)
-        logits = meta.choice_logits(self.config, tables, z, situation, self.slates[chosen])
+        logits = meta.choice_logits(self.config, tables, z, history, self.slates[chosen])
         logits = self.masked(logits, chosen)
         click = -functional.cross_entropy(logits, self.target[chosen], reduction="none")
         after = meta.advance(self.config, tables, {"history": history}, self.items[chosen])

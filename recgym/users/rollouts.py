@@ -117,7 +117,7 @@ def generated(
 
 def policy_logits(tensors: MetaTensors, tables: Params, state: Params, page: Tensor) -> Tensor:
     """Returns the logits (M, K + 1) of pi(x | s, A, c), given the mean of z, on pages (M,)."""
-    situation = meta.situations(tables, state)
-    z, _ = meta.latent(tables, situation)
+    z, _ = meta.latent(tables, meta.situations(tables, state))
     slates = tensors.slates[page]
-    return tensors.masked(meta.choice_logits(tensors.config, tables, z, situation, slates), page)
+    logits = meta.choice_logits(tensors.config, tables, z, state["history"], slates)
+    return tensors.masked(logits, page)

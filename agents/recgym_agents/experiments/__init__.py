@@ -12,7 +12,6 @@ EXPERIMENTS: Registry[Experiment] = Registry(
         for name, module in (
             ("user-models", "gan.user_models"),
             ("gan-table1", "gan.model_table"),
-            ("gan-similarity", "gan.similarity"),
             ("regularizers", "gan.regularizers"),
             ("recgan-tuning", "gan.tuning"),
             ("recgan-policies", "gan.policies"),

@@ -2,13 +2,21 @@
 
 The log says what was clicked, not what was shown. A page is made up for each click, as the GAN
 paper does for Last.fm: the clicked item, and those that were clicked nearest in time in other
-sessions (nine, for pages of ten), of those that its own session never clicks. They are so as
-popular as the clicked one, at that time of day.
+sessions (nine, for pages of ten), of those that its own session never clicks. So they are about as
+popular as the clicked one, at that time.
 
-Two things would give the clicked item away, and are avoided. An item's later clicks in a session
-are left out: among items that the session never clicks, it would be the one that was clicked
-before. And the other sessions are of the same split: were those of training among them, the other
-items of a test page would have been clicked in training, and the clicked one often not.
+Four things would give the clicked item away, and are avoided:
+
+- An item's later clicks in a session are left out. Among items that the session never clicks, it
+  would be the one that was clicked before.
+- No item is shown twice in a session. Those nearest in time are the same from page to page, and the
+  clicked item would be the one that was not shown before.
+- No other session gives two items to the pages of a session. What it clicks is alike, so that the
+  clicked item would be the one unlike the others, of its page and of pages before.
+- The other sessions are of the same split. Were those of training among them, the other items of a
+  test page would have been clicked in training, and the clicked one often not.
+
+Splits are of unequal sizes, so that "nearest" is farther in validation, the smallest.
 """
 
 from __future__ import annotations
@@ -29,8 +37,9 @@ from recgym.errors import RecGymError
 
 CLICKS = "yoochoose-clicks.dat"
 PAGE_SIZE = 10
-FEWEST_CLICKS = 3
-"""Different items that a session has clicked, to be a user."""
+FEWEST_CLICKS, MOST_CLICKS = 3, 10
+"""Different items that a session has clicked, to be a user; and how many of them, the first, are
+read, since a small split has no more sessions that give."""
 
 
 def read_yoochoose_pages(
@@ -55,6 +64,7 @@ def read_yoochoose_pages(
     clicks = clicks.with_columns(times.dt.epoch("ms").alias("time")).sort("session", "time", "item")
     clicks = clicks.filter(pl.struct("session", "item").is_first_distinct())
     clicks = clicks.filter(pl.len().over("session") >= FEWEST_CLICKS)
+    clicks = clicks.group_by("session", maintain_order=True).head(MOST_CLICKS)
     rng = np.random.default_rng(seed)
     begins = clicks.group_by("session").agg(pl.col("time").min()).sort("time", "session")
     kept = np.sort(begins["session"].tail(sessions or len(begins)).to_numpy())
@@ -66,7 +76,7 @@ def read_yoochoose_pages(
     for part in np.unique(split):
         here = np.flatnonzero(split[session] == part)
         time = clicks["time"].to_numpy()[here]
-        others[here] = _nearest_in_time(item[here], time, session[here], page_size - 1)
+        others[here] = _others(item[here], time, session[here], page_size - 1)
     slot = rng.integers(page_size, size=len(item))
     slates = np.column_stack([item, others])
     first = np.arange(len(item))
@@ -96,28 +106,44 @@ def read_yoochoose_pages(
     return Dataset(pages, catalog, split, info)
 
 
-def _nearest_in_time(item: Array, time: Array, session: Array, count: int) -> Array:
-    """Returns ``count`` items (P, count) clicked nearest in time, none of the click's session."""
-    starts = np.flatnonzero(np.diff(session, prepend=-1))
-    parts = np.split(item, starts[1:])
-    own = dict(zip(session[starts].tolist(), (set(part.tolist()) for part in parts), strict=True))
+def _others(item: Array, time: Array, session: Array, count: int) -> Array:
+    """Returns ``count`` items (P, count) for the page of each click: those nearest in time.
+
+    They are none that its session clicks or was shown before, and each is from another session.
+
+    Args:
+        item: of each click (P,).
+        time: its time (P,).
+        session: its session (P,), whose clicks follow one another.
+        count: of a page.
+
+    Raises:
+        RecGymError: there are too few items.
+    """
     order = np.argsort(time, kind="stable")
-    by_time, times = item[order].tolist(), time[order].tolist()
+    place_of = np.argsort(order).tolist()
+    by_time = list(zip(item[order].tolist(), session[order].tolist(), strict=True))
+    times = time[order].tolist()
     found = np.empty((len(item), count), np.int64)
-    for place, click in enumerate(order.tolist()):
-        left_out, at = own[int(session[click])], times[place]
-        earlier, later = place - 1, place + 1
-        nearest: dict[int, None] = {}
-        while len(nearest) < count:
-            before = at - times[earlier] if earlier >= 0 else math.inf
-            after = times[later] - at if later < len(times) else math.inf
-            if before == after == math.inf:
-                raise RecGymError(f"too few items for pages of {count + 1} that a session left out")
-            if before <= after:
-                one, earlier = by_time[earlier], earlier - 1
-            else:
-                one, later = by_time[later], later + 1
-            if one not in left_out:
-                nearest[one] = None
-        found[click] = list(nearest)
+    starts = np.flatnonzero(np.diff(session, prepend=-1))
+    for clicks in np.split(np.arange(len(item)), starts[1:]):
+        left_out, givers = set(item[clicks].tolist()), set(session[clicks].tolist())
+        for click in clicks.tolist():
+            at = times[place_of[click]]
+            earlier, later = place_of[click] - 1, place_of[click] + 1
+            nearest: list[int] = []
+            while len(nearest) < count:
+                before = at - times[earlier] if earlier >= 0 else math.inf
+                after = times[later] - at if later < len(times) else math.inf
+                if before == after == math.inf:
+                    raise RecGymError(f"too few items for pages of {count + 1}; read more sessions")
+                if before <= after:
+                    (one, giver), earlier = by_time[earlier], earlier - 1
+                else:
+                    (one, giver), later = by_time[later], later + 1
+                if one not in left_out and giver not in givers:
+                    nearest.append(one)
+                    left_out.add(one)
+                    givers.add(giver)
+            found[click] = nearest
     return found

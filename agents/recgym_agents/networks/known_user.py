@@ -15,6 +15,7 @@ from recgym.simulators.ensemble import lower_bound
 from recgym.users import FittedUserModel, gan
 from recgym.users.gan import GANUserConfig
 from recgym.users.identified import level_to_hold, respond_identified, with_level
+from recgym.users.similarity import compared_with
 from recgym_agents.agent import EnvironmentSpec
 from recgym_agents.checkpointing import Arrays, within
 from recgym_agents.networks.paper_heads import score_eager
@@ -78,6 +79,9 @@ class KnownUser(nn.Module):
         n_items = len(tables["features"]) - 1
         encoding = gan.encode(self.config, tables, state)
         rewards = self._utilities(tables, "reward", encoding)
+        if self.config.similarity:
+            items = tables["similarity.items"][: rewards.shape[1]]
+            rewards = rewards + compared_with(tables, state["history"]) @ items.T
         logits = self.config.eta * rewards[:, : n_items + 1]
         if self.config.regularizer == "l2":
             logits = self._utilities(tables, "behaviour", encoding)
@@ -103,8 +107,7 @@ class KnownUser(nn.Module):
     def _utilities(self, tables: gan.Params, net: str, encoding: Tensor) -> Tensor:
         """Returns v' sigma(V [s; f] + b) of every row of a net's table of items."""
         items: Tensor = tables[f"{net}.items"]
-        simple = self.config.activation == "relu" and not self.config.similarity
-        if simple and len(self.config.hidden) == 1:
+        if self.config.activation == "relu" and len(self.config.hidden) == 1:
             # One hidden layer has the form of a Q-network of the paper, whose scan is faster.
             base = encoding @ tables[f"{net}.state"]
             return score_eager(items, base, tables[f"{net}.output"])

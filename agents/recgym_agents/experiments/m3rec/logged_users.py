@@ -25,8 +25,6 @@ from recgym_agents.user_support import Support
 LOGS = ("cikm", "trivago", "yoochoose")
 YOOCHOOSE_ITEMS = 20
 """Items of the pages that are made up for YooChoose, so that the first ten are not all of them."""
-YOOCHOOSE_SESSIONS = 3_000
-"""The latest of three clicks at least, unless a budget says how many."""
 PRECISION, RECALL = (1, 5, 10), (5, 10)
 """How many items count as first, in each metric."""
 METRICS = (
@@ -43,8 +41,7 @@ def read_users(log: str, place: Place, seed: int, users: int | None) -> Dataset:
         log: one of ``LOGS``.
         place: where the raw files are.
         seed: of the division of the users into training, validation and test users.
-        users: how many are read, of YooChoose the latest, else the first; None for all, of
-            YooChoose for ``YOOCHOOSE_SESSIONS``.
+        users: how many are read, of YooChoose the latest, else the first; None for all.
 
     Raises:
         DataNotAvailable: a raw file is not here.
@@ -52,7 +49,7 @@ def read_users(log: str, place: Place, seed: int, users: int | None) -> Dataset:
     if log in ("cikm", "trivago"):
         return read_lists(log, place, users, seed)
     path = place.raw(*raw_log(log))
-    return read_yoochoose_pages(path, YOOCHOOSE_ITEMS, users or YOOCHOOSE_SESSIONS, seed)
+    return read_yoochoose_pages(path, YOOCHOOSE_ITEMS, users, seed)
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,8 @@ FLOORS = {
 """What is told from the log by counting -> what the page calls it."""
 EVERY = 100_000
 """Training sessions that the nearest are looked for among, at most: more than any log here has."""
+YOOCHOOSE_SESSIONS = 3_000
+"""Read of YooChoose, unless a budget says how many."""
 ORDERED = ("trivago",)
 """Logs whose lists are in the order in which they were shown."""
 PAPER = {
@@ -93,7 +95,7 @@ BUDGET: Budget = {
 SMOKE: Budget = BUDGET | {
     "logs": ["yoochoose"],
     "seeds": [0, 1],
-    "users": {"yoochoose": 150},
+    "users": {"yoochoose": 2_000},
     "passes": 1,
     "fit_epochs": 1,
     "fit_rounds": 1,
@@ -112,9 +114,10 @@ LARGE: Budget = BUDGET | {
 
 
 def cells(budget: Budget) -> list[Cell]:
-    """One cell a log, group of methods and seed."""
+    """One cell a log, group of methods and seed; how many sessions are read of YooChoose."""
+    sessions = {"sessions": budget["users"].get("yoochoose", YOOCHOOSE_SESSIONS)}
     return [
-        {"log": log, "methods": methods, "seed": seed}
+        {"log": log, "methods": methods, "seed": seed} | (sessions if log == "yoochoose" else {})
         for log in budget["logs"]
         for methods in ("floors", *GROUPS)
         for seed in budget["seeds"]
@@ -128,7 +131,8 @@ def raw_logs(cell: Cell) -> tuple[str, ...]:
 
 def run_cell(cell: Cell, budget: Budget, place: Place) -> Result:
     """Learns from a seed's training users, and reranks what its test users were shown."""
-    dataset = read_users(cell["log"], place, cell["seed"], budget["users"].get(cell["log"]))
+    users = cell.get("sessions", budget["users"].get(cell["log"]))
+    dataset = read_users(cell["log"], place, cell["seed"], users)
     spec = EnvironmentSpec(
         n_items=dataset.catalog.n_items,
         slate_size=int(dataset.sessions.slate_sizes.max()),
