@@ -131,63 +131,65 @@ def write_clicks(path: Path, sessions: dict[int, list[tuple[int, int]]]) -> Path
     return path
 
 
-def test_a_page_of_yoochoose_shows_what_its_split_clicked_nearest_in_time(tmp_path: Path) -> None:
-    """Items of sessions 30 n .. 30 n + 2 are 100 + 3 n ..; each session clicks at three minutes."""
-    sessions = {
-        7 + number: [(20 * number + 7 * i * i, 100 + 3 * number + i) for i in range(3)]
-        for number in range(40)
-    }
-    sessions[7] += [(55, 100)]  # the first click of an item counts
-    sessions[3] = [(5, 100), (6, 300)]  # two clicks are too few
-    log = read_yoochoose_pages(write_clicks(tmp_path / "clicks.dat", sessions), 2, seed=1)
+def test_a_page_of_yoochoose_shows_what_others_of_its_split_clicked(tmp_path: Path) -> None:
+    """Session 7 + n begins at minute 3 n, and clicks items 3 n .. 3 n + 2, as no other does."""
+    sessions = {7 + n: [(3 * n + 5 * i * i, 3 * n + i) for i in range(3)] for n in range(400)}
+    sessions[7] += [(55, 0)]  # the first click of an item counts
+    sessions[3] = [(5, 0), (6, 9_999)]  # two clicks are too few
+    log = read_yoochoose_pages(write_clicks(tmp_path / "clicks.dat", sessions), 4, seed=1)
     log.validate()
-    assert (log.n_users, log.sessions.n_pages) == (40, 120)
+    assert (log.n_users, log.sessions.n_pages) == (400, 1_200)
     names = np.array(log.catalog.item_id).astype(int)
-    slates = names[log.sessions.slate_items].reshape(-1, 2)
-    clicked = slates[np.arange(120), log.sessions.click]
-    assert clicked.tolist() == list(range(100, 220))
-    others = slates[np.arange(120), 1 - log.sessions.click]
-    times = {item: minute for clicks in sessions.values() for minute, item in clicks[:3]}
-    for user in range(40):
-        split = np.flatnonzero(log.split == log.split[user])
-        givers = set(split.tolist()) - {user}
-        for page in range(3 * user, 3 * user + 3):
-            minute = times[int(clicked[page])]
-            far = {
-                100 + 3 * giver + i: abs(times[100 + 3 * giver + i] - minute)
-                for giver in givers
-                for i in range(3)
-            }
-            assert far[int(others[page])] == min(far.values())
-            givers.remove((int(others[page]) - 100) // 3)
+    slates = names[log.sessions.slate_items].reshape(400, 3, 4)
+    clicked = np.take_along_axis(slates, log.sessions.click.reshape(400, 3, 1), axis=2)[:, :, 0]
+    assert clicked.reshape(-1).tolist() == list(range(1_200))
+    givers = slates // 3
+    assert (log.split[givers] == log.split[:, None, None]).all()
+    others = givers[slates != clicked[:, :, None]].reshape(400, 9)
+    assert all(len({*given, own}) == 10 for own, given in enumerate(others.tolist()))
+    steps = np.abs(others - np.arange(400)[:, None])[log.split == 0]
+    assert steps.max() < 100  # of the 200, nine are drawn from the about 24 nearest
+
+
+def test_each_click_of_yoochoose_gives_its_item_as_often(tmp_path: Path) -> None:
+    """Sessions of three clicks and of ten, of which eight are read, no item in two."""
+    sizes = np.where(np.arange(1_000) % 2, 10, 3)
+    firsts = 100 * np.arange(1_000)
+    sessions = {
+        1 + n: [(n, first + i) for i in range(size)]
+        for n, (first, size) in enumerate(zip(firsts.tolist(), sizes.tolist(), strict=True))
+    }
+    log = read_yoochoose_pages(write_clicks(tmp_path / "clicks.dat", sessions), 5)
+    assert log.sessions.n_pages == 500 * (3 + 8)
+    names = np.array(log.catalog.item_id).astype(int)
+    shown = np.bincount(names[log.sessions.slate_items] // 100, minlength=1_000)
+    a_click = shown / np.minimum(sizes, 8)
+    np.testing.assert_allclose(a_click[sizes == 3].mean(), 5.0, rtol=0.05)
+    np.testing.assert_allclose(a_click[sizes == 10].mean(), 5.0, rtol=0.05)
 
 
 def test_the_latest_sessions_of_yoochoose_are_read(tmp_path: Path) -> None:
-    sessions = {
-        90 - number: [(20 * number + i, 100 + 3 * number + i) for i in range(3)]
-        for number in range(50)
-    }
+    sessions = {390 - n: [(4 * n + i, 100 + 3 * n + i) for i in range(3)] for n in range(300)}
     path = write_clicks(tmp_path / "clicks.dat", sessions)
-    log = read_yoochoose_pages(path, 2, sessions=40)
-    assert sorted(map(int, log.catalog.item_id)) == list(range(130, 250))
-    with pytest.raises(RecGymError, match="too few items for pages of 30; read more sessions"):
-        read_yoochoose_pages(path, 30)
+    log = read_yoochoose_pages(path, 2, sessions=250)
+    assert sorted(map(int, log.catalog.item_id)) == list(range(250, 1_000))
+    with pytest.raises(RecGymError, match="too few sessions for pages of 200; read more"):
+        read_yoochoose_pages(path, 200)
 
 
 def test_no_item_is_shown_twice_to_a_session_of_yoochoose(tmp_path: Path) -> None:
-    """Else what was not shown before would be what is clicked. Ten clicks of a session are read."""
+    """Else what was not shown before would be what is clicked."""
     rng = np.random.default_rng(0)
     sessions = {
         number: list(
             zip(
-                np.sort(rng.integers(1_400, size=12)).tolist(),
-                rng.permutation(400)[:12].tolist(),
+                np.sort(rng.integers(1_400, size=8)).tolist(),
+                rng.permutation(400)[:8].tolist(),
                 strict=True,
             )
         )
         for number in range(1, 401)
     }
     log = read_yoochoose_pages(write_clicks(tmp_path / "clicks.dat", sessions), 5)
-    shown = log.sessions.slate_items.reshape(400, -1)
-    assert shown.shape[1] == 10 * 5
-    assert all(len(set(items)) == 50 for items in shown.tolist())
+    shown = log.sessions.slate_items.reshape(400, 40)
+    assert all(len(set(items)) == 40 for items in shown.tolist())

@@ -1,18 +1,18 @@
 """The clicks of the RecSys Challenge 2015 (YooChoose) as display sets.
 
-The log says what was clicked, not what was shown. A page is made up for each click, as the GAN
-paper does for Last.fm: the clicked item, and those that were clicked nearest in time in other
-sessions (nine, for pages of ten), of those that its own session never clicks. So they are about as
-popular as the clicked one, at that time.
+The log says what was clicked, not what was shown. A page is made up for each click, much as the GAN
+paper does for Last.fm: the clicked item, and others that were clicked at about that time, in the
+sessions whose first clicks are nearest to the first one of its own, by which it was never clicked.
 
-Four things would give the clicked item away, and are avoided:
+What would give the clicked item away is avoided:
 
 - An item's later clicks in a session are left out. Among items that the session never clicks, it
   would be the one that was clicked before.
-- No item is shown twice in a session. Those nearest in time are the same from page to page, and the
-  clicked item would be the one that was not shown before.
+- No item is shown twice in a session: the clicked item would be the one not shown before.
 - No other session gives two items to the pages of a session. What it clicks is alike, so that the
   clicked item would be the one unlike the others, of its page and of pages before.
+- Any click of another session gives its item as often: a session gives with a chance in proportion
+  to its clicks, and any of them. Else some items would be clicked more often than they are shown.
 - The other sessions are of the same split. Were those of training among them, the other items of a
   test page would have been clicked in training, and the clicked one often not.
 
@@ -21,7 +21,6 @@ Splits are of unequal sizes, so that "nearest" is farther in validation, the sma
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +36,9 @@ from recgym.errors import RecGymError
 
 CLICKS = "yoochoose-clicks.dat"
 PAGE_SIZE = 10
-FEWEST_CLICKS, MOST_CLICKS = 3, 10
+FEWEST_CLICKS, MOST_CLICKS = 3, 8
 """Different items that a session has clicked, to be a user; and how many of them, the first, are
-read, since a small split has no more sessions that give."""
+read, since in a small split no more sessions give items."""
 
 
 def read_yoochoose_pages(
@@ -76,7 +75,7 @@ def read_yoochoose_pages(
     for part in np.unique(split):
         here = np.flatnonzero(split[session] == part)
         time = clicks["time"].to_numpy()[here]
-        others[here] = _others(item[here], time, session[here], page_size - 1)
+        others[here] = _others(item[here], time, session[here], page_size - 1, rng)
     slot = rng.integers(page_size, size=len(item))
     slates = np.column_stack([item, others])
     first = np.arange(len(item))
@@ -106,44 +105,37 @@ def read_yoochoose_pages(
     return Dataset(pages, catalog, split, info)
 
 
-def _others(item: Array, time: Array, session: Array, count: int) -> Array:
-    """Returns ``count`` items (P, count) for the page of each click: those nearest in time.
-
-    They are none that its session clicks or was shown before, and each is from another session.
+def _others(
+    item: Array, time: Array, session: Array, count: int, rng: np.random.Generator
+) -> Array:
+    """Returns ``count`` other items (P, count) for the page of each click.
 
     Args:
         item: of each click (P,).
         time: its time (P,).
-        session: its session (P,), whose clicks follow one another.
+        session: its session (P,), whose clicks follow one another in time.
         count: of a page.
+        rng: draws which sessions give, and what.
 
     Raises:
-        RecGymError: there are too few items.
+        RecGymError: there are too few sessions.
     """
-    order = np.argsort(time, kind="stable")
-    place_of = np.argsort(order).tolist()
-    by_time = list(zip(item[order].tolist(), session[order].tolist(), strict=True))
-    times = time[order].tolist()
-    found = np.empty((len(item), count), np.int64)
     starts = np.flatnonzero(np.diff(session, prepend=-1))
-    for clicks in np.split(np.arange(len(item)), starts[1:]):
-        left_out, givers = set(item[clicks].tolist()), set(session[clicks].tolist())
-        for click in clicks.tolist():
-            at = times[place_of[click]]
-            earlier, later = place_of[click] - 1, place_of[click] + 1
-            nearest: list[int] = []
-            while len(nearest) < count:
-                before = at - times[earlier] if earlier >= 0 else math.inf
-                after = times[later] - at if later < len(times) else math.inf
-                if before == after == math.inf:
-                    raise RecGymError(f"too few items for pages of {count + 1}; read more sessions")
-                if before <= after:
-                    (one, giver), earlier = by_time[earlier], earlier - 1
-                else:
-                    (one, giver), later = by_time[later], later + 1
-                if one not in left_out and giver not in givers:
-                    nearest.append(one)
-                    left_out.add(one)
-                    givers.add(giver)
-            found[click] = nearest
-    return found
+    clicks = [part.tolist() for part in np.split(item, starts[1:])]
+    begins = time[starts]
+    found = []
+    for own, begin in zip(clicks, begins, strict=True):
+        shown, missing = set(own), count * len(own)
+        given: list[int] = []
+        for other in np.argsort(np.abs(begins - begin), kind="stable").tolist():
+            theirs = clicks[other]
+            one = theirs[rng.integers(len(theirs))]
+            if theirs is not own and rng.random() < len(theirs) / MOST_CLICKS and one not in shown:
+                shown.add(one)
+                given.append(one)
+                if len(given) == missing:
+                    break
+        if len(given) < missing:
+            raise RecGymError(f"too few sessions for pages of {count + 1}; read more")
+        found.append(rng.permutation(given).reshape(-1, count))
+    return np.concatenate(found)

@@ -95,7 +95,7 @@ BUDGET: Budget = {
 SMOKE: Budget = BUDGET | {
     "logs": ["yoochoose"],
     "seeds": [0, 1],
-    "users": {"yoochoose": 2_000},
+    "users": {"yoochoose": 2_500},
     "passes": 1,
     "fit_epochs": 1,
     "fit_rounds": 1,
