@@ -90,7 +90,7 @@ BUDGET: Budget = {
     "splits": [0, 1, 2],
     "logs": list(LOGS),
     "models": list(MODELS),
-    "users": {"yoochoose": 6_000, "trivago": 1_500, "ml-100k": 200},
+    "users": {"yoochoose": 12_000, "trivago": 3_000, "ml-100k": 300},
     "epochs": None,
 }
 SMOKE: Budget = {
