@@ -11,11 +11,12 @@ import pytest
 
 from recgym.errors import RecGymError
 from recgym.users.presets import MODELS
-from recgym_agents.experiments.experiment import Finished, Page, cell_id
+from recgym_agents.experiments.experiment import Finished, Page, Place, cell_id
 from recgym_agents.experiments.gan import model_table
 from recgym_agents.experiments.user_logs import draw_users
-from recgym_agents.experiments.yoochoose_pages import read_yoochoose_pages
+from recgym_agents.experiments.yoochoose_pages import CLICKS, read_yoochoose_pages
 from tests.fixtures.user_logs import small_dataset
+from tests.fixtures.yoochoose_clicks import disjoint_sessions, write_clicks
 
 BUDGET = {"splits": [0, 1], "logs": ["yelp"], "models": ["sknn", "gan-pw"]}
 PAGES = 40
@@ -88,7 +89,7 @@ def test_the_model_with_similarity_is_held_against_the_one_without() -> None:
             runs.append(replace(one, cell=one.cell | {"model": "gan-similarity"}, result=found))
     budget = BUDGET | {"models": ["sknn", "gan-pw", "gan-similarity"]}
     page = model_table.summarise(runs, budget)
-    assert "3 of 3 are" in page.claims[0].evidence
+    assert "2 of 2 are" in page.claims[0].evidence
     text = "gan-similarity predicts better than gan-pw, on yelp"
     claim = next(one for one in page.claims if one.text == text)
     assert claim.verdict == "reproduced"
@@ -120,17 +121,6 @@ def test_some_users_of_a_log_keep_their_pages() -> None:
     assert draw_users(log, None) is log
 
 
-def write_clicks(path: Path, sessions: dict[int, list[tuple[int, int]]]) -> Path:
-    """Writes the minutes and items that sessions clicked, in the published form."""
-    lines = [
-        f"{session},2014-04-01T{minute // 60:02d}:{minute % 60:02d}:00.000Z,{item},0"
-        for session, clicks in sessions.items()
-        for minute, item in clicks
-    ]
-    path.write_text("\n".join(lines) + "\n")
-    return path
-
-
 def test_a_page_of_yoochoose_shows_what_others_of_its_split_clicked(tmp_path: Path) -> None:
     """Session 7 + n begins at minute 3 n, and clicks items 3 n .. 3 n + 2, as no other does."""
     sessions = {7 + n: [(3 * n + 5 * i * i, 3 * n + i) for i in range(3)] for n in range(400)}
@@ -149,6 +139,22 @@ def test_a_page_of_yoochoose_shows_what_others_of_its_split_clicked(tmp_path: Pa
     assert all(len({*given, own}) == 10 for own, given in enumerate(others.tolist()))
     steps = np.abs(others - np.arange(400)[:, None])[log.split == 0]
     assert steps.max() < 100  # of the 200, nine are drawn from the about 24 nearest
+
+
+def test_a_cell_of_yoochoose_reads_its_latest_sessions_in_its_division(tmp_path: Path) -> None:
+    place = Place(data=tmp_path, runs=tmp_path, folder=tmp_path)
+    (tmp_path / "yoochoose").mkdir()
+    path = write_clicks(tmp_path / "yoochoose" / CLICKS, disjoint_sessions(810))
+    found = model_table._divided("yoochoose", place, 800, 2)
+    same = read_yoochoose_pages(path, sessions=800, seed=2)
+    assert found.n_users == 800
+    np.testing.assert_array_equal(found.split, same.split)
+    np.testing.assert_array_equal(found.sessions.slate_items, same.sessions.slate_items)
+    assert found.sessions.slate_sizes.tolist() == [10] * 2_400
+    budget = model_table.BUDGET | {"users": {"yoochoose": 800}}
+    cell = {"log": "yoochoose", "split": 2, "model": "gan-similarity"}
+    scores = model_table.run_cell(cell, budget | {"epochs": 1}, place)["scores"]
+    assert list(scores) == ["gan-similarity"]
 
 
 def test_each_click_of_yoochoose_gives_its_item_as_often(tmp_path: Path) -> None:

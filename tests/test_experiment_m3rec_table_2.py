@@ -30,11 +30,13 @@ from recgym_agents.experiments.m3rec.logged_users import (
     ranking_metrics,
     read_users,
 )
+from recgym_agents.experiments.yoochoose_pages import CLICKS
 from recgym_agents.learning.episodes import EpisodeLog
 from recgym_agents.learning.user_loop import UserLoopConfig
 from recgym_agents.user_support import Support
 from recgym_agents.zoo import AGENTS, entry_of
 from tests.fixtures.user_logs import event, sessions_of
+from tests.fixtures.yoochoose_clicks import disjoint_sessions, write_clicks
 from tests.test_experiment_irecgan_table1 import small_log
 
 SEEDS = (0, 1, 2)
@@ -144,6 +146,19 @@ def test_the_second_half_of_a_test_user_is_reranked(tmp_path: Path) -> None:
     assert users.support.click.shape == (9, 1, 1)
     other = read_users("trivago", small_log(tmp_path), 4, None)
     assert (other.split != dataset.split).any()
+
+
+def test_yoochoose_is_read_as_its_cell_says(tmp_path: Path) -> None:
+    (cell, *_) = table_2.cells(table_2.BUDGET | {"logs": ["yoochoose"]})
+    assert cell["sessions"] == 3_000
+    assert "sessions" not in table_2.cells(BUDGET)[0]
+    place = Place(data=tmp_path, runs=tmp_path, folder=tmp_path)
+    (tmp_path / "yoochoose").mkdir()
+    write_clicks(tmp_path / "yoochoose" / CLICKS, disjoint_sessions(2_410))
+    found, other = (read_users("yoochoose", place, seed, 2_400) for seed in (0, 1))
+    assert found.n_users == 2_400
+    assert set(found.sessions.slate_sizes) == {20}
+    assert (found.split != other.split).any()
 
 
 def two_tastes() -> Dataset:
@@ -256,6 +271,8 @@ def test_a_cell_learns_and_reranks(methods: str, tmp_path: Path) -> None:
     cell = {"log": "trivago", "methods": methods, "seed": 0}
     found = table_2.run_cell(cell, TINY, place)["scores"]
     assert set(found) == set(GROUPS[methods])
+    if methods in ("m3rec", SIMILAR):
+        assert [path.name for path in tmp_path.rglob("user-model-*")] == [f"user-model-{methods}"]
     for values in found.values():
         assert set(values) == set(METRICS)
         assert all(0.0 <= value <= 1.0 for value in values.values())

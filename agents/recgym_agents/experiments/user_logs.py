@@ -65,7 +65,7 @@ def raw_log(name: str) -> tuple[str, ...]:
 
 
 def read_log(name: str, place: Place) -> Dataset:
-    """Reads and prepares a log.
+    """Reads and prepares a log: MovieLens in one of its forms, "yelp", "taobao" or "trivago".
 
     Raises:
         DataNotAvailable: its raw file is not here, or MovieLens cannot be downloaded.

@@ -105,7 +105,7 @@ class KnownUser(nn.Module):
         return tables, gan.initial(self.config, tables, history)
 
     def _utilities(self, tables: gan.Params, net: str, encoding: Tensor) -> Tensor:
-        """Returns v' sigma(V [s; f] + b) of every row of a net's table of items."""
+        """Returns v' sigma(V [s; f] + b), without similarity, of every row of a net's items."""
         items: Tensor = tables[f"{net}.items"]
         if self.config.activation == "relu" and len(self.config.hidden) == 1:
             # One hidden layer has the form of a Q-network of the paper, whose scan is faster.

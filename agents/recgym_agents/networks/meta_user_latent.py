@@ -1,4 +1,7 @@
-"""z_u of a fitted meta-level user model: what its users' choices follow from."""
+"""z_u of a fitted meta-level user model: what its users' choices follow from.
+
+With similarity, they follow from the history beside it.
+"""
 
 from __future__ import annotations
 

@@ -302,10 +302,11 @@ sequence of each test user, and no more. What it leaves open, and what was chose
 - *Logs.* cikm is the paper's, prepared as IRecGAN's paper does, and was not at hand. trivago is
   prepared in the same way: see [irecgan-table1](irecgan-table1.md), also for what the filters tell
   of test pages. yoochoose is a sample of the clicks of the RecSys Challenge 2015, which does not
-  say what was shown: a page is the clicked item and the 19 that were clicked nearest in time in
-  other sessions of the same split, of those that its session never clicks, as in
-  [gan-table1](gan-table1.md), which has pages of ten. Read are the latest sessions of three clicks
-  or more, 3,000 of them. Popularity says little there, by construction.
+  say what was shown: a page is the clicked item and 19 others that were clicked at about that time,
+  each by another session of the same split, and never by its own; no item is shown twice to a
+  session. So what was shown to a user says nothing of her there but what she clicked. The latest
+  3,000 sessions of three clicks or more are read, the first eight clicks of each. Popularity says
+  little there, by construction.
 - *Users.* The log names few users, so sessions are users, and a sequence is half a session.
 - *Metrics.* P@k is the share of pages on which the clicked item is among the first k, over pages of
   more than k items, as in IRecGAN's paper, whose P@10 and P@1 on this log are near the paper's
@@ -321,10 +322,11 @@ sequence of each test user, and no more. What it leaves open, and what was chose
   learns from the log alone. There is none without the adversary alone: its reward is that of a
   random start. M3Rec learns embeddings of the items, and does not read those of its user model
   (`item_features=learned`).
-- *m3rec-similarity* is not the paper's: it is M3Rec whose user model is fitted with `--similarity`,
-  one term more in choices and rewards, how like an item is to those clicked: see [user
-  models](../user-models.md#the-gan-user-model). It was added when the other figures of this page
-  were seen.
+- *m3rec-similarity* is not the paper's: it is M3Rec whose user model is fitted with `--similarity`:
+  users rather choose what is like their clicks, see [user
+  models](../user-models.md#the-gan-user-model). Rewards are recovered as without it. It was added
+  after figures of the other methods had been seen, those of trivago here, and of yoochoose on other
+  pages.
 - *The others.* Meta-LSTM, Meta-PG and MeLU learn from training users of the log
   (`schedule=offline`), each of whom is cut in two at a page drawn anew; kept is the policy of the
   best NDCG on validation users. IRecGAN learns as in irecgan-table1. GAN-PG is REINFORCE in
@@ -341,23 +343,24 @@ M3Rec's two are not: it learns an embedding of the items, and of the running mea
 update keeps .9 and not .99. A pass draws as many users as there are training users, in batches, for
 each method that learns from the log; M3Rec takes as many batches again in M3Rec-v0, and always
 twelve at a time. trivago is read as far as its first 1,500 sessions, since Meta-PG keeps a table of
-items for each user of a batch; `--paper` reads all, twice as often. Pages learned from are the
-first four after a cut, because most sessions are short.
+items for each user of a batch; `--paper` reads all, and 12,000 sessions of yoochoose, twice as
+often. Pages learned from are the first four after a cut, because most sessions are short.
 
-Two earlier runs of the whole page were thrown away. In the first, with two passes in batches of 64
-users, most methods were at chance in yoochoose. Passes and batches, for all methods, and the
-embedding of M3Rec's items were then chosen in the division of seed 100, by its test pages. That
-division is not used here. In trivago part of its test users are test users here; of yoochoose it
-had sessions of half a year, few of which are read now. What is M3Rec's alone of this is the
-embedding. Before the second run three things were mended that a reading of the code had found:
-rewards of test users' support, which had another scale than in training; M3Rec's running mean; and
-the passes of methods that adapt, which were counted in pages. After it a fourth: M3Rec's loss had
-no bound where recovered rewards are negative. The second run showed, by a method that learned what
-counting did not know, that yoochoose's pages gave the clicked item away: the other items of a test
-page came from training sessions too, so that an item never clicked in training was likely the
-clicked one. So pages are of one split now, and since sessions drawn from half a year share few
-items, the latest are read. Nothing else was changed then, and trivago's figures are those of the
-second run.
+Runs before this one were thrown away: the first, and yoochoose's part of two others. In the first,
+with two passes in batches of 64 users, most methods were at chance in yoochoose. Passes and
+batches, for all methods, and the embedding of M3Rec's items were then chosen in the division of
+seed 100, by its test pages. That division is not used here; in trivago part of its test users are
+test users here. What is M3Rec's alone of this is the embedding. Four things were mended that a
+reading of the code had found: rewards of test users' support, which had another scale than in
+training; M3Rec's running mean; the passes of methods that adapt, which were counted in pages; and
+M3Rec's loss, which had no bound where recovered rewards are negative.
+
+Then yoochoose's pages turned out to give the clicked item away. The others of a test page came from
+training sessions too, so that an item never clicked in training was likely the clicked one, and
+what was shown once was shown again. Passes, batches and the embedding were chosen on such pages,
+and were not chosen again. Pages are now as said above; rules that read what was shown before, or
+with an item, are at chance on them. Sessions had been drawn from half a year, and share few items;
+so the latest are read.
 
 "nearest sessions" scores an item by the training sessions that hold it, by how like they are to the
 last 40 clicks before the page (contextual kNN: cosine similarity, the 100 nearest and ties; else by
