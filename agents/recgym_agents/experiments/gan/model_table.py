@@ -90,7 +90,7 @@ BUDGET: Budget = {
     "splits": [0, 1, 2],
     "logs": list(LOGS),
     "models": list(MODELS),
-    "users": {"yoochoose": 12_000, "trivago": 3_000, "ml-100k": 300},
+    "users": {"yoochoose": 6_000, "trivago": 2_000, "ml-100k": 300},
     "epochs": None,
 }
 SMOKE: Budget = {
