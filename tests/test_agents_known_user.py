@@ -43,6 +43,7 @@ def world_of(model: FittedUserModel, **arguments: Any) -> Any:
         {"regularizer": "l2"},
         {"no_click": False, "eta": 0.5},
         {"similarity": True},
+        {"similarity": True, "history": "lstm", "eta": 0.5, "no_click": False},
     ],
 )
 def test_it_answers_as_the_environment_does(shape: dict[str, Any], split: str) -> None:

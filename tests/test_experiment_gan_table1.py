@@ -153,8 +153,15 @@ def test_a_cell_of_yoochoose_reads_its_latest_sessions_in_its_division(tmp_path:
     assert found.sessions.slate_sizes.tolist() == [10] * 2_400
     budget = model_table.BUDGET | {"users": {"yoochoose": 800}}
     cell = {"log": "yoochoose", "split": 2, "model": "gan-similarity"}
-    scores = model_table.run_cell(cell, budget | {"epochs": 1}, place)["scores"]
-    assert list(scores) == ["gan-similarity"]
+    scores = {
+        model: model_table.run_cell(cell | {"model": model}, budget | {"epochs": 1}, place)[
+            "scores"
+        ]
+        for model in ("gan-pw", "gan-similarity")
+    }
+    assert [list(found) for found in scores.values()] == [[model] for model in scores]
+    plain, similar = (scores[model][model]["log_likelihood"] for model in scores)
+    assert plain != similar
 
 
 def test_each_click_of_yoochoose_gives_its_item_as_often(tmp_path: Path) -> None:
@@ -172,6 +179,11 @@ def test_each_click_of_yoochoose_gives_its_item_as_often(tmp_path: Path) -> None
     a_click = shown / np.minimum(sizes, 8)
     np.testing.assert_allclose(a_click[sizes == 3].mean(), 5.0, rtol=0.05)
     np.testing.assert_allclose(a_click[sizes == 10].mean(), 5.0, rtol=0.05)
+    place = names[log.sessions.slate_items] % 100
+    by_place = np.bincount(place)[:8] / np.array([1_000] * 3 + [500] * 5)
+    np.testing.assert_allclose(by_place, 5.0, rtol=0.1)  # any click of a session
+    slots = np.bincount(log.sessions.click, minlength=5)
+    np.testing.assert_allclose(slots / slots.sum(), 0.2, rtol=0.1)
 
 
 def test_the_latest_sessions_of_yoochoose_are_read(tmp_path: Path) -> None:

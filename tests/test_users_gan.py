@@ -72,16 +72,16 @@ def test_the_reward_is_a_network_of_state_and_item_side_by_side(config: GANUserC
 
 
 def test_similarity_to_clicked_items_by_hand() -> None:
-    """What is learned is added to .1, of the older click and the later one."""
+    """What is learned is added to .1, of the older of two clicks and the later one."""
     config = replace(ONE_UNIT, similarity=True)
     params = ONE_UNIT_PARAMS | {"similarity.weight": np.array([[0.3, -0.2]], np.float32)}
     tables = gan.prepare(config, params, np.array([[1.0], [-20.0], [4.0]], np.float32))
-    state = gan.initial(config, tables, np.array([[0, 2]]))
+    state = gan.initial(config, tables, np.array([[1, 1, 0, 2]]))
     _, rewards = gan.respond(config, tables, state, np.array([[0, 1, 2]]))
     # s = relu(1 + 40 + .5) = 41.5; the sum of clicked features is .4 * 1 - .1 * 4 = 0
     by_hand = [0.5 * 85.0, 0.5 * 22.0, 0.5 * 94.0, 0.0]
     np.testing.assert_allclose(rewards, [by_hand], rtol=1e-6)
-    state = gan.initial(config, tables, np.array([[3, 1]]))  # no item, and -.1 * -20 = 2
+    state = gan.initial(config, tables, np.array([[0, 2, 3, 1]]))  # no item, and -.1 * -20 = 2
     _, rewards = gan.respond(config, tables, state, np.array([[0, 1, 2]]))
     # s = relu(-199.5) = 0; the mean item has -5
     by_hand = [0.5 * 2.0 + 2.0 * 6.0, 2.0 * -15.0, 0.5 * 11.0 + 2.0 * 9.0, 0.0]

@@ -11,8 +11,10 @@ What would give the clicked item away is avoided:
 - No item is shown twice in a session: the clicked item would be the one not shown before.
 - No other session gives two items to the pages of a session. What it clicks is alike, so that the
   clicked item would be the one unlike the others, of its page and of pages before.
-- Any click of another session gives its item as often: a session gives with a chance in proportion
-  to its clicks, and any of them. Else some items would be clicked more often than they are shown.
+- Any click of another session gives its item about as often: a session gives with a chance in
+  proportion to its clicks, and any of them. Else some items would be clicked more often than they
+  are shown. A little of that is left, as none is shown twice: popular items are clicked somewhat
+  more often than they are shown, most on first pages.
 - The other sessions are of the same split. Were those of training among them, the other items of a
   test page would have been clicked in training, and the clicked one often not.
 

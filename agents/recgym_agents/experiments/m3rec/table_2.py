@@ -305,8 +305,9 @@ sequence of each test user, and no more. What it leaves open, and what was chose
   say what was shown: a page is the clicked item and 19 others that were clicked at about that time,
   each by another session of the same split, and never by its own; no item is shown twice to a
   session. So what was shown to a user says nothing of her there but what she clicked. The latest
-  3,000 sessions of three clicks or more are read, the first eight clicks of each. Popularity says
-  little there, by construction.
+  3,000 sessions of three clicks or more are read, the first eight clicks of each. By
+  this construction item-CTR says nothing there, and popularity little: as no item is shown twice,
+  popular ones are clicked somewhat more often than they are shown.
 - *Users.* The log names few users, so sessions are users, and a sequence is half a session.
 - *Metrics.* P@k is the share of pages on which the clicked item is among the first k, over pages of
   more than k items, as in IRecGAN's paper, whose P@10 and P@1 on this log are near the paper's
@@ -359,8 +360,8 @@ Then yoochoose's pages turned out to give the clicked item away. The others of a
 training sessions too, so that an item never clicked in training was likely the clicked one, and
 what was shown once was shown again. Passes, batches and the embedding were chosen on such pages,
 and were not chosen again. Pages are now as said above; rules that read what was shown before, or
-with an item, are at chance on them. Sessions had been drawn from half a year, and share few items;
-so the latest are read.
+with an item, find no more there than popularity does. Sessions had been drawn from half a year, and
+share few items; so the latest are read.
 
 "nearest sessions" scores an item by the training sessions that hold it, by how like they are to the
 last 40 clicks before the page (contextual kNN: cosine similarity, the 100 nearest and ties; else by
@@ -368,10 +369,10 @@ click rate). "last click" ranks the items clicked before first, the latest one h
 is how often an item was clicked in training; item-CTR is (clicks + 1/2) / (shows + 1); "as logged"
 is the order in which the list was shown, known for trivago alone.
 
-Rule: "m3rec > X" is reproduced if the mean over seeds is higher in all seven metrics, each with p <
-.05 in a two-sided paired t-test over seeds, with Holm's correction for the seven; contradicted if
-it is significantly lower in one of them; inconclusive otherwise. The paper's sizes are those of
-another log, and decide nothing.""",
+Rule: "X > Y" is reproduced if the mean over seeds is higher in all seven metrics, each with p < .05
+in a two-sided paired t-test over seeds, with Holm's correction for the seven; contradicted if it is
+significantly lower in one of them; inconclusive otherwise. The paper's sizes are those of another
+log, and decide nothing.""",
     budget=BUDGET,
     smoke_budget=SMOKE,
     paper_budget=LARGE,
