@@ -94,6 +94,20 @@ def pick(values: Array, columns: Array) -> Array:
     return values[row if columns.ndim == 1 else row[:, None], columns]
 
 
+def weighted_clicks(features: Array, weight: Array, history: Array) -> Array:
+    """Returns n weighted sums of the features of the last clicked items of B users, (B, n, D).
+
+    Args:
+        features: (N + 1, D) of the items, zeros last for "no item" N.
+        weight: (n, window) of the last clicks, the latest last.
+        history: (B, W) item ids, W at least the window.
+    """
+    n_weights, window = weight.shape
+    clicked = rows(features, history[:, -window:].T)  # (window, B, D)
+    weighted = product(weight, clicked.reshape(window, -1))  # (n, B * D)
+    return weighted.reshape(n_weights, len(history), -1).swapaxes(0, 1)
+
+
 def remember(history: Array, item: Array) -> Array:
     """Returns histories (B, W) with ``item`` (B,) as the last, the first forgotten.
 

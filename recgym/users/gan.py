@@ -17,7 +17,16 @@ from typing import Literal, Protocol
 
 import numpy as np
 
-from recgym.arrays import Array, beside, contiguous, namespace, product, remember, rows
+from recgym.arrays import (
+    Array,
+    beside,
+    contiguous,
+    namespace,
+    product,
+    remember,
+    rows,
+    weighted_clicks,
+)
 from recgym.errors import RecGymError
 from recgym.settings import POSITIVE, check_number, check_ranges
 from recgym.users.cells import lstm_cell
@@ -264,11 +273,7 @@ def weigh_positions(tables: Params, history: Array) -> Array:
         tables: with "features" and those of ``position_tables``.
         history: (B, W) item ids, W at least the window.
     """
-    n_weights, window = tables["position.weight"].shape
-    history = history[:, -window:]
-    clicked = rows(tables["features"], history.T)  # (W, B, D)
-    weighted = product(tables["position.weight"], clicked.reshape(window, -1))  # (n, B * D)
-    by_user = weighted.reshape(n_weights, len(history), -1).swapaxes(0, 1)  # (B, n, D)
+    by_user = weighted_clicks(tables["features"], tables["position.weight"], history)  # (B, n, D)
     return by_user.reshape(len(history), -1) + tables["position.bias"]
 
 

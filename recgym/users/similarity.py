@@ -14,7 +14,7 @@ says nothing of the level of rewards (see ``recgym.users.identified``).
 
 from __future__ import annotations
 
-from recgym.arrays import Array, namespace, product, rows
+from recgym.arrays import Array, namespace, rows, weighted_clicks
 
 Tables = dict[str, Array]
 START = 0.1
@@ -34,32 +34,28 @@ def similarity_tables(params: Tables, features: Array) -> Tables:
         features: (N, D) item feature vectors.
 
     Returns:
-        Arrays by name. The table of items has two rows more, of zeros: for "no item" N, and for the
-        mean item N + 1.
+        Arrays by name, read beside the model's "features" (N + 1, D). The table of items, less the
+        mean item, has two rows more, of zeros: for "no item" N, and for the mean item N + 1.
     """
     xp = namespace(features)
     centred = features - xp.mean(features, axis=0)[None, :]
     nothing = xp.zeros_like(features[:1])
     return {
         "similarity.weight": START + params["similarity.weight"],
-        "similarity.clicked": xp.concat([features, nothing], axis=0),
         "similarity.items": xp.concat([centred, nothing, nothing], axis=0),
     }
 
 
 def compared_with(tables: Tables, history: Array) -> Array:
     """Returns sum_k w_k f_k (B, D) of clicked items (B, W >= window), N where there is none."""
-    window = tables["similarity.weight"].shape[1]
-    clicked = rows(tables["similarity.clicked"], history[:, -window:].T)  # (window, B, D)
-    weighted = product(tables["similarity.weight"], clicked.reshape(window, -1))
-    return weighted.reshape(clicked.shape[1:])
+    return weighted_clicks(tables["features"], tables["similarity.weight"], history)[:, 0]
 
 
 def similarity(tables: Tables, history: Array, slate: Array) -> Array:
     """Returns the term of every slot (B, K).
 
     Args:
-        tables: from ``similarity_tables``.
+        tables: of ``similarity_tables``, and "features".
         history: (B, W >= window) ids of clicked items.
         slate: (B, K) item ids, N for none, N + 1 for the mean item.
     """

@@ -153,7 +153,6 @@ def fit_by_name(
     seed: int,
     *,
     similarity: bool = False,
-    test_users: bool = False,
 ) -> FittedUserModel:
     """Fits a user model of any name to the training users, as ``recgym fit --model`` does.
 
@@ -163,13 +162,12 @@ def fit_by_name(
         epochs: the most that are fitted; the preset's if None.
         seed: of the fit.
         similarity: of a GAN user model, whether users like what is like their clicks.
-        test_users: whether another is fitted to the test users, the member "test".
     """
     config, fit = MODELS_BY_NAME.find(model).preset(dataset.info["name"])
     if similarity:
         config = changed(config, {"similarity": True}, model)
     fit = replace(fit, epochs=epochs or fit.epochs)
-    return fit_user_model(dataset, config, fit, test_users=test_users, seed=seed)
+    return fit_user_model(dataset, config, fit, test_users=False, seed=seed)
 
 
 def fit_one(

@@ -1,8 +1,8 @@
 """The clicks of the RecSys Challenge 2015 (YooChoose) as display sets.
 
 The log says what was clicked, not what was shown. A page is made up for each click, much as the GAN
-paper does for Last.fm: the clicked item, and others that were clicked at about that time, in the
-sessions whose first clicks are nearest to the first one of its own, by which it was never clicked.
+paper does for Last.fm: the clicked item, and others that its session never clicks, but that were
+clicked at about that time. They are from the sessions that began nearest to when its own began.
 
 What would give the clicked item away is avoided:
 
@@ -39,8 +39,8 @@ from recgym.errors import RecGymError
 CLICKS = "yoochoose-clicks.dat"
 PAGE_SIZE = 10
 FEWEST_CLICKS, MOST_CLICKS = 3, 8
-"""Different items that a session has clicked, to be a user; and how many of them, the first, are
-read, since in a small split no more sessions give items."""
+"""Different items that a session must have clicked to be a user; and how many of them are read, the
+first ones, as a small split has no sessions enough to fill more pages."""
 
 
 def read_yoochoose_pages(
@@ -54,10 +54,11 @@ def read_yoochoose_pages(
         sessions: how many are read, the latest, of those with three clicks at least; None for all.
             As items come and go, fewer sessions that are near in time share more of them than as
             many drawn at random.
-        seed: of the division of the users, and of the clicked item's slot.
+        seed: of the division of the users, of the other items of a page, and of the clicked one's
+            slot.
 
     Raises:
-        RecGymError: there are too few items to fill a page.
+        RecGymError: a split has too few sessions to fill the pages of one.
     """
     columns = {"session": pl.Int64, "time": pl.String, "item": pl.Int64, "category": pl.String}
     clicks = pl.read_csv(path, has_header=False, schema=columns)
